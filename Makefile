@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make            the library and the program for arm64 (cross-built on other machines)
+# make deps       install the Debian packages that building and testing need
+# make check      every test      make check-unit     those that take seconds
+# make demo       boot a distribution's kernel with vmm, in an emulated host if need be
+# make install    DESTDIR= PREFIX=/usr/local
+# make help       all targets and variables
+
+VERSION := 0.1
+SOVERSION := 0
+
+MACHINE := $(shell uname -m)
+B ?= build
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+# make TOOLCHAIN=clang builds with clang; WERROR=1 makes warnings errors.
+TOOLCHAIN ?= gcc
+WERROR ?= $(if $(CI),1)
+V ?=
+Q := $(if $(V),,@)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+LIB_SRC := $(sort $(wildcard vmm/*.c arm64/*.c devices/*.c spe/*.c fdt/*.c))
+CLI_SRC := $(sort $(wildcard vmm/cli/*.c))
+MAN := $(sort $(wildcard man/*.[1-8]))
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+	-Wpointer-arith -Wwrite-strings -Wundef $(if $(WERROR),-Werror)
+COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARN) -fvisibility=hidden -fPIC \
+	-fno-common -ffile-prefix-map=$(CURDIR)=.
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
+HARDEN_LD := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none
+LIBS := -lfdt -luring -lz -lzstd
+
+# ---- Variants: arm64 is the product; the others run the unit tests ----------
+#
+# Each has CC, flags, and a folder below $(B).  Where the machine is no arm64,
+# "native" sees the arm64 KVM interface through four header files laid over the
+# machine's own.
+
+ifeq ($(MACHINE),aarch64)
+arm64_CC := $(TOOLCHAIN)
+arm64_TOOLS :=
+arm64_SYSROOT :=
+else
+CROSS := aarch64-linux-gnu-
+arm64_TOOLS := $(CROSS)
+arm64_SYSROOT := $(B)/sysroot
+arm64_CC := $(if $(filter clang,$(TOOLCHAIN)),clang --target=aarch64-linux-gnu,$(CROSS)gcc)
+arm64_CPPFLAGS := -isystem $(arm64_SYSROOT)/usr/include
+arm64_LDFLAGS := -L$(arm64_SYSROOT)/usr/lib/aarch64-linux-gnu \
+	-Wl,-rpath-link,$(arm64_SYSROOT)/usr/lib/aarch64-linux-gnu
+arm64_DEPS := $(arm64_SYSROOT)/.debfetch
+UAPI := $(B)/uapi
+UAPI_FROM := /usr/aarch64-linux-gnu/include/asm
+UAPI_STAMP := $(UAPI)/asm/kvm.h
+UAPI_FLAGS := -isystem $(UAPI)
+endif
+arm64_CFLAGS := $(CFLAGS) $(HARDEN) -mbranch-protection=standard -DNDEBUG
+
+native_CC := $(TOOLCHAIN)
+native_CFLAGS := $(CFLAGS) $(HARDEN)
+asan_CC := $(TOOLCHAIN)
+asan_CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+tsan_CC := $(TOOLCHAIN)
+tsan_CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+
+.PHONY: all deps check check-unit check-nested check-tree demo install clean help
+all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
+
+help:
+	@sed -n '3,9s/^# \{0,1\}//p' Makefile
+	@echo "variables: B=$(B) TOOLCHAIN=$(TOOLCHAIN) WERROR= V=1 CFLAGS='$(CFLAGS)'"
+
+# ---- Rules for one variant --------------------------------------------------
+
+define variant
+$(1)_LIB_OBJ := $$(LIB_SRC:%.c=$$(B)/$(1)/obj/%.o)
+$(1)_CLI_OBJ := $$(CLI_SRC:%.c=$$(B)/$(1)/obj/%.o)
+
+$$(B)/$(1)/obj/%.o: %.c $$($(1)_DEPS) $(if $(filter arm64,$(1)),,$$(UAPI_STAMP)) Makefile
+	$$(Q)mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  CC $(1)  $$<")
+	$$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CPPFLAGS) $(if $(filter arm64,$(1)),,$$(UAPI_FLAGS)) \
+		$$($(1)_CFLAGS) -MMD -MP -c -o $$@ $$<
+
+$$(B)/$(1)/vmm: $$($(1)_CLI_OBJ) $$(B)/$(1)/libvmm.a
+	$$(if $$(V),,@echo "  LD $(1)  $$@")
+	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) $$($(1)_LDFLAGS) $$(HARDEN_LD) $$($(1)_LINK) \
+		-o $$@ $$^ $$(LIBS)
+
+-include $$($(1)_LIB_OBJ:.o=.d) $$($(1)_CLI_OBJ:.o=.d)
+endef
+$(foreach v,arm64 native asan tsan,$(eval $(call variant,$(v))))
+
+# The program needs nothing of the machine it runs on.
+arm64_LINK := -static-pie
+
+# One object, in which nothing but vmm_* can be seen from outside.
+$(B)/arm64/libvmm.a: $(arm64_LIB_OBJ)
+	$(if $(V),,@echo "  AR arm64  $@")
+	$(Q)rm -f $@
+	$(Q)$(arm64_TOOLS)ld -r -o $(B)/arm64/libvmm.o $^
+	$(Q)$(arm64_TOOLS)objcopy --localize-hidden $(B)/arm64/libvmm.o
+	$(Q)$(arm64_TOOLS)ar rcD $@ $(B)/arm64/libvmm.o
+
+# The tests look behind the interface, so theirs is an ordinary archive.
+$(foreach v,native asan tsan,$(B)/$(v)/libvmm.a): $(B)/%/libvmm.a:
+	$(Q)rm -f $@
+	$(Q)ar rcD $@ $(filter %.o,$^)
+$(foreach v,native asan tsan,$(eval $(B)/$(v)/libvmm.a: $($(v)_LIB_OBJ)))
+
+$(B)/arm64/libvmm.so.$(VERSION): $(arm64_LIB_OBJ) libvmm.map
+	$(if $(V),,@echo "  LD arm64  $@")
+	$(Q)$(arm64_CC) $(arm64_CFLAGS) $(arm64_LDFLAGS) $(HARDEN_LD) -shared \
+		-Wl,-soname,libvmm.so.$(SOVERSION) -Wl,--version-script=libvmm.map -Wl,--no-undefined \
+		-o $@ $(arm64_LIB_OBJ) $(LIBS) -lpthread
+
+$(B)/arm64/libvmm.so: $(B)/arm64/libvmm.so.$(VERSION)
+	$(Q)ln -sf libvmm.so.$(VERSION) $(B)/arm64/libvmm.so.$(SOVERSION)
+	$(Q)ln -sf libvmm.so.$(SOVERSION) $@
+
+$(B)/arm64/libvmm.pc: libvmm.pc.in Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+ifneq ($(MACHINE),aarch64)
+SYSROOT_PACKAGES := libfdt-dev libfdt1 liburing-dev liburing2 zlib1g-dev zlib1g libzstd-dev libzstd1
+SUITE := $(shell . /etc/os-release 2>/dev/null; echo $${VERSION_CODENAME:-bookworm})
+
+$(arm64_SYSROOT)/.debfetch: tools/debfetch
+	$(Q)tools/debfetch -a arm64 -s $(SUITE) -d $(arm64_SYSROOT) $(SYSROOT_PACKAGES)
+	$(Q)touch $@
+
+$(UAPI_STAMP): $(UAPI_FROM)/kvm.h
+	$(Q)mkdir -p $(UAPI)/asm
+	$(Q)cp $(addprefix $(UAPI_FROM)/,ptrace.h sve_context.h hwcap.h kvm.h) $(UAPI)/asm/
+	$(Q)touch $@
+endif
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
+		$(DESTDIR)$(COMPLETIONDIR)
+	install -m 755 $(B)/arm64/vmm $(DESTDIR)$(BINDIR)/vmm
+	install -m 644 include/vmm.h $(DESTDIR)$(INCLUDEDIR)/vmm.h
+	install -m 644 $(B)/arm64/libvmm.a $(DESTDIR)$(LIBDIR)/libvmm.a
+	install -m 755 $(B)/arm64/libvmm.so.$(VERSION) $(DESTDIR)$(LIBDIR)/
+	ln -sf libvmm.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libvmm.so.$(SOVERSION)
+	ln -sf libvmm.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libvmm.so
+	install -m 644 $(B)/arm64/libvmm.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libvmm.pc
+	install -m 644 vmm/cli/vmm.bash-completion $(DESTDIR)$(COMPLETIONDIR)/vmm
+	for page in $(MAN); do \
+		dir=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
+		install -d $$dir && install -m 644 $$page $$dir/ || exit 1; \
+	done
+
+clean:
+	rm -rf $(B)

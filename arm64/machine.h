@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * machine.h - the arm64 machine and its parts
+ *
+ * Each part has a function that builds it and one that takes it down, called by
+ * the table in machine.c; and most have one that writes their nodes of the tree.
+ */
+#ifndef ARM64_MACHINE_H
+#define ARM64_MACHINE_H
+
+#include "vmm.h"
+
+#include "arm64/image.h"
+#include "fdt/tree.h"
+#include "vmm/types.h"
+#include "vmm/vm.h"
+
+struct chardev;
+struct ns16550;
+struct pl031;
+struct pl061;
+struct pvpanic;
+
+struct machine {
+	struct vmm		*vm;
+
+	/* cpu.c */
+	u32			features;	/* bits of KVM_ARM_VCPU_* */
+	bool			mte;
+	u64			*mpidr;		/* of each vCPU */
+
+	/* gic.c */
+	enum vmm_irqchip	irqchip;	/* never AUTO once it exists */
+	int			gic_fd;
+	int			its_fd;
+	gpa_t			redist;		/* GICv3 */
+	gpa_t			its;
+
+	/* pvtime.c: NULL if guests get no stolen time here */
+	void			*pvtime;
+
+	/* board.c */
+	struct chardev		*chardevs[VM_MAX_CONSOLES];
+	struct ns16550		*uarts[VM_MAX_CONSOLES];
+	u32			nr_uarts;
+	struct pl031		*rtc;
+	struct pl061		*gpio;
+	struct pvpanic		*pvpanic;
+	bool			draining;	/* on I/O thread 0 */
+	u32			nr_draining;
+
+	struct image_layout	image;
+};
+
+int kvm_up(struct machine *m, struct vmm_error *err);
+void kvm_down(struct machine *m);
+
+/* vCPUs: created, then given their features, then their first registers. */
+int cpu_up(struct machine *m, struct vmm_error *err);
+void cpu_down(struct machine *m);
+int cpu_boot(struct machine *m, struct vmm_error *err);
+void cpu_tree(const struct machine *m, struct tree *t);
+/* IMAGE_GRANULE_* that vCPU 0 has.  A negative errno. */
+int cpu_granules(struct machine *m, unsigned int *granules);
+
+/* The controller exists before the vCPUs and is finished after them. */
+int gic_up(struct machine *m, struct vmm_error *err);
+int gic_finish(struct machine *m, struct vmm_error *err);
+void gic_down(struct machine *m);
+void gic_tree(const struct machine *m, struct tree *t);
+
+int pmu_up(struct machine *m, struct vmm_error *err);
+void pmu_tree(const struct machine *m, struct tree *t);
+
+int pvtime_up(struct machine *m, struct vmm_error *err);
+void pvtime_down(struct machine *m);
+
+int board_up(struct machine *m, struct vmm_error *err);
+void board_down(struct machine *m);
+void board_tree(const struct machine *m, struct tree *t);
+
+/* The device tree, into guest memory at .image.dtb. */
+int dt_up(struct machine *m, struct vmm_error *err);
+
+static inline bool machine_has(const struct machine *m, u64 flag)
+{
+	return m->vm->mcfg.flags & flag;
+}
+
+#endif

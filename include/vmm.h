@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vmm.h - run arm64 KVM virtual machines inside your own process
+ *
+ * What the library promises its host:
+ *
+ *  - It keeps no process-wide state.  Any number of VMs may live side by side.
+ *  - It never exits, aborts, forks, prints, reads the environment, or changes
+ *    what belongs to the process: a signal's disposition, a resource limit, the
+ *    affinity of a thread it did not make.  Where a limit is too low, the error
+ *    says which and how much is needed.
+ *  - It opens no file but /dev/kvm and what describes the CPUs under /sys, and
+ *    writes to no descriptor it was not given.
+ *  - A guest can harm only itself: whatever a guest writes, the worst outcome
+ *    is an event that says a device, or the VM, has stopped.
+ *
+ * Return values: 0 or a positive count on success, a negative errno on failure.
+ * errno itself is left alone.  A call that takes a struct vmm_error fills it in
+ * on failure; pass NULL when the number is enough.
+ *
+ * Errors by kind, the same for every call that can meet them:
+ *	-EINVAL		what the caller asked for makes no sense
+ *	-ENOEXEC	the kernel, initrd or firmware cannot be used
+ *	-EFBIG		... because it does not fit into the guest's RAM
+ *	-ENODEV		there is no usable /dev/kvm
+ *	-EACCES		... or this process may not open it
+ *	-ENOTSUP	this host, or its KVM, does not have what was asked for
+ *	-EBUSY		not in this state
+ *	-E2BIG		a field that this library does not know is set
+ *	others		the errno of the system call that failed
+ *
+ * Threads: every call may be made from any thread unless its comment says
+ * otherwise; calls on one VM are serialised inside.  No call may be made from a
+ * callback.
+ *
+ * Life of a VM, and what may be called when:
+ *
+ *	NEW	vmm_create() returned it	vmm_add_*(), vmm_set_*()
+ *	RUNNING	vmm_start() returned 0		vmm_pause(), vmm_shutdown()
+ *	PAUSED	vmm_pause() returned 0		vmm_resume()
+ *	STOPPED	a VMM_EVENT_STOPPED was queued	nothing but reading
+ *
+ * vmm_destroy(), vmm_event_fd(), vmm_next_event() and vmm_stats() are good in
+ * every state; vmm_stop(), vmm_mem_read() and vmm_mem_write() in all but NEW.
+ * Anything else out of its state fails with -EBUSY and changes nothing.
+ */
+#ifndef VMM_H
+#define VMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VMM_API		__attribute__((visibility("default")))
+#define VMM_MUST_CHECK	__attribute__((warn_unused_result))
+
+struct vmm;			/* one virtual machine */
+
+/* Filled in by a failing call.  Owned by the caller, always terminated. */
+#define VMM_MSG_SIZE	256
+struct vmm_error {
+	char msg[VMM_MSG_SIZE];
+};
+
+enum vmm_log_level {
+	VMM_LOG_ERROR,		/* something the host asked for did not happen */
+	VMM_LOG_WARN,		/* the guest did something it must not */
+	VMM_LOG_INFO,		/* once in a VM's life: start, stop, reset */
+	VMM_LOG_DEBUG,
+};
+
+/*
+ * Configuration structures grow only at the end.  Set .size with the *_INIT
+ * macro and leave what you do not care about zero: zero always means "choose
+ * for me".  A program built against an older header keeps working with a newer
+ * library; one built against a newer header gets -E2BIG from an older library
+ * only if it sets a field that library does not have.
+ *
+ * Descriptors are borrowed: the library duplicates those it keeps, so the
+ * caller may close its own as soon as the call returns.  An optional descriptor
+ * is looked at only if its flag says so, 0 being a valid descriptor.
+ * Strings are copied.
+ */
+#define VMM_F_KVM_FD		(1ull << 0)	/* use .kvm_fd, not /dev/kvm */
+#define VMM_F_RAM_FD		(1ull << 1)	/* map guest RAM from .ram_fd */
+#define VMM_F_HOST_THREADS	(1ull << 2)	/* see vmm_vcpu_run() */
+#define VMM_F_NO_HUGEPAGES	(1ull << 3)	/* do not ask for huge pages */
+
+struct vmm_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_F_* */
+	uint64_t	ram_size;	/* bytes, a multiple of 64 KiB; 0: 256 MiB */
+	uint32_t	vcpus;		/* 0: one */
+	uint32_t	io_threads;	/* 0: one; at most 16 */
+	int		kvm_fd;
+	/*
+	 * Guest RAM is this descriptor from offset 0: a memfd (also one with
+	 * MFD_HUGETLB) or a file on hugetlbfs or tmpfs, of at least .ram_size.
+	 */
+	int		ram_fd;
+	/*
+	 * The signal that interrupts KVM_RUN; 0: SIGRTMIN.  It is sent to vCPU
+	 * threads alone, is blocked there, and no handler is installed for it.
+	 */
+	int		kick_signal;
+	int		log_level;	/* enum vmm_log_level; this one and above */
+	/*
+	 * Host CPUs for the vCPU threads.  "0-3,8": each may run on all of
+	 * these; "0=0-1:1=2": vCPU 0 on CPUs 0 and 1, vCPU 1 on CPU 2, the
+	 * others anywhere.  NULL: any.
+	 */
+	const char	*cpus;
+	/*
+	 * One line, no newline.  Called from any of the VM's threads, perhaps
+	 * at the same time, never with a lock held.  NULL: no logging.
+	 */
+	void		(*log)(void *opaque, int level, const char *msg);
+	void		*opaque;
+	uint64_t	ram_base;	/* guest physical; 0: 2 GiB, the least */
+};
+#define VMM_CONFIG_INIT { .size = sizeof(struct vmm_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_create(struct vmm **vm, const struct vmm_config *cfg,
+	       struct vmm_error *err);
+
+/* Stop the VM if it runs, join every thread, free everything.  NULL is fine. */
+VMM_API void vmm_destroy(struct vmm *vm);
+
+/* ---- What the VM is made of: NEW only -------------------------------- */
+
+/*
+ * The machine.  Whatever KVM offers and an arm64 guest can only gain from is on
+ * unless its NO flag is set; what costs something is off unless asked for, and
+ * asking for what the host does not have makes vmm_start() fail with -ENOTSUP.
+ */
+#define VMM_MACHINE_F_PMU		(1ull << 0)	/* PMUv3 */
+#define VMM_MACHINE_F_NESTED		(1ull << 1)	/* vCPUs start at EL2 */
+#define VMM_MACHINE_F_E2H0		(1ull << 2)	/* ... without VHE */
+#define VMM_MACHINE_F_NO_SVE		(1ull << 3)
+#define VMM_MACHINE_F_NO_PAUTH		(1ull << 4)	/* pointer authentication */
+#define VMM_MACHINE_F_NO_MTE		(1ull << 5)	/* memory tagging */
+#define VMM_MACHINE_F_NO_PVTIME		(1ull << 6)	/* stolen time */
+#define VMM_MACHINE_F_NO_SEED		(1ull << 7)	/* no rng-seed, no kaslr-seed */
+#define VMM_MACHINE_F_KASLR_SEED	(1ull << 8)	/* .kaslr_seed is set */
+#define VMM_MACHINE_F_COUNTER_OFFSET	(1ull << 9)	/* .counter_offset is set */
+
+enum vmm_irqchip {
+	VMM_IRQCHIP_AUTO,		/* GICv3, else GICv2 */
+	VMM_IRQCHIP_GICV2,
+	VMM_IRQCHIP_GICV3,
+	VMM_IRQCHIP_GICV3_ITS,		/* with an Interrupt Translation Service */
+};
+
+struct vmm_machine_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_MACHINE_F_* */
+	uint32_t	irqchip;	/* enum vmm_irqchip */
+	uint32_t	sve_max_vl;	/* bits, 128 to 2048 by 128; 0: all KVM has */
+	uint64_t	kaslr_seed;	/* for the device tree; default: random */
+	uint64_t	counter_offset;	/* ticks taken off the guest's counters */
+	uint32_t	cntfrq;		/* Hz, for firmware that leaves CNTFRQ_EL0 bad */
+	uint32_t	reserved;
+};
+#define VMM_MACHINE_CONFIG_INIT { .size = sizeof(struct vmm_machine_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *cfg,
+		    struct vmm_error *err);
+
+/*
+ * What is booted: an arm64 Image, raw, gzipped or as EFI zboot, or a flat binary
+ * without a header.  vmm_start() reads the files, with pread() from offset 0.
+ */
+#define VMM_BOOT_F_INITRD	(1ull << 0)	/* .initrd_fd is set */
+#define VMM_BOOT_F_FIRMWARE	(1ull << 1)	/* .kernel_fd is firmware */
+#define VMM_BOOT_F_DUMP_DTB	(1ull << 2)	/* .dtb_fd is set */
+
+struct vmm_boot_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_BOOT_F_* */
+	int		kernel_fd;
+	int		initrd_fd;
+	const char	*cmdline;	/* NULL: empty */
+	uint64_t	firmware_addr;	/* guest physical; 0: the start of RAM */
+	int		dtb_fd;		/* the device tree is written to it at start */
+	int		reserved;
+};
+#define VMM_BOOT_CONFIG_INIT { .size = sizeof(struct vmm_boot_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *cfg,
+		 struct vmm_error *err);
+
+/*
+ * A console: an ns16550a UART, at most four, ttyS0 first.  A machine always has
+ * the first one, connected to nothing unless it is added here.
+ *
+ * Input is read when the guest has room for it; end of file is no error.
+ * Output is written as the descriptor takes it, and the guest waits as it would
+ * for a slow terminal.  Set O_NONBLOCK on descriptors that can block (a tty, a
+ * socket): the library leaves their mode alone and polls before it touches them.
+ * When the guest stops of itself all its output is written before
+ * VMM_EVENT_STOPPED; vmm_stop() and vmm_destroy() do not wait for that.
+ */
+#define VMM_CONSOLE_F_IN	(1ull << 0)	/* .in_fd is set */
+#define VMM_CONSOLE_F_OUT	(1ull << 1)	/* .out_fd is set */
+
+struct vmm_console_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_CONSOLE_F_* */
+	int		in_fd;
+	int		out_fd;
+};
+#define VMM_CONSOLE_CONFIG_INIT { .size = sizeof(struct vmm_console_config) }
+
+/* Returns the console's index, counted from 0 within the VM; -ENOSPC after 4. */
+VMM_API VMM_MUST_CHECK
+int vmm_add_console(struct vmm *vm, const struct vmm_console_config *cfg,
+		    struct vmm_error *err);
+
+/* ---- Running it ------------------------------------------------------- */
+
+/* Build the machine and let the guest run.  On failure the VM is still NEW. */
+VMM_API VMM_MUST_CHECK
+int vmm_start(struct vmm *vm, struct vmm_error *err);
+
+/* Returns once no vCPU is in the guest. */
+VMM_API VMM_MUST_CHECK int vmm_pause(struct vmm *vm);
+VMM_API VMM_MUST_CHECK int vmm_resume(struct vmm *vm);
+
+/* Press the power button.  The guest decides whether and when to stop. */
+VMM_API VMM_MUST_CHECK int vmm_shutdown(struct vmm *vm);
+
+/* Pull the plug.  Returns at once; VMM_EVENT_STOPPED follows. */
+VMM_API int vmm_stop(struct vmm *vm);
+
+/* ---- Hearing from it -------------------------------------------------- */
+
+enum vmm_event_type {
+	VMM_EVENT_STOPPED = 1,	/* .reason says why; the last event of a VM */
+	VMM_EVENT_BROKEN,	/* device .index waits for a guest reset */
+};
+
+enum vmm_stop_reason {
+	VMM_STOP_GUEST_OFF = 1,	/* the guest powered itself off */
+	VMM_STOP_GUEST_RESET,	/* the guest asked for a reboot */
+	VMM_STOP_GUEST_CRASH,	/* the guest reported a panic */
+	VMM_STOP_HOST,		/* vmm_stop() */
+	VMM_STOP_ERROR,		/* .error and .msg say what failed */
+};
+
+struct vmm_event {
+	size_t	size;
+	int	type;		/* enum vmm_event_type */
+	int	reason;		/* enum vmm_stop_reason */
+	int	error;		/* a negative errno, or 0 */
+	int	index;		/* of a vCPU or a device, or -1 */
+	char	msg[VMM_MSG_SIZE];
+};
+#define VMM_EVENT_INIT { .size = sizeof(struct vmm_event) }
+
+/*
+ * A descriptor to poll for POLLIN, readable while events are queued.  It is the
+ * same for the VM's whole life and belongs to the VM: do not read or close it.
+ */
+VMM_API int vmm_event_fd(const struct vmm *vm);
+
+/* Take the oldest event.  Returns 1, or 0 when there is none. */
+VMM_API int vmm_next_event(struct vmm *vm, struct vmm_event *ev);
+
+/* ---- Bringing your own threads or loop (VMM_F_HOST_THREADS) ----------- */
+
+/*
+ * Run vCPU @index in the calling thread until the VM stops.  Start one thread a
+ * vCPU after vmm_start().  The kick signal is blocked meanwhile; the thread's
+ * signal mask and affinity are as before on return.
+ */
+VMM_API VMM_MUST_CHECK int vmm_vcpu_run(struct vmm *vm, uint32_t index);
+
+/*
+ * I/O either takes a thread, vmm_io_run(), which returns when the VM has
+ * stopped; or joins a loop you already have: poll vmm_io_fd() for POLLIN and
+ * call vmm_io_dispatch(), which does not block.  One thread at a time for a
+ * given @index, and always the same one.
+ */
+VMM_API VMM_MUST_CHECK int vmm_io_run(struct vmm *vm, uint32_t index);
+VMM_API int vmm_io_fd(const struct vmm *vm, uint32_t index);
+VMM_API VMM_MUST_CHECK int vmm_io_dispatch(struct vmm *vm, uint32_t index);
+
+/* ---- Looking inside ---------------------------------------------------- */
+
+/* All of the range or none of it: -EFAULT if any byte is not guest RAM. */
+VMM_API VMM_MUST_CHECK
+int vmm_mem_read(struct vmm *vm, uint64_t gpa, void *buf, size_t len);
+VMM_API VMM_MUST_CHECK
+int vmm_mem_write(struct vmm *vm, uint64_t gpa, const void *buf, size_t len);
+
+/* What a vCPU has done since vmm_start(), in entries and exits of KVM_RUN. */
+struct vmm_vcpu_stats {
+	size_t		size;
+	uint64_t	runs;		/* calls of KVM_RUN */
+	uint64_t	mmio;		/* ... that came back for an MMIO access */
+	uint64_t	kicks;		/* ... that a kick interrupted */
+	uint64_t	others;		/* ... any other way */
+	int		tid;		/* its thread, 0 before it runs */
+	int		reserved;
+};
+#define VMM_VCPU_STATS_INIT { .size = sizeof(struct vmm_vcpu_stats) }
+
+/* -ENOENT: there is no vCPU @index. */
+VMM_API VMM_MUST_CHECK
+int vmm_stats(struct vmm *vm, uint32_t index, struct vmm_vcpu_stats *stats);
+
+#define VMM_VERSION_MAJOR	0
+#define VMM_VERSION_MINOR	1
+VMM_API const char *vmm_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VMM_H */

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// flat.S - the first instructions of a flat image: no header, entry at offset 0
+//
+// Keeps the state it was entered in for flat_main(), takes a stack behind the
+// image, and starts further CPUs at flat_secondary.
+
+	.section .text.start, "ax"
+	.globl	_start
+_start:
+	adr	x9, _end
+	add	x9, x9, #0x10000
+	and	sp, x9, #~0xf
+	sub	sp, sp, #96
+	stp	x0, x1, [sp]
+	stp	x2, x3, [sp, #16]
+	mrs	x4, CurrentEL
+	mrs	x5, DAIF
+	stp	x4, x5, [sp, #32]
+	mrs	x6, SCTLR_EL1
+	mrs	x7, SPSel
+	stp	x6, x7, [sp, #48]
+	adr	x8, _start
+	adr	x9, _end
+	stp	x8, x9, [sp, #64]
+	mov	x0, sp
+	bl	flat_main
+	// PSCI SYSTEM_OFF
+flat_off:
+	.globl	flat_off
+	movz	w0, #0x0008
+	movk	w0, #0x8400, lsl #16
+	hvc	#0
+1:	wfi
+	b	1b
+
+// u64 flat_hvc(u64 fn, u64 a, u64 b, u64 c)
+	.globl	flat_hvc
+flat_hvc:
+	hvc	#0
+	ret
+
+// A further CPU: x0 is the address of its flag.  Says that it is here, with
+// its affinity, and turns itself off.
+	.globl	flat_secondary
+flat_secondary:
+	mrs	x1, MPIDR_EL1
+	orr	x1, x1, #1 << 63
+	str	x1, [x0]
+	dsb	sy
+	movz	w0, #0x0002
+	movk	w0, #0x8400, lsl #16
+	hvc	#0
+2:	wfi
+	b	2b

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * flat.c - a guest without a kernel: checks what it was given, then does one thing
+ *
+ * Runs with the MMU off, so every access is aligned, and nothing here needs a
+ * relocation.  Prints one line
+ *
+ *   FLAT base=.. dtb=.. ram=..+.. cpus=.. mmfr0=.. args=[..] initrd=[first line] size=..
+ *
+ * then what t= in the arguments asks, then `EXIT: STATUS=n` with n = code << 1 | 1:
+ *
+ *   reset     PSCI SYSTEM_RESET       spin, wfi  stay, working or asleep
+ *   smp       start every CPU         echo       answer each byte until q
+ *   pvpanic   report a crash          hole       touch an address without a device
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UART		0x01000000UL	/* ns16550a, a byte a register */
+#define UART_LSR	5
+#define LSR_DR		0x01
+#define LSR_THRE	0x20
+
+#define PSCI_CPU_ON		0xc4000003UL
+#define PSCI_SYSTEM_RESET	0x84000009UL
+
+struct entry {
+	uint64_t x[4];
+	uint64_t el, daif, sctlr, spsel;
+	uint64_t base, end;
+};
+
+/* Ours alone: no global offset table, which would need relocating. */
+#pragma GCC visibility push(hidden)
+uint64_t flat_hvc(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
+void flat_secondary(void);
+void flat_main(const struct entry *e);
+#pragma GCC visibility pop
+
+static uint8_t mmio_read(uint64_t addr)
+{
+	return *(volatile uint8_t *)addr;
+}
+
+static void mmio_write(uint64_t addr, uint8_t v)
+{
+	*(volatile uint8_t *)addr = v;
+}
+
+static void put(char c)
+{
+	while (!(mmio_read(UART + UART_LSR) & LSR_THRE))
+		;
+	mmio_write(UART, (uint8_t)c);
+}
+
+static void puts(const char *s)
+{
+	while (*s)
+		put(*s++);
+}
+
+static void puthex(uint64_t v)
+{
+	int shift = 60;
+
+	while (shift > 0 && !(v >> shift))
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		put("0123456789abcdef"[v >> shift & 15]);
+}
+
+static void say(const char *name, uint64_t v)
+{
+	puts(name);
+	puthex(v);
+}
+
+static bool same(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
+static bool starts(const char *s, const char *prefix)
+{
+	while (*prefix && *s == *prefix)
+		s++, prefix++;
+	return !*prefix;
+}
+
+/* Does the argument list contain this word? */
+static bool has_word(const char *args, const char *word)
+{
+	while (*args) {
+		const char *w = word;
+
+		while (*w && *args == *w)
+			args++, w++;
+		if (!*w && (!*args || *args == ' '))
+			return true;
+		while (*args && *args != ' ')
+			args++;
+		while (*args == ' ')
+			args++;
+	}
+	return false;
+}
+
+/* --- the device tree --- */
+
+static uint32_t be32(const void *p)
+{
+	return __builtin_bswap32(*(const uint32_t *)p);
+}
+
+static uint64_t cells(const void *p, uint32_t bytes)
+{
+	const char *c = p;
+
+	return bytes < 8 ? be32(c) : (uint64_t)be32(c) << 32 | be32(c + 4);
+}
+
+struct tree {
+	const char *bootargs;
+	uint64_t initrd, initrd_end;
+	uint64_t ram, ram_size;
+	uint64_t pvpanic;
+	uint64_t mpidr[64];
+	unsigned nr_cpus;
+};
+
+static void tree_property(struct tree *t, const char *node, const char *name,
+			  const char *val, uint32_t len)
+{
+	if (same(node, "chosen")) {
+		if (same(name, "bootargs"))
+			t->bootargs = val;
+		if (same(name, "linux,initrd-start"))
+			t->initrd = cells(val, len);
+		if (same(name, "linux,initrd-end"))
+			t->initrd_end = cells(val, len);
+	}
+	if (same(name, "reg")) {
+		if (starts(node, "memory")) {
+			t->ram = cells(val, 8);
+			t->ram_size = cells(val + 8, 8);
+		}
+		if (starts(node, "pvpanic"))
+			t->pvpanic = cells(val, 8);
+		if (starts(node, "cpu@") && t->nr_cpus < 64)
+			t->mpidr[t->nr_cpus++] = cells(val, len);
+	}
+}
+
+/* Walks the structure block (Devicetree specification 0.4, 5.4). */
+static void tree_read(struct tree *t, const char *fdt)
+{
+	const char *p = fdt + be32(fdt + 8);
+	const char *strings = fdt + be32(fdt + 12);
+	const char *node = "";
+
+	for (;;) {
+		uint32_t token = be32(p);
+
+		p += 4;
+		if (token == 1) {		/* FDT_BEGIN_NODE */
+			node = p;
+			while (*p)
+				p++;
+			p = (const char *)(((uintptr_t)p + 4) & ~3UL);
+		} else if (token == 3) {	/* FDT_PROP */
+			uint32_t len = be32(p);
+
+			tree_property(t, node, strings + be32(p + 4), p + 8, len);
+			p += 8 + ((len + 3) & ~3U);
+		} else if (token == 9) {	/* FDT_END */
+			return;
+		}
+	}
+}
+
+/* --- the tasks --- */
+
+static void task_smp(const struct tree *t)
+{
+	volatile uint64_t flag[64];
+	unsigned up = 1;
+
+	for (unsigned i = 1; i < t->nr_cpus; i++) {
+		flag[i] = 0;
+		if (flat_hvc(PSCI_CPU_ON, t->mpidr[i], (uint64_t)flat_secondary,
+			     (uint64_t)&flag[i]) != 0)
+			continue;
+		while (!flag[i])
+			;
+		up += (flag[i] & 0xff00ffffffUL) == t->mpidr[i];
+	}
+	say("SMP up=", up);
+	say(" of=", t->nr_cpus);
+	puts("\n");
+}
+
+static void task_echo(void)
+{
+	puts("LISTENS\n");
+	for (;;) {
+		char c;
+
+		while (!(mmio_read(UART + UART_LSR) & LSR_DR))
+			;
+		c = (char)mmio_read(UART);
+		if (c == 'q')
+			return;
+		put('<');
+		put(c);
+		put('>');
+	}
+}
+
+static void do_task(const struct tree *t)
+{
+	const char *args = t->bootargs;
+
+	if (has_word(args, "t=reset"))
+		flat_hvc(PSCI_SYSTEM_RESET, 0, 0, 0);
+	if (has_word(args, "t=smp"))
+		task_smp(t);
+	if (has_word(args, "t=echo"))
+		task_echo();
+	if (has_word(args, "t=pvpanic")) {
+		say("PVPANIC events=", mmio_read(t->pvpanic));
+		puts("\n");
+		mmio_write(t->pvpanic, 1);
+	}
+	if (has_word(args, "t=hole")) {
+		say("HOLE ", mmio_read(0x00f00000UL));
+		puts("\n");
+		mmio_write(0x00f00000UL, 1);
+	}
+	while (has_word(args, "t=spin"))
+		;
+	while (has_word(args, "t=wfi"))
+		__asm__ volatile("wfi");
+}
+
+static void check(unsigned *bad, bool ok, const char *what, uint64_t v)
+{
+	if (ok)
+		return;
+	(*bad)++;
+	puts("BAD ");
+	puts(what);
+	say(" ", v);
+	puts("\n");
+}
+
+void flat_main(const struct entry *e)
+{
+	const char *fdt = (const char *)e->x[0];
+	struct tree t;
+	uint64_t mmfr0;
+	unsigned bad = 0;
+	char *p = (char *)&t;
+
+	for (size_t i = 0; i < sizeof(t); i++)
+		p[i] = 0;
+	t.bootargs = "";
+
+	check(&bad, e->x[1] == 0, "x1", e->x[1]);
+	check(&bad, e->x[2] == 0, "x2", e->x[2]);
+	check(&bad, e->x[3] == 0, "x3", e->x[3]);
+	check(&bad, e->el == 1 << 2, "CurrentEL", e->el);
+	check(&bad, e->spsel == 1, "SPSel", e->spsel);
+	check(&bad, e->daif == 0xf << 6, "DAIF", e->daif);
+	check(&bad, !(e->sctlr & 5), "SCTLR (MMU, cache)", e->sctlr);
+	check(&bad, !(e->base & 0xffff), "load address", e->base);
+	check(&bad, !(e->x[0] & 7), "x0", e->x[0]);
+	check(&bad, e->x[0] >= e->end + (1 << 20), "tree below the image's end", e->x[0]);
+	check(&bad, be32(fdt) == 0xd00dfeed, "tree magic", be32(fdt));
+	if (!bad) {
+		tree_read(&t, fdt);
+		check(&bad, e->base >= t.ram && e->x[0] + be32(fdt + 4) <= t.ram + t.ram_size,
+		      "RAM", t.ram);
+	}
+
+	say("FLAT base=", e->base);
+	say(" dtb=", e->x[0]);
+	say(" ram=", t.ram);
+	say("+", t.ram_size);
+	say(" cpus=", t.nr_cpus);
+	__asm__ volatile("mrs %0, ID_AA64MMFR0_EL1" : "=r"(mmfr0));
+	say(" mmfr0=", mmfr0);
+	puts(" args=[");
+	puts(t.bootargs);
+	puts("] initrd=[");
+	for (uint64_t a = t.initrd; a < t.initrd_end && *(char *)a >= ' '; a++)
+		put(*(char *)a);
+	say("] size=", t.initrd_end - t.initrd);
+	puts(".\n");
+
+	do_task(&t);
+	puts("EXIT: STATUS=");
+	put(bad ? '3' : '1');
+	puts("\n");
+}

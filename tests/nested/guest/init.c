@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * init.c - the guest's only program
+ *
+ * Prints what it finds in one line, `GUEST-READY kernel=.. cpus=..`, then does
+ * what t= on the kernel command line asks (the kernel hands it over as an
+ * environment variable):
+ *
+ *   off       power off (also without t=)
+ *   reboot    restart
+ *   panic     crash the kernel
+ *   pvpanic   report a crash to the qemu,pvpanic-mmio device, as a kernel would
+ *   powerkey  wait for the power key, then power off
+ *   idle      nothing, for ever
+ *   echo      answer each console line with `ECHO line`, power off at `quit`
+ *   work      on every CPU: the same sum over some memory; print, power off
+ *   pmu       count cycles with the PMU; print, power off
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/input.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/klog.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DT "/sys/firmware/devicetree/base"
+
+#ifndef HWCAP2_MTE
+#define HWCAP2_MTE	(1 << 18)
+#endif
+
+static void power_off(void)
+{
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static uint64_t cell64(const unsigned char *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* Reads the `reg` of the first device-tree node whose name starts so. */
+static int dt_reg(const char *prefix, uint64_t *addr, uint64_t *size)
+{
+	unsigned char reg[16];
+	char path[512];
+	struct dirent *e;
+	int ret = -1;
+	DIR *dir = opendir(DT);
+
+	while (dir && ret && (e = readdir(dir))) {
+		int fd;
+
+		if (strncmp(e->d_name, prefix, strlen(prefix)))
+			continue;
+		snprintf(path, sizeof(path), DT "/%s/reg", e->d_name);
+		fd = open(path, O_RDONLY);
+		if (fd >= 0 && read(fd, reg, sizeof(reg)) == sizeof(reg)) {
+			*addr = cell64(reg);
+			*size = cell64(reg + 8);
+			ret = 0;
+		}
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+	return ret;
+}
+
+static int log_has(const char *text)
+{
+	static char buf[1 << 18];
+	int n = klogctl(3, buf, sizeof(buf) - 1);	/* SYSLOG_ACTION_READ_ALL */
+
+	return n > 0 && (buf[n] = 0, strstr(buf, text) != NULL);
+}
+
+static void rtc_seconds(char *buf, size_t size)
+{
+	int fd = open("/sys/class/rtc/rtc0/since_epoch", O_RDONLY);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
+
+	buf[n > 0 ? n - 1 : 0] = 0;
+	close(fd);
+}
+
+static void ready(void)
+{
+	unsigned long hwcap = getauxval(AT_HWCAP);
+	uint64_t addr = 0;
+	uint64_t size = 0;
+	struct sysinfo si;
+	struct utsname un;
+	char rtc[32];
+
+	sysinfo(&si);
+	uname(&un);
+	dt_reg("memory", &addr, &size);
+	rtc_seconds(rtc, sizeof(rtc));
+	printf("GUEST-READY kernel=%s cpus=%ld memkb=%llu page=%ld ram=%#llx+%#llx rtc=%s"
+	       " gic=%d its=%d sve=%d pauth=%d mte=%d pvtime=%d.\n",
+	       un.release, sysconf(_SC_NPROCESSORS_ONLN),
+	       (unsigned long long)si.totalram * si.mem_unit / 1024, sysconf(_SC_PAGESIZE),
+	       (unsigned long long)addr, (unsigned long long)size, rtc,
+	       log_has("GICv3: ") ? 3 : log_has("GIC: Using") ? 2 : 0, log_has("ITS [mem"),
+	       !!(hwcap & HWCAP_SVE), !!(hwcap & HWCAP_PACA),
+	       !!(getauxval(AT_HWCAP2) & HWCAP2_MTE), log_has("using stolen time PV"));
+}
+
+static void load_module(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
+		printf("%s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static int open_input(void)
+{
+	char path[32];
+
+	for (int i = 0; i < 4; i++) {
+		unsigned long keys[KEY_MAX / (8 * sizeof(long)) + 1] = { 0 };
+		int fd;
+
+		snprintf(path, sizeof(path), "/dev/input/event%d", i);
+		fd = open(path, O_RDONLY);
+		if (fd >= 0 && ioctl(fd, EVIOCGBIT(EV_KEY, sizeof(keys)), keys) > 0 &&
+		    keys[KEY_POWER / (8 * sizeof(long))] >> KEY_POWER % (8 * sizeof(long)) & 1)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static void task_powerkey(void)
+{
+	struct input_event ev;
+	int fd = open_input();
+
+	for (int i = 0; fd < 0 && i < 100; i++) {
+		usleep(50000);
+		fd = open_input();
+	}
+	printf(fd < 0 ? "GUEST-NO-KEY\n" : "GUEST-WAITS\n");
+	while (fd >= 0 && read(fd, &ev, sizeof(ev)) == sizeof(ev)) {
+		if (ev.type == EV_KEY && ev.code == KEY_POWER && ev.value == 1) {
+			printf("GUEST-POWERKEY\n");
+			power_off();
+		}
+	}
+	for (;;)
+		pause();
+}
+
+static void task_pvpanic(void)
+{
+	uint64_t addr;
+	uint64_t size;
+	volatile unsigned char *reg;
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+
+	if (fd < 0 || dt_reg("pvpanic", &addr, &size)) {
+		printf("GUEST-NO-PVPANIC\n");
+		return;
+	}
+	reg = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   addr & -(uint64_t)getpagesize());
+	if (reg == MAP_FAILED) {
+		perror("pvpanic");
+		return;
+	}
+	reg += addr & (getpagesize() - 1);
+	printf("GUEST-PVPANIC events=%#x\n", *reg);
+	*reg = 1;		/* bit 0: the guest has panicked */
+}
+
+static void task_panic(void)
+{
+	int fd = open("/proc/sysrq-trigger", O_WRONLY);
+
+	if (write(fd, "c", 1) != 1)
+		perror("sysrq");
+}
+
+static void task_echo(void)
+{
+	static char line[4096];
+
+	printf("GUEST-LISTENS\n");
+	while (fgets(line, sizeof(line), stdin)) {
+		if (!strcmp(line, "quit\n"))
+			return;
+		printf("ECHO %s", line);
+	}
+	printf("GUEST-EOF\n");
+}
+
+#define WORK_WORDS	(1 << 19)	/* 4 MiB */
+
+/* A pass forth that fills memory with a sequence, and one back that adds it up. */
+static uint32_t work_sum(void)
+{
+	uint64_t *mem = malloc(WORK_WORDS * sizeof(*mem));
+	uint64_t x = 88172645463325252ULL;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < WORK_WORDS; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		mem[i] = x;
+	}
+	for (int i = WORK_WORDS; i-- > 0;)
+		sum = (sum << 1 | sum >> 63) + mem[i];
+	free(mem);
+	return (uint32_t)(sum ^ sum >> 32);
+}
+
+static void task_work(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t *sums = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long good = 0;
+
+	for (long i = 0; i < cpus; i++) {
+		if (fork() == 0) {
+			cpu_set_t set;
+
+			CPU_ZERO(&set);
+			CPU_SET(i, &set);
+			sched_setaffinity(0, sizeof(set), &set);
+			sums[i] = work_sum();
+			_exit(sched_getcpu() != i);
+		}
+	}
+	for (long i = 0; i < cpus; i++) {
+		int status;
+
+		good += wait(&status) > 0 && status == 0;
+	}
+	for (long i = 1; i < cpus; i++)
+		good -= sums[i] != sums[0];
+	printf("GUEST-WORK good=%ld of=%ld sum=%#x\n", good, cpus, sums[0]);
+}
+
+static void task_pmu(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_HW_CPU_CYCLES,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	uint64_t count = 0;
+
+	if (fd < 0) {
+		printf("GUEST-PMU none: %s\n", strerror(errno));
+		return;
+	}
+	for (volatile int i = 0; i < 100000; i++)
+		;
+	if (read(fd, &count, sizeof(count)) == sizeof(count))
+		printf("GUEST-PMU %s\n", count > 100000 ? "counts" : "stands still");
+}
+
+int main(void)
+{
+	const char *task = getenv("t");
+
+	mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	setlinebuf(stdout);
+	if (!task)
+		task = "off";
+	if (!strcmp(task, "powerkey")) {
+		load_module("/evdev.ko");
+		load_module("/gpio_keys.ko");
+	}
+	ready();
+	if (!strcmp(task, "powerkey"))
+		task_powerkey();
+	else if (!strcmp(task, "pvpanic"))
+		task_pvpanic();
+	else if (!strcmp(task, "panic"))
+		task_panic();
+	else if (!strcmp(task, "echo"))
+		task_echo();
+	else if (!strcmp(task, "work"))
+		task_work();
+	else if (!strcmp(task, "pmu"))
+		task_pmu();
+	else if (!strcmp(task, "reboot"))
+		reboot(RB_AUTOBOOT);
+	else if (!strcmp(task, "idle"))
+		for (;;)
+			pause();
+	power_off();
+}

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# features.sh - CPU features: offered as the host has them, and withheld on request
+
+scenario features "6.12-max 6.1-a76"
+features()
+{
+	sve=0 pauth=0 mte=0
+	! host_has sve || sve=1
+	! host_has paca || pauth=1
+	! host_has mte || mte=1
+	case $HOST in
+	*-max) [ $sve$pauth$mte = 111 ] || fail "the emulated host lacks a feature: $sve$pauth$mte" ;;
+	esac
+	kernel=6.12
+	[ -e "$NEST/Image-$kernel" ] || kernel=6.1
+	vm want:GUEST-READY exit:0 -- $(linux $kernel) -p "$QUIET"
+	set -- "$(field sve) $(field pauth) $(field mte)"
+	[ "$*" = "$sve $pauth $mte" ] || fail "sve pauth mte: $*, expected $sve $pauth $mte"
+	silent
+}
+
+scenario features-off "6.12-max"
+features_off()
+{
+	vm want:GUEST-READY exit:0 -- $(linux 6.12) --no-sve --disable-mte -p "$QUIET"
+	[ "$(field sve)$(field mte)" = 00 ] || fail "$(console)"
+	vm want:GUEST-READY exit:0 -- $(linux 6.12) --no-pauth -p "$QUIET"
+	[ "$(field pauth)" = 0 ] || fail "$(console)"
+	silent
+}
+
+# On a host without them there is nothing to withhold, which is no error.
+scenario features-off-without "6.1-a57"
+features_off_without()
+{
+	vm "want:EXIT: STATUS=1" exit:0 -- $(flat) --nodefaults --no-sve --no-pauth --disable-mte
+	silent
+}
+
+scenario pmu "6.1-a76 6.12-a76 6.1-a57"
+pmu()
+{
+	vm want:GUEST-READY "want:GUEST-PMU counts" exit:0 -- $(linux 6.1) --pmu -p "$QUIET t=pmu"
+	vm want:GUEST-READY "want:GUEST-PMU none" exit:0 -- $(linux 6.1) -p "$QUIET t=pmu"
+	silent
+}
+
+scenario pvtime "6.1-a76"
+pvtime()
+{
+	vm want:GUEST-READY exit:0 -- $(linux 6.1) -p "$QUIET"
+	[ "$HOST" = native ] || [ "$(field pvtime)" = 1 ] || fail "no stolen time"
+	vm want:GUEST-READY exit:0 -- $(linux 6.1) --no-pvtime -p "$QUIET"
+	[ "$(field pvtime)" = 0 ] || fail "stolen time all the same"
+	silent
+}
+
+scenario affinity "6.1-a76 6.12-a76"
+affinity()
+{
+	[ "$(nproc)" -ge 2 ] || say_skip "one CPU"
+	# The threads' own lists, vCPU 0 on CPU 0 and vCPU 1 on CPU 1.
+	lists='grep -h Cpus_allowed_list /proc/$PID/task/*/status | sort -u | tr -d "\n\t" >$WORK/log/lists'
+	export WORK
+	vm want:FLAT "shell:$lists" kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) -c 2 --vcpu-affinity 0=0:1=1 -p t=spin
+	grep -q 'list:0Cpus' "$WORK/log/lists" && grep -q 'list:1$' "$WORK/log/lists" ||
+		grep -q 'list:1Cpus' "$WORK/log/lists" || fail "$(cat "$WORK/log/lists")"
+	vm want:GUEST-READY "want:GUEST-WORK good=2" exit:0 -- \
+		$(linux 6.1) -c 2 --vcpu-affinity 0=0:1=1 -p "$QUIET t=work"
+	vm want:FLAT exit:0 -- $(flat) -c 2 --vcpu-affinity 1
+	refused 4 "affinity" $(flat) --vcpu-affinity 900
+	refused 2 "affinity" $(flat) --vcpu-affinity x
+}
+
+scenario dump-dtb "6.1-a76"
+dump_dtb()
+{
+	vm "want:EXIT: STATUS=1" exit:0 -- $(flat) --nodefaults --dump-dtb "$WORK/files/dtb"
+	# The magic, and the size it claims.
+	[ "$(od -An -tx1 -N4 "$WORK/files/dtb" | tr -d ' ')" = d00dfeed ] || fail "magic"
+	size=$((0x$(od -An -tx1 -j4 -N4 "$WORK/files/dtb" | tr -d ' ')))
+	[ "$size" -le "$(stat -c %s "$WORK/files/dtb")" ] || fail "size $size"
+	grep -q 'ns16550a' "$WORK/files/dtb" || fail "no console in it"
+	refused 1 "/no-such-dir" $(flat) --dump-dtb /no-such-dir/dtb
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# memory.sh - sizes and kinds of guest memory
+
+ram()	# SIZE BYTES-IN-HEX: a flat guest with --mem SIZE sees that much
+{
+	vm "want:ram=80000000+$2 " "want:EXIT: STATUS=1" exit:0 -- \
+		--kernel "$NEST/flat" --cpus 1 --nodefaults --loglevel warning --mem "$1"
+	silent
+}
+
+scenario mem-sizes "6.1-a76 6.1-gicv2"
+mem_sizes()
+{
+	ram 64 4000000
+	ram 64M 4000000
+	ram 65536K 4000000
+	ram 1G 40000000
+	ram 333M 14d00000
+	ram 6G 180000000
+}
+
+scenario mem-default "6.1-a57"
+mem_default()
+{
+	vm "want:EXIT: STATUS=1" exit:0 -- --kernel "$NEST/flat" --cpus 1 --nodefaults
+	vm "want:EXIT: STATUS=1" exit:0 -- --kernel "$NEST/flat" --nodefaults
+}
+
+scenario mem-6g "6.12-a76"
+mem_6g()
+{
+	vm want:GUEST-READY exit:0 -- $(linux 6.1) --mem 6G -p "$QUIET"
+	[ "$(field memkb)" -gt 6000000 ] || fail "memkb=$(field memkb)"
+	[ "$(field ram)" = 0x80000000+0x180000000 ] || fail "ram=$(field ram)"
+	silent
+}
+
+scenario mem-odd "6.1-a57"
+mem_odd()
+{
+	vm want:GUEST-READY "want:GUEST-WORK good=1" exit:0 -- \
+		$(linux 6.1) --mem 333M -p "$QUIET t=work"
+	[ "$(field ram)" = 0x80000000+0x14d00000 ] || fail "ram=$(field ram)"
+	silent
+}
+
+scenario mem-memfd "6.12-a76"
+mem_memfd()
+{
+	vm "want:GUEST-WORK good=1" exit:0 -- $(linux 6.1) --memfd -p "$QUIET t=work"
+	silent
+}
+
+scenario mem-hugetlbfs "6.12-a76"
+mem_hugetlbfs()
+{
+	need_root
+	pages=/proc/sys/vm/nr_hugepages
+	before=$(cat $pages)
+	mkdir "$WORK/files/huge"
+	mount -t hugetlbfs none "$WORK/files/huge"
+	echo $((before + 160)) >$pages
+	ret=0
+	vm want:GUEST-READY "want:GUEST-WORK good=1" exit:0 -- \
+		$(linux 6.1) --hugetlbfs "$WORK/files/huge" -p "$QUIET t=work" || ret=1
+	left=$(ls "$WORK/files/huge")
+	# More than there is: refused, not killed later.
+	[ $ret != 0 ] || vm exit:1 -- $(flat) --mem 4G --hugetlbfs "$WORK/files/huge" || ret=1
+	umount "$WORK/files/huge"
+	echo "$before" >$pages
+	[ -z "$left" ] || fail "it left $left"
+	[ $ret = 0 ] || exit 1
+}
+
+scenario mem-refused "6.1-a57"
+mem_refused()
+{
+	refused 2 "mem" --kernel "$NEST/flat" --mem 0
+	refused 2 "mem" --kernel "$NEST/flat" --mem 12Q
+	refused 2 "mem" --kernel "$NEST/flat" --mem 99999999999999999999
+	refused 4 "." --kernel "$NEST/flat" --mem 100P
+}

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * api.c - the public calls: arguments, states, errno
+ *
+ * What a host hands in is checked and copied here; the rest of the core may rely
+ * on it.  Every call leaves errno as it was.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vmm/error.h"
+#include "vmm/fd.h"
+#include "vmm/machine.h"
+#include "vmm/vm.h"
+
+#define STRINGIFY_(x)	#x
+#define STRINGIFY(x)	STRINGIFY_(x)
+
+#define RAM_DEFAULT	MIB(256)
+#define RAM_BASE	GIB(2)
+#define RAM_UNIT	KIB(64)		/* the largest page a guest can use */
+
+static void restore_errno(const int *saved)
+{
+	errno = *saved;
+}
+#define KEEP_ERRNO() int saved_errno __attribute__((cleanup(restore_errno), unused)) = errno
+
+/*
+ * Copy a configuration that may be older (shorter) or newer (longer) than ours:
+ * what it lacks is zero, what we lack must be zero (-E2BIG).
+ */
+static int copy_config(void *dst, size_t dst_size, const void *src, struct vmm_error *err)
+{
+	const unsigned char *bytes = src;
+	size_t size;
+
+	if (!src)
+		return error_set(err, -EINVAL, "configuration: NULL");
+	memcpy(&size, src, sizeof(size));
+	if (size < sizeof(size))
+		return error_set(err, -EINVAL, "configuration: its .size is not set");
+	for (size_t i = dst_size; i < size; i++)
+		if (bytes[i])
+			return error_set(err, -E2BIG,
+					 "configuration: sets a field that this library does not have");
+	memset(dst, 0, dst_size);
+	memcpy(dst, src, size < dst_size ? size : dst_size);
+	return 0;
+}
+
+static int unknown_flags(u64 flags, u64 known, struct vmm_error *err)
+{
+	if (flags & ~known)
+		return error_set(err, -E2BIG, "configuration: unknown flags 0x%llx",
+				 (unsigned long long)(flags & ~known));
+	return 0;
+}
+
+static int check_config(struct vmm_config *cfg, struct vmm_error *err)
+{
+	const u64 known = VMM_F_KVM_FD | VMM_F_RAM_FD | VMM_F_HOST_THREADS | VMM_F_NO_HUGEPAGES;
+	u64 end;
+	int ret = unknown_flags(cfg->flags, known, err);
+
+	if (ret)
+		return ret;
+	if (!cfg->ram_size)
+		cfg->ram_size = RAM_DEFAULT;
+	if (!cfg->ram_base)
+		cfg->ram_base = RAM_BASE;
+	if (!cfg->vcpus)
+		cfg->vcpus = 1;
+	if (!cfg->io_threads)
+		cfg->io_threads = 1;
+	if (cfg->ram_size % RAM_UNIT)
+		return error_set(err, -EINVAL, "RAM: %llu bytes are not a multiple of 64 KiB",
+				 (unsigned long long)cfg->ram_size);
+	if (cfg->ram_base < RAM_BASE || cfg->ram_base % MIB(2) ||
+	    add_overflow(cfg->ram_base, cfg->ram_size, &end))
+		return error_set(err, -EINVAL,
+				 "RAM: cannot start at 0x%llx; it may at 0x80000000 or, in steps of 2 MiB, above",
+				 (unsigned long long)cfg->ram_base);
+	if (cfg->io_threads > VM_MAX_IO_THREADS)
+		return error_set(err, -EINVAL, "I/O threads: %u, of at most %u", cfg->io_threads,
+				 VM_MAX_IO_THREADS);
+	if (cfg->kick_signal && (cfg->kick_signal < SIGRTMIN || cfg->kick_signal > SIGRTMAX))
+		return error_set(err, -EINVAL, "kick signal: %d is not a real-time signal",
+				 cfg->kick_signal);
+	return 0;
+}
+
+static void destroy(struct vmm *vm)
+{
+	vm_teardown(vm);
+	for (u32 i = 0; i < VM_MAX_CONSOLES; i++) {
+		fd_close(&vm->consoles[i].in_fd);
+		fd_close(&vm->consoles[i].out_fd);
+	}
+	fd_close(&vm->boot.kernel_fd);
+	fd_close(&vm->boot.initrd_fd);
+	fd_close(&vm->boot.dtb_fd);
+	fd_close(&vm->cfg.kvm_fd);
+	fd_close(&vm->cfg.ram_fd);
+	fd_close(&vm->event_fd);
+	free(vm->boot.cmdline);
+	free((char *)vm->cfg.cpus);
+	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+/* Duplicate @fd over itself if @flags has @flag, or make it -1. */
+static int borrow(int *fd, u64 flags, u64 flag, const char *name, struct vmm_error *err)
+{
+	int ret;
+
+	if (!(flags & flag)) {
+		*fd = -1;
+		return 0;
+	}
+	ret = fd_dup(*fd);
+	if (ret < 0) {
+		ret = error_sys(err, ret, "%s: descriptor %d", name, *fd);
+		*fd = -1;
+		return ret;
+	}
+	*fd = ret;
+	return 0;
+}
+
+int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_ops *ops,
+	      void *ctx, struct vmm_error *err)
+{
+	struct vmm_config cfg;
+	struct vmm *vm;
+	int ret = copy_config(&cfg, sizeof(cfg), user, err);
+
+	if (!ret)
+		ret = check_config(&cfg, err);
+	if (ret)
+		return ret;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return error_set(err, -ENOMEM, "VM: no memory");
+
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->changed, NULL);
+	vm->state = VM_NEW;
+	vm->event_fd = -1;
+	vm->boot.kernel_fd = vm->boot.initrd_fd = vm->boot.dtb_fd = -1;
+	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
+		vm->consoles[i].in_fd = vm->consoles[i].out_fd = -1;
+	vm->log = (struct logger){ .fn = cfg.log, .opaque = cfg.opaque, .level = cfg.log_level };
+	vm->kick_signal = cfg.kick_signal ? cfg.kick_signal : SIGRTMIN;
+	kvm_init(&vm->kvm, ops, ctx);
+
+	vm->cfg = cfg;
+	vm->cfg.cpus = NULL;
+	vm->cfg.ram_fd = -1;
+	ret = borrow(&vm->cfg.kvm_fd, cfg.flags, VMM_F_KVM_FD, "KVM", err);
+	if (ret)
+		goto fail;
+	vm->cfg.ram_fd = cfg.ram_fd;
+	ret = borrow(&vm->cfg.ram_fd, cfg.flags, VMM_F_RAM_FD, "RAM", err);
+	if (ret)
+		goto fail;
+	if (cfg.cpus) {
+		vm->cfg.cpus = strdup(cfg.cpus);
+		if (!vm->cfg.cpus) {
+			ret = error_set(err, -ENOMEM, "VM: no memory");
+			goto fail;
+		}
+	}
+	vm->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vm->event_fd < 0) {
+		ret = error_sys(err, -errno, "VM: eventfd");
+		goto fail;
+	}
+	*out = vm;
+	return 0;
+fail:
+	destroy(vm);
+	return ret;
+}
+
+int vmm_create(struct vmm **vm, const struct vmm_config *cfg, struct vmm_error *err)
+{
+	KEEP_ERRNO();
+
+	return vm_create(vm, cfg, &kvm_linux_ops, NULL, err);
+}
+
+void vmm_destroy(struct vmm *vm)
+{
+	KEEP_ERRNO();
+
+	if (vm)
+		destroy(vm);
+}
+
+/* ---- Configuration ------------------------------------------------------ */
+
+static int must_be_new(struct vmm *vm, struct vmm_error *err)
+{
+	bool new;
+
+	pthread_mutex_lock(&vm->lock);
+	new = vm->state == VM_NEW && !vm->starting;
+	pthread_mutex_unlock(&vm->lock);
+	return new ? 0 : error_set(err, -EBUSY, "VM: it has been started");
+}
+
+int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
+		    struct vmm_error *err)
+{
+	const u64 known = VMM_MACHINE_F_COUNTER_OFFSET * 2 - 1;
+	struct vmm_machine_config cfg;
+	int ret = must_be_new(vm, err);
+
+	if (!ret)
+		ret = copy_config(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = unknown_flags(cfg.flags, known, err);
+	if (ret)
+		return ret;
+	if (cfg.irqchip > VMM_IRQCHIP_GICV3_ITS)
+		return error_set(err, -EINVAL, "interrupt controller: no kind %u", cfg.irqchip);
+	if (cfg.sve_max_vl % 128 || cfg.sve_max_vl > 2048)
+		return error_set(err, -EINVAL,
+				 "SVE: vectors of %u bits; they have 128 to 2048, in steps of 128",
+				 cfg.sve_max_vl);
+	if ((cfg.flags & VMM_MACHINE_F_E2H0) && !(cfg.flags & VMM_MACHINE_F_NESTED))
+		return error_set(err, -EINVAL, "E2H0: makes sense with a nested guest only");
+	vm->mcfg = cfg;
+	return 0;
+}
+
+int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *user, struct vmm_error *err)
+{
+	const u64 known = VMM_BOOT_F_INITRD | VMM_BOOT_F_FIRMWARE | VMM_BOOT_F_DUMP_DTB;
+	struct vmm_boot_config cfg;
+	struct vm_boot boot;
+	int ret;
+
+	KEEP_ERRNO();
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = copy_config(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = unknown_flags(cfg.flags, known, err);
+	if (ret)
+		return ret;
+
+	boot = (struct vm_boot){
+		.flags = cfg.flags, .kernel_fd = cfg.kernel_fd, .initrd_fd = -1, .dtb_fd = -1,
+		.firmware_addr = cfg.firmware_addr,
+	};
+	ret = borrow(&boot.kernel_fd, 1, 1, "kernel", err);
+	if (ret)
+		return ret;
+	boot.initrd_fd = cfg.initrd_fd;
+	ret = borrow(&boot.initrd_fd, cfg.flags, VMM_BOOT_F_INITRD, "initrd", err);
+	if (ret)
+		goto fail;
+	boot.dtb_fd = cfg.dtb_fd;
+	ret = borrow(&boot.dtb_fd, cfg.flags, VMM_BOOT_F_DUMP_DTB, "device tree", err);
+	if (ret)
+		goto fail;
+	boot.cmdline = strdup(cfg.cmdline ? cfg.cmdline : "");
+	if (!boot.cmdline) {
+		ret = error_set(err, -ENOMEM, "VM: no memory");
+		goto fail;
+	}
+	fd_close(&vm->boot.kernel_fd);
+	fd_close(&vm->boot.initrd_fd);
+	fd_close(&vm->boot.dtb_fd);
+	free(vm->boot.cmdline);
+	vm->boot = boot;
+	return 0;
+fail:
+	fd_close(&boot.kernel_fd);
+	fd_close(&boot.initrd_fd);
+	fd_close(&boot.dtb_fd);
+	return ret;
+}
+
+int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
+		    struct vmm_error *err)
+{
+	struct vmm_console_config cfg;
+	struct vm_console con;
+	int ret;
+
+	KEEP_ERRNO();
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = copy_config(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = unknown_flags(cfg.flags, VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT, err);
+	if (ret)
+		return ret;
+	if (vm->nr_consoles == VM_MAX_CONSOLES)
+		return error_set(err, -ENOSPC, "console: a VM has at most %u", VM_MAX_CONSOLES);
+	con = (struct vm_console){ .in_fd = cfg.in_fd, .out_fd = -1 };
+	ret = borrow(&con.in_fd, cfg.flags, VMM_CONSOLE_F_IN, "console input", err);
+	if (ret)
+		return ret;
+	con.out_fd = cfg.out_fd;
+	ret = borrow(&con.out_fd, cfg.flags, VMM_CONSOLE_F_OUT, "console output", err);
+	if (ret) {
+		fd_close(&con.in_fd);
+		return ret;
+	}
+	vm->consoles[vm->nr_consoles] = con;
+	return (int)vm->nr_consoles++;
+}
+
+/* ---- Life --------------------------------------------------------------- */
+
+int vmm_start(struct vmm *vm, struct vmm_error *err)
+{
+	int ret = 0;
+
+	KEEP_ERRNO();
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state != VM_NEW || vm->starting)
+		ret = error_set(err, -EBUSY, "VM: it has been started");
+	else if (vm->boot.kernel_fd < 0)
+		ret = error_set(err, -EINVAL, "VM: there is nothing to boot");
+	else
+		vm->starting = true;
+	pthread_mutex_unlock(&vm->lock);
+	if (ret)
+		return ret;
+	ret = vm_start(vm, err);
+	if (ret) {
+		pthread_mutex_lock(&vm->lock);
+		vm->starting = false;
+		pthread_mutex_unlock(&vm->lock);
+	}
+	return ret;
+}
+
+int vmm_pause(struct vmm *vm)
+{
+	KEEP_ERRNO();
+
+	return vm_pause(vm);
+}
+
+int vmm_resume(struct vmm *vm)
+{
+	KEEP_ERRNO();
+
+	return vm_resume(vm);
+}
+
+static bool has_started(struct vmm *vm)
+{
+	bool started;
+
+	pthread_mutex_lock(&vm->lock);
+	started = vm->state != VM_NEW;
+	pthread_mutex_unlock(&vm->lock);
+	return started;
+}
+
+int vmm_shutdown(struct vmm *vm)
+{
+	enum vm_state state;
+
+	KEEP_ERRNO();
+	pthread_mutex_lock(&vm->lock);
+	state = vm->state;
+	/* Under the lock: it keeps vmm_destroy() away from the machine. */
+	if (state == VM_RUNNING)
+		machine_power_button(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return state == VM_RUNNING ? 0 : -EBUSY;
+}
+
+int vmm_stop(struct vmm *vm)
+{
+	KEEP_ERRNO();
+
+	if (!has_started(vm))
+		return -EBUSY;
+	vm_stop(vm, VMM_STOP_HOST, 0, -1, "stopped by the host");
+	return 0;
+}
+
+/* ---- Events ------------------------------------------------------------- */
+
+int vmm_event_fd(const struct vmm *vm)
+{
+	return vm->event_fd;
+}
+
+int vmm_next_event(struct vmm *vm, struct vmm_event *ev)
+{
+	size_t size = ev->size;
+	uint64_t n;
+	int ret = 0;
+
+	KEEP_ERRNO();
+	if (size < sizeof(size))
+		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	if (vm->nr_events) {
+		struct vmm_event *first = &vm->events[vm->first_event];
+
+		memcpy(ev, first, size < sizeof(*first) ? size : sizeof(*first));
+		ev->size = size;
+		vm->first_event = (vm->first_event + 1) % VM_MAX_EVENTS;
+		vm->nr_events--;
+		ret = 1;
+	}
+	/* Empty: not readable any more.  It does not block, and holds no secret. */
+	if (!vm->nr_events && read(vm->event_fd, &n, sizeof(n)) < 0)
+		n = 0;
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+/* ---- A host's own threads ----------------------------------------------- */
+
+static bool lends_threads(const struct vmm *vm)
+{
+	return vm->cfg.flags & VMM_F_HOST_THREADS;
+}
+
+int vmm_vcpu_run(struct vmm *vm, uint32_t index)
+{
+	struct cpumask cpus;
+	sigset_t kick;
+	sigset_t old;
+	int ret = 0;
+
+	KEEP_ERRNO();
+	if (!lends_threads(vm) || !has_started(vm))
+		return -EBUSY;
+	if (index >= vm->cfg.vcpus)
+		return -ENOENT;
+	ret = cpumask_get_affinity(&cpus);
+	if (ret)
+		return ret;
+	sigemptyset(&kick);
+	sigaddset(&kick, vm->kick_signal);
+	pthread_sigmask(SIG_BLOCK, &kick, &old);
+	vcpu_loop(&vm->vcpus[index]);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return cpumask_set_affinity(&cpus);
+}
+
+int vmm_io_run(struct vmm *vm, uint32_t index)
+{
+	int ret = 0;
+
+	KEEP_ERRNO();
+	if (!lends_threads(vm))
+		return -EBUSY;
+	if (index >= vm->cfg.io_threads)
+		return -ENOENT;
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state == VM_NEW || vm->io[index].entered)
+		ret = -EBUSY;
+	vm->io[index].entered |= !ret;
+	vm->nr_users += !ret;
+	pthread_mutex_unlock(&vm->lock);
+	if (ret)
+		return ret;
+	ret = loop_run(vm->io[index].loop);
+	pthread_mutex_lock(&vm->lock);
+	vm->io[index].entered = false;
+	vm->nr_users--;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+int vmm_io_fd(const struct vmm *vm, uint32_t index)
+{
+	if (!lends_threads(vm) || index >= vm->cfg.io_threads)
+		return -ENOENT;
+	return vm->io[index].loop ? loop_fd(vm->io[index].loop) : -EBUSY;
+}
+
+int vmm_io_dispatch(struct vmm *vm, uint32_t index)
+{
+	KEEP_ERRNO();
+
+	if (!lends_threads(vm) || !has_started(vm))
+		return -EBUSY;
+	if (index >= vm->cfg.io_threads)
+		return -ENOENT;
+	return loop_dispatch(vm->io[index].loop);
+}
+
+/* ---- Looking inside ----------------------------------------------------- */
+
+int vmm_mem_read(struct vmm *vm, uint64_t gpa, void *buf, size_t len)
+{
+	return has_started(vm) ? gmem_read(&vm->ram, gpa, buf, len) : -EBUSY;
+}
+
+int vmm_mem_write(struct vmm *vm, uint64_t gpa, const void *buf, size_t len)
+{
+	return has_started(vm) ? gmem_write(&vm->ram, gpa, buf, len) : -EBUSY;
+}
+
+int vmm_stats(struct vmm *vm, uint32_t index, struct vmm_vcpu_stats *out)
+{
+	struct vmm_vcpu_stats stats = { 0 };
+	size_t size = out->size;
+
+	if (size < sizeof(size))
+		return -EINVAL;
+	if (index >= vm->cfg.vcpus)
+		return -ENOENT;
+	if (has_started(vm)) {
+		struct vcpu *vcpu = &vm->vcpus[index];
+
+		stats.runs = atomic_load_explicit(&vcpu->nr_runs, memory_order_relaxed);
+		stats.mmio = atomic_load_explicit(&vcpu->nr_mmio, memory_order_relaxed);
+		stats.kicks = atomic_load_explicit(&vcpu->nr_kicks, memory_order_relaxed);
+		stats.others = atomic_load_explicit(&vcpu->nr_others, memory_order_relaxed);
+		stats.tid = atomic_load_explicit(&vcpu->tid, memory_order_relaxed);
+	}
+	stats.size = size;
+	memcpy(out, &stats, size < sizeof(stats) ? size : sizeof(stats));
+	return 0;
+}
+
+const char *vmm_version(void)
+{
+	return STRINGIFY(VMM_VERSION_MAJOR) "." STRINGIFY(VMM_VERSION_MINOR);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cmd_run.c - vmm run
+ *
+ * The main thread waits in one poll() for signals, for what is typed, and for
+ * what the VM has to say.  The VM's threads are the library's.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/cli/command.h"
+#include "vmm/cli/guest.h"
+#include "vmm/cli/options.h"
+#include "vmm/cli/report.h"
+#include "vmm/cli/signals.h"
+#include "vmm/cli/status.h"
+#include "vmm/cli/stdcons.h"
+#include "vmm/cli/terminal.h"
+
+#define HELP_COLUMN	30
+
+struct run {
+	struct guest	guest;
+	struct stdcons	cons;
+	int		signal_fd;
+	bool		asked;		/* the guest, to power off */
+};
+
+/* ---- Help ---------------------------------------------------------------- */
+
+static void print_option(const struct option_text *text)
+{
+	const char *line = text->help;
+	int column;
+
+	if (text->letter)
+		column = printf("  -%c, --%s", text->letter, text->name);
+	else
+		column = printf("      --%s", text->name);
+	if (text->arg)
+		column += printf(" %s", text->arg);
+	if (column >= HELP_COLUMN) {
+		putchar('\n');
+		column = 0;
+	}
+	for (;;) {
+		int len = (int)strcspn(line, "\n");
+
+		printf("%*s%.*s\n", HELP_COLUMN - column, "", len, line);
+		if (!line[len])
+			return;
+		line += len + 1;
+		column = 0;
+	}
+}
+
+static void run_help(void)
+{
+	struct option_text text;
+
+	fputs("usage: vmm run -k KERNEL [-i INITRD] [-p PARAMS] [-c CPUS] [-m SIZE] [OPTION]...\n"
+	      "\n"
+	      "Boot an arm64 guest, with its console on the terminal.\n", stdout);
+	for (size_t i = 0; options_text(i, &text); i++) {
+		if (text.heading)
+			printf("\n%s:\n", text.heading);
+		else
+			print_option(&text);
+	}
+	fputs("\n"
+	      "Numbers may be decimal, 0x hexadecimal or 0 octal.\n"
+	      "\n"
+	      "Keys:\n"
+	      "  Ctrl-A x   stop the guest\n"
+	      "  Ctrl-A h   list the keys\n"
+	      "  Ctrl-A a   send Ctrl-A, as does Ctrl-A Ctrl-A\n"
+	      "\n"
+	      "A first SIGTERM, SIGINT or SIGHUP presses the guest's power button, a second\n"
+	      "one stops it.\n"
+	      "\n"
+	      "Exit status:\n"
+	      "   0   the guest powered itself off\n"
+	      "   1   internal error, or a call of the host failed\n"
+	      "   2   wrong usage\n"
+	      "   3   unusable kernel, initrd or firmware\n"
+	      "   4   the host cannot do what was asked for\n"
+	      "  10   the guest asked for a reboot, under --no-reboot\n"
+	      "  11   the guest reported a panic\n"
+	      "  12   stopped by a signal or by Ctrl-A x\n", stdout);
+}
+
+/* ---- What happens while the guest runs ----------------------------------- */
+
+static void pull_plug(struct run *run)
+{
+	vmm_stop(run->guest.vm);
+}
+
+/* SIGTERM and its like: once politely. */
+static void ask_to_stop(struct run *run, int sig)
+{
+	const struct report *report = &run->guest.report;
+	int ret;
+
+	if (run->asked) {
+		report_log(report, VMM_LOG_INFO, "SIG%s: stopping the guest",
+			   sigabbrev_np(sig));
+		pull_plug(run);
+		return;
+	}
+	run->asked = true;
+	ret = vmm_shutdown(run->guest.vm);
+	if (ret) {
+		report_log(report, VMM_LOG_WARN,
+			   "SIG%s: stopping the guest, it cannot be asked to: %s",
+			   sigabbrev_np(sig), strerror(-ret));
+		pull_plug(run);
+		return;
+	}
+	report_log(report, VMM_LOG_INFO,
+		   "SIG%s: the guest is asked to power off, a second signal stops it",
+		   sigabbrev_np(sig));
+}
+
+static void take_signals(struct run *run)
+{
+	int sig;
+
+	while ((sig = signals_next(run->signal_fd))) {
+		switch (sig) {
+		case SIGTSTP:
+			stdcons_leave(&run->cons);
+			signals_suspend();
+			break;
+		case SIGCONT:
+			stdcons_enter(&run->cons);
+			break;
+		default:
+			ask_to_stop(run, sig);
+		}
+	}
+}
+
+static void take_input(struct run *run)
+{
+	static const char keys[] =
+		"\n"
+		"Ctrl-A x   stop the guest\n"
+		"Ctrl-A h   list the keys\n"
+		"Ctrl-A a   send Ctrl-A, as does Ctrl-A Ctrl-A\n";
+	unsigned int asked = stdcons_pump(&run->cons);
+
+	if ((asked & KEYS_HELP) && write(STDERR_FILENO, keys, sizeof(keys) - 1) < 0)
+		return;		/* the keys work untold */
+	if (asked & KEYS_QUIT)
+		pull_plug(run);
+}
+
+/* Why it stopped, as a status. */
+static int stopped(struct run *run, const struct vmm_event *ev)
+{
+	switch (ev->reason) {
+	case VMM_STOP_GUEST_OFF:
+		return STATUS_OFF;
+	case VMM_STOP_GUEST_RESET:
+		return STATUS_REBOOT;
+	case VMM_STOP_GUEST_CRASH:
+		report_log(&run->guest.report, VMM_LOG_ERROR, "the guest crashed%s%s",
+			   ev->msg[0] ? ": " : "", ev->msg);
+		return STATUS_CRASH;
+	case VMM_STOP_HOST:
+		return STATUS_STOPPED;
+	default:
+		report_fatal("%s", ev->msg[0] ? ev->msg : strerror(-ev->error));
+		return STATUS_ERROR;
+	}
+}
+
+/* The status the VM ended with, or -1 while it runs. */
+static int take_events(struct run *run)
+{
+	struct vmm_event ev = VMM_EVENT_INIT;
+
+	while (vmm_next_event(run->guest.vm, &ev) > 0) {
+		if (ev.type == VMM_EVENT_STOPPED)
+			return stopped(run, &ev);
+		/* A broken device: the library has logged which, and why. */
+	}
+	return -1;
+}
+
+static int watch(struct run *run)
+{
+	struct pollfd fds[3];
+	int status = -1;
+
+	while (status < 0) {
+		fds[0] = (struct pollfd){ .fd = vmm_event_fd(run->guest.vm), .events = POLLIN };
+		fds[1] = (struct pollfd){ .fd = run->signal_fd, .events = POLLIN };
+		fds[2] = stdcons_poll(&run->cons);
+		if (poll(fds, 3, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			report_fatal("poll: %s", strerror(errno));
+			return STATUS_ERROR;
+		}
+		if (fds[2].revents)
+			take_input(run);
+		if (fds[1].revents)
+			take_signals(run);
+		if (fds[0].revents)
+			status = take_events(run);
+	}
+	return status;
+}
+
+/* ---- Boot by boot --------------------------------------------------------- */
+
+static int boot(struct run *run)
+{
+	int status;
+
+	status = guest_build(&run->guest, run->cons.pipe_rd, run->cons.out_fd);
+	if (status)
+		return status;
+	stdcons_enter(&run->cons);
+	status = guest_start(&run->guest);
+	if (status == 0)
+		status = watch(run);
+	guest_destroy(&run->guest);
+	return status;
+}
+
+/*
+ * A guest that was asked to power off and is on its way to a reboot would come
+ * back without ever having seen the request.
+ */
+static int boot_again_and_again(struct run *run)
+{
+	int status;
+
+	do {
+		status = boot(run);
+		if (status == STATUS_REBOOT && run->asked)
+			return STATUS_STOPPED;
+	} while (status == STATUS_REBOOT && !run->guest.opts->no_reboot);
+	return status;
+}
+
+/* With serial port 0 on a pty, stdin and stdout are not the guest's. */
+static int open_console(struct run *run)
+{
+	int ret;
+
+	if (run->guest.opts->ttys & 1)
+		return 0;
+	ret = stdcons_init(&run->cons);
+	if (ret == 0)
+		return 0;
+	report_fatal("console: %s", strerror(-ret));
+	return STATUS_ERROR;
+}
+
+static int open_signals(struct run *run)
+{
+	run->signal_fd = signals_open(run->cons.is_terminal);
+	if (run->signal_fd >= 0)
+		return 0;
+	report_fatal("signalfd: %s", strerror(-run->signal_fd));
+	return STATUS_ERROR;
+}
+
+static int run_guest(const struct run_options *opts)
+{
+	struct run run;
+	int status;
+
+	run.signal_fd = -1;
+	run.asked = false;
+	stdcons_clear(&run.cons);
+	status = guest_open(&run.guest, opts);
+	if (status == 0)
+		status = open_console(&run);
+	if (status == 0)
+		status = open_signals(&run);
+	if (status == 0)
+		status = boot_again_and_again(&run);
+	guest_close(&run.guest);
+	stdcons_fini(&run.cons);
+	if (run.signal_fd >= 0)
+		close(run.signal_fd);
+	return status;
+}
+
+static int run_run(int argc, char **argv)
+{
+	struct run_options opts;
+	struct vmm_error err;
+
+	if (options_parse(&opts, argc, argv, &err)) {
+		report_fatal("%s", err.msg);
+		return STATUS_USAGE;
+	}
+	if (opts.help) {
+		run_help();
+		return command_help_done();
+	}
+	return run_guest(&opts);
+}
+
+const struct command command_run = {
+	.name = "run",
+	.summary = "boot a guest, with its console on the terminal",
+	.run = run_run,
+	.help = run_help,
+};

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guest.c - the VM that the options of "vmm run" describe
+ *
+ * Files are opened before anything else is tried, so that a wrong name is
+ * reported as such on any host, and once, so that a reboot boots the same ones
+ * even if the names have come to mean others.
+ */
+#include "vmm/cli/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "vmm/cli/ramfile.h"
+#include "vmm/cli/status.h"
+
+#define CPUS_MAX	8192	/* of a host that can be counted */
+
+/* ---- What is opened once ------------------------------------------------ */
+
+/* O_NONBLOCK, for a fifo would keep us in open(). */
+static int open_input(const char *what, const char *path, int *fd)
+{
+	struct stat st;
+
+	*fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*fd < 0) {
+		/* Test suites for kvmtool look for these words. */
+		report_fatal("Unable to open %s %s: %s", what, path, strerror(errno));
+		return STATUS_FILE;
+	}
+	if (fstat(*fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
+		report_fatal("Unable to use %s %s: not a regular file", what, path);
+		return STATUS_FILE;
+	}
+	return 0;
+}
+
+static int open_images(struct guest *guest)
+{
+	const struct run_options *opts = guest->opts;
+	int status;
+
+	if (opts->firmware)
+		status = open_input("firmware", opts->firmware, &guest->image_fd);
+	else
+		status = open_input("kernel", opts->kernel, &guest->image_fd);
+	if (status || !opts->initrd)
+		return status;
+	if (opts->firmware) {
+		report_log(&guest->report, VMM_LOG_WARN,
+			   "%s: firmware is given no initrd, ignored", opts->initrd);
+		return 0;
+	}
+	return open_input("initrd", opts->initrd, &guest->initrd_fd);
+}
+
+static int open_kvm(struct guest *guest)
+{
+	if (!guest->opts->dev)
+		return 0;
+	guest->kvm_fd = open(guest->opts->dev, O_RDWR | O_CLOEXEC);
+	if (guest->kvm_fd >= 0)
+		return 0;
+	report_fatal("%s: %s", guest->opts->dev, strerror(errno));
+	return STATUS_HOST;
+}
+
+/* A file that was there is emptied only when its new content is at hand. */
+static int open_dtb(struct guest *guest)
+{
+	const char *path = guest->opts->dump_dtb;
+
+	if (!path)
+		return 0;
+	guest->dtb_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	guest->made_dtb = guest->dtb_fd >= 0;
+	if (guest->dtb_fd < 0 && errno == EEXIST)
+		guest->dtb_fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (guest->dtb_fd >= 0)
+		return 0;
+	report_fatal("--dump-dtb %s: %s", path, strerror(errno));
+	return STATUS_USAGE;
+}
+
+static int open_ptys(struct guest *guest)
+{
+	/* Shown at any --loglevel: there is no other way to learn the name. */
+	const struct report shown = { .name = guest->opts->name, .level = VMM_LOG_INFO };
+
+	for (unsigned int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+		int ret;
+
+		if (!(guest->opts->ttys & (1u << i)))
+			continue;
+		ret = pty_open(&guest->ptys[i]);
+		if (ret) {
+			report_fatal("--tty %u: no pty: %s", i, strerror(-ret));
+			return STATUS_ERROR;
+		}
+		report_log(&shown, VMM_LOG_INFO, "ttyS%u: /dev/pts/%u", i,
+			   guest->ptys[i].number);
+	}
+	return 0;
+}
+
+/* Those that we may run on, which in a container are not all that are online. */
+static uint32_t count_cpus(void)
+{
+	unsigned long mask[CPUS_MAX / (8 * sizeof(unsigned long))] = { 0 };
+	uint32_t cpus = 0;
+
+	if (sched_getaffinity(0, sizeof(mask), (cpu_set_t *)mask))
+		return 1;
+	for (size_t i = 0; i < sizeof(mask) / sizeof(mask[0]); i++)
+		cpus += (uint32_t)__builtin_popcountl(mask[i]);
+	return cpus;
+}
+
+static uint64_t host_ram(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? 0 : (uint64_t)info.totalram * info.mem_unit;
+}
+
+static int size_ram(struct guest *guest)
+{
+	const struct run_options *opts = guest->opts;
+	uint64_t host = host_ram();
+	uint64_t page = 1;
+	int ret;
+
+	guest->ram_size = opts->ram_size;
+	if (!opts->ram_size)
+		guest->ram_size = options_default_ram(guest->cpus, host);
+	else if (host && opts->ram_size > host)
+		report_log(&guest->report, VMM_LOG_WARN,
+			   "--mem: %llu MiB is more than the host has, %llu MiB",
+			   (unsigned long long)opts->ram_size >> 20,
+			   (unsigned long long)host >> 20);
+	if (!opts->hugetlbfs)
+		return 0;
+
+	ret = ramfile_page_size(opts->hugetlbfs, &page);
+	if (ret) {
+		report_fatal("--hugetlbfs %s: %s", opts->hugetlbfs,
+			     ret == -EMEDIUMTYPE ? "not a hugetlbfs" : strerror(-ret));
+		return STATUS_USAGE;
+	}
+	if (!opts->ram_size)
+		guest->ram_size -= guest->ram_size % page;
+	if (guest->ram_size && guest->ram_size % page == 0)
+		return 0;
+	report_fatal("--hugetlbfs %s: RAM must be a multiple of its pages of %llu KiB",
+		     opts->hugetlbfs, (unsigned long long)page >> 10);
+	return STATUS_USAGE;
+}
+
+static int make_cmdline(struct guest *guest)
+{
+	guest->cmdline = options_cmdline(guest->opts);
+	if (guest->cmdline)
+		return 0;
+	report_fatal("out of memory");
+	return STATUS_ERROR;
+}
+
+int guest_open(struct guest *guest, const struct run_options *opts)
+{
+	/* What leaves something behind when it is undone comes last. */
+	static int (*const steps[])(struct guest *) = {
+		open_images, size_ram, make_cmdline, open_kvm, open_ptys, open_dtb,
+	};
+	int status = 0;
+
+	memset(guest, 0, sizeof(*guest));
+	guest->opts = opts;
+	guest->report.level = opts->log_level;
+	guest->report.name = opts->name;
+	guest->image_fd = -1;
+	guest->initrd_fd = -1;
+	guest->kvm_fd = -1;
+	guest->dtb_fd = -1;
+	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+		guest->ptys[i].fd = -1;
+		guest->ptys[i].peer = -1;
+	}
+	if (opts->name)
+		snprintf(guest->name, sizeof(guest->name), "%s", opts->name);
+	else
+		snprintf(guest->name, sizeof(guest->name), "guest-%d", (int)getpid());
+	guest->cpus = opts->cpus ? opts->cpus : count_cpus();
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !status; i++)
+		status = steps[i](guest);
+	return status;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void guest_close(struct guest *guest)
+{
+	guest_destroy(guest);
+	/* Still open, it was not written: the guest never started. */
+	if (guest->dtb_fd >= 0 && guest->made_dtb)
+		unlink(guest->opts->dump_dtb);
+	close_fd(&guest->dtb_fd);
+	close_fd(&guest->image_fd);
+	close_fd(&guest->initrd_fd);
+	close_fd(&guest->kvm_fd);
+	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+		pty_close(&guest->ptys[i]);
+	free(guest->cmdline);
+	guest->cmdline = NULL;
+}
+
+/* ---- What each boot makes ----------------------------------------------- */
+
+static int fail(int error, const struct vmm_error *err)
+{
+	report_fatal("%s", err->msg[0] ? err->msg : strerror(-error));
+	return status_of(error);
+}
+
+/* -1: RAM needs no file.  A fresh one for each boot, as RAM is after a reset. */
+static int open_ram(struct guest *guest, int *fd)
+{
+	const char *dir = guest->opts->hugetlbfs;
+
+	*fd = -1;
+	if (dir)
+		*fd = ramfile_hugetlbfs(dir, guest->ram_size);
+	else if (guest->opts->memfd)
+		*fd = ramfile_memfd(guest->name, guest->ram_size);
+	else
+		return 0;
+	if (*fd >= 0)
+		return 0;
+	report_fatal("%s: no file for RAM: %s", dir ? dir : "--memfd", strerror(-*fd));
+	return STATUS_ERROR;
+}
+
+static int create(struct guest *guest)
+{
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct vmm_error err = { "" };
+	int status;
+	int ret;
+
+	status = open_ram(guest, &cfg.ram_fd);
+	if (status)
+		return status;
+	cfg.flags = guest->opts->vm_flags;
+	if (cfg.ram_fd >= 0)
+		cfg.flags |= VMM_F_RAM_FD;
+	else
+		cfg.ram_fd = 0;
+	if (guest->kvm_fd >= 0) {
+		cfg.flags |= VMM_F_KVM_FD;
+		cfg.kvm_fd = guest->kvm_fd;
+	}
+	cfg.ram_size = guest->ram_size;
+	cfg.ram_base = guest->opts->ram_base;
+	cfg.vcpus = guest->cpus;
+	cfg.log_level = guest->opts->log_level;
+	cfg.cpus = guest->opts->affinity;
+	cfg.log = report_vmm;
+	cfg.opaque = &guest->report;
+
+	ret = vmm_create(&guest->vm, &cfg, &err);
+	if (cfg.flags & VMM_F_RAM_FD)
+		close(cfg.ram_fd);
+	if (ret) {
+		guest->vm = NULL;
+		return fail(ret, &err);
+	}
+	return 0;
+}
+
+static int set_boot(struct guest *guest, struct vmm_error *err)
+{
+	struct vmm_boot_config cfg = VMM_BOOT_CONFIG_INIT;
+
+	cfg.kernel_fd = guest->image_fd;
+	cfg.cmdline = guest->cmdline;
+	if (guest->opts->firmware) {
+		cfg.flags |= VMM_BOOT_F_FIRMWARE;
+		cfg.firmware_addr = guest->opts->firmware_addr;
+	}
+	if (guest->initrd_fd >= 0) {
+		cfg.flags |= VMM_BOOT_F_INITRD;
+		cfg.initrd_fd = guest->initrd_fd;
+	}
+	if (guest->dtb_fd >= 0) {
+		cfg.flags |= VMM_BOOT_F_DUMP_DTB;
+		cfg.dtb_fd = guest->dtb_fd;
+	}
+	return vmm_set_boot(guest->vm, &cfg, err);
+}
+
+/* Ports are numbered as they are added, so those below a wanted one are too. */
+static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
+{
+	uint32_t ttys = guest->opts->ttys;
+	int ret = 0;
+
+	for (unsigned int i = 0; ret >= 0 && (i == 0 || ttys >> i); i++) {
+		struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
+
+		if (ttys & (1u << i)) {
+			cfg.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
+			cfg.in_fd = guest->ptys[i].fd;
+			cfg.out_fd = guest->ptys[i].fd;
+		} else if (i == 0) {
+			cfg.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
+			cfg.in_fd = in_fd;
+			cfg.out_fd = out_fd;
+		}
+		ret = vmm_add_console(guest->vm, &cfg, err);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+int guest_build(struct guest *guest, int in_fd, int out_fd)
+{
+	struct vmm_error err = { "" };
+	int status;
+	int ret;
+
+	status = create(guest);
+	if (status)
+		return status;
+	ret = vmm_set_machine(guest->vm, &guest->opts->machine, &err);
+	if (ret == 0)
+		ret = set_boot(guest, &err);
+	if (ret == 0)
+		ret = add_ports(guest, in_fd, out_fd, &err);
+	return ret ? fail(ret, &err) : 0;
+}
+
+int guest_start(struct guest *guest)
+{
+	struct vmm_error err = { "" };
+	int ret;
+
+	/* A device, a pipe or a terminal has no length, and needs none. */
+	if (guest->dtb_fd >= 0 && ftruncate(guest->dtb_fd, 0) && errno != EINVAL) {
+		report_fatal("--dump-dtb %s: %s", guest->opts->dump_dtb, strerror(errno));
+		return STATUS_ERROR;
+	}
+	ret = vmm_start(guest->vm, &err);
+	if (ret)
+		return fail(ret, &err);
+	/* Written; a later boot would append a second tree to the first. */
+	close_fd(&guest->dtb_fd);
+	return 0;
+}
+
+void guest_destroy(struct guest *guest)
+{
+	vmm_destroy(guest->vm);
+	guest->vm = NULL;
+}

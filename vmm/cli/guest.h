@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guest.h - the VM that the options of "vmm run" describe
+ *
+ * What is opened once for all its boots is apart from what each boot makes.
+ * Calls that return an enum status have said on stderr why it is not 0.
+ */
+#ifndef VMM_CLI_GUEST_H
+#define VMM_CLI_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/cli/options.h"
+#include "vmm/cli/ptys.h"
+#include "vmm/cli/report.h"
+
+struct guest {
+	const struct run_options *opts;
+	struct report	report;
+	struct vmm	*vm;		/* NULL between boots */
+	uint32_t	cpus;
+	uint64_t	ram_size;
+	int		image_fd;	/* kernel or firmware */
+	int		initrd_fd;
+	int		kvm_fd;
+	int		dtb_fd;		/* until it is written */
+	bool		made_dtb;	/* there was no such file before */
+	char		*cmdline;
+	struct pty	ptys[OPTIONS_SERIAL_PORTS];
+	char		name[80];
+};
+
+/* guest_close() may be called after it, whatever it returned. */
+int guest_open(struct guest *guest, const struct run_options *opts);
+void guest_close(struct guest *guest);
+
+/* Serial port 0 reads @in_fd and writes @out_fd, unless it is on a pty. */
+int guest_build(struct guest *guest, int in_fd, int out_fd);
+int guest_start(struct guest *guest);
+
+/* Back to before guest_build(). */
+void guest_destroy(struct guest *guest);
+
+#endif /* VMM_CLI_GUEST_H */

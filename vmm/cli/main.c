@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * main.c - from a command's name to the command
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/cli/command.h"
+#include "vmm/cli/report.h"
+#include "vmm/cli/status.h"
+
+#define COMMAND_ROW(cmd)	&command_##cmd,
+static const struct command *const commands[] = { COMMANDS(COMMAND_ROW) NULL };
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		if (!strcmp(commands[i]->name, name))
+			return commands[i];
+	}
+	return NULL;
+}
+
+const struct command *command_at(size_t index)
+{
+	return commands[index];
+}
+
+bool command_wants_help(const char *arg)
+{
+	return !strcmp(arg, "--help") || !strcmp(arg, "-h");
+}
+
+/*
+ * Started with one of the first three descriptors closed, the next file opened
+ * would take its place, and the guest's console or a log line go into it.
+ */
+static int fill_std_fds(void)
+{
+	struct pollfd std[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+	if (poll(std, 3, 0) <= 0)
+		return 0;
+	for (int i = 0; i < 3; i++) {
+		if ((std[i].revents & POLLNVAL) && open("/dev/null", O_RDWR) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (fill_std_fds())
+		return STATUS_ERROR;
+	if (argc < 2) {
+		report_fatal("no command, see 'vmm --help'");
+		return STATUS_USAGE;
+	}
+	if (command_wants_help(argv[1]))
+		argv[1] = (char *)"help";
+	else if (!strcmp(argv[1], "--version"))
+		argv[1] = (char *)"version";
+	command = command_find(argv[1]);
+	if (!command) {
+		report_fatal("%s: unknown command, see 'vmm --help'", argv[1]);
+		return STATUS_USAGE;
+	}
+	return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * options.c - the command line of "vmm run", as a struct
+ *
+ * Spellings and meanings are kvmtool's where it has the option.  Of its options
+ * that are still to come the names are here, to be told from misspelled ones and
+ * so that an abbreviation does not change its meaning when they arrive.
+ *
+ * Not getopt_long(): it has static state and prints.  The syntax is the same:
+ * "--name value", "--name=value", unambiguous prefixes, "-cN", "--" ends.
+ */
+#include "vmm/cli/options.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/cli/number.h"
+
+#define KIB		1024ull
+#define MIB		(1024 * KIB)
+#define RAM_GRAIN	(64 * KIB)	/* vmm.h, vmm_config.ram_size */
+#define RAM_BASE_MIN	(2048 * MIB)	/* vmm.h, vmm_config.ram_base */
+#define SVE_VL_GRAIN	128		/* vmm.h, vmm_machine_config.sve_max_vl */
+#define SVE_VL_MAX	2048
+#define NAME_MAX_LEN	64
+#define LONGEST_SHOWN	64	/* of a word that means nothing */
+
+enum option_id {
+	OPT_LATER,		/* kvmtool's, not ours yet */
+	OPT_HEADING,
+	OPT_VM_FLAG,		/* .set in vm_flags */
+	OPT_MACHINE_FLAG,	/* .set in machine.flags, .clear not */
+	OPT_HELP,
+	OPT_NAME,
+	OPT_CPUS,
+	OPT_MEM,
+	OPT_KERNEL,
+	OPT_INITRD,
+	OPT_PARAMS,
+	OPT_FIRMWARE,
+	OPT_FIRMWARE_ADDRESS,
+	OPT_NODEFAULTS,
+	OPT_CONSOLE,
+	OPT_TTY,
+	OPT_NETWORK,
+	OPT_DEV,
+	OPT_HUGETLBFS,
+	OPT_MEMFD,
+	OPT_LOGLEVEL,
+	OPT_DEBUG,
+	OPT_SVE_MAX_VL,
+	OPT_KASLR_SEED,
+	OPT_COUNTER_OFFSET,
+	OPT_CNTFRQ,
+	OPT_IRQCHIP,
+	OPT_AFFINITY,
+	OPT_DUMP_DTB,
+	OPT_NO_REBOOT,
+};
+
+struct option {
+	enum option_id	id;
+	char		letter;
+	const char	*name;
+	const char	*arg;
+	const char	*help;
+	uint64_t	set;
+	uint64_t	clear;
+};
+
+#define HEADING(text)						\
+	{ .id = OPT_HEADING, .name = (text) }
+#define OPTION(_id, _letter, _name, _arg, _help)		\
+	{ .id = (_id), .letter = (_letter), .name = (_name), .arg = (_arg), .help = (_help) }
+#define FLAG(_id, _name, _set, _clear, _help)			\
+	{ .id = (_id), .name = (_name), .set = (_set), .clear = (_clear), .help = (_help) }
+#define LATER(_letter, _name)					\
+	{ .id = OPT_LATER, .letter = (_letter), .name = (_name) }
+
+/* tests/unit/check-options.sh reads the rows: the name is on the row's first line. */
+static const struct option table[] = {
+	HEADING("What to boot"),
+	OPTION(OPT_KERNEL, 'k', "kernel", "FILE",
+	       "arm64 Image (raw, gzipped or EFI zboot) or flat\n"
+	       "binary; also the first argument without a dash"),
+	OPTION(OPT_INITRD, 'i', "initrd", "FILE", "initial RAM disk"),
+	OPTION(OPT_PARAMS, 'p', "params", "STRING",
+	       "appended to the kernel's command line"),
+	OPTION(OPT_FIRMWARE, 'f', "firmware", "FILE",
+	       "raw firmware image, instead of a kernel"),
+	OPTION(OPT_FIRMWARE_ADDRESS, 0, "firmware-address", "ADDR",
+	       "where it goes (default: the start of RAM)"),
+	OPTION(OPT_NODEFAULTS, 0, "nodefaults", NULL,
+	       "pass --params alone, with nothing before it"),
+	OPTION(OPT_NO_REBOOT, 0, "no-reboot", NULL, "end when the guest reboots"),
+	OPTION(OPT_DUMP_DTB, 0, "dump-dtb", "FILE",
+	       "write the device tree to FILE and go on"),
+
+	HEADING("CPUs and memory"),
+	OPTION(OPT_CPUS, 'c', "cpus", "N", "number of vCPUs (default: the CPUs online)"),
+	OPTION(OPT_MEM, 'm', "mem", "SIZE[@ADDR]",
+	       "RAM, with a unit of BKMGTP or in MiB, and where\n"
+	       "it begins (default: 64 MiB x (vCPUs + 3), at\n"
+	       "most 80 % of the host's; at 2 GiB)"),
+	OPTION(OPT_AFFINITY, 0, "vcpu-affinity", "LIST",
+	       "host CPUs: 0-3,8 for every vCPU, or 0=0-1:1=2"),
+	OPTION(OPT_HUGETLBFS, 0, "hugetlbfs", "DIR",
+	       "take RAM from the hugetlbfs mounted there"),
+	OPTION(OPT_MEMFD, 0, "memfd", NULL, "take RAM from a memfd"),
+	FLAG(OPT_VM_FLAG, "no-hugepages", VMM_F_NO_HUGEPAGES, 0,
+	     "do not ask for transparent huge pages"),
+
+	HEADING("Devices"),
+	OPTION(OPT_CONSOLE, 0, "console", "TYPE", "serial (default)"),
+	OPTION(OPT_TTY, 0, "tty", "N",
+	       "serial port N, 0 to 3, on a new pty; repeatable"),
+	OPTION(OPT_NETWORK, 'n', "network", "mode=none", "no network (default)"),
+
+	HEADING("The machine"),
+	OPTION(OPT_IRQCHIP, 0, "irqchip", "TYPE",
+	       "gicv2, gicv3 or gicv3-its (default: gicv3 if the\n"
+	       "host has it, else gicv2)"),
+	FLAG(OPT_MACHINE_FLAG, "pmu", VMM_MACHINE_F_PMU, 0, "give the guest a PMUv3"),
+	FLAG(OPT_MACHINE_FLAG, "no-pmu", 0, VMM_MACHINE_F_PMU, "... or none (default)"),
+	FLAG(OPT_MACHINE_FLAG, "nested", VMM_MACHINE_F_NESTED, 0, "start vCPUs at EL2"),
+	FLAG(OPT_MACHINE_FLAG, "e2h0", VMM_MACHINE_F_E2H0, 0, "... without VHE"),
+	FLAG(OPT_MACHINE_FLAG, "no-sve", VMM_MACHINE_F_NO_SVE, 0, "hide SVE"),
+	OPTION(OPT_SVE_MAX_VL, 0, "sve-max-vl", "BITS",
+	       "longest SVE vector (default: all that KVM has)"),
+	FLAG(OPT_MACHINE_FLAG, "no-pauth", VMM_MACHINE_F_NO_PAUTH, 0,
+	     "hide pointer authentication"),
+	FLAG(OPT_MACHINE_FLAG, "disable-mte", VMM_MACHINE_F_NO_MTE, 0,
+	     "hide memory tagging"),
+	FLAG(OPT_MACHINE_FLAG, "no-mte", VMM_MACHINE_F_NO_MTE, 0, "the same"),
+	FLAG(OPT_MACHINE_FLAG, "no-pvtime", VMM_MACHINE_F_NO_PVTIME, 0,
+	     "do not tell the guest its stolen time"),
+	OPTION(OPT_KASLR_SEED, 0, "kaslr-seed", "N",
+	       "seed for the kernel's place (default: random)"),
+	FLAG(OPT_MACHINE_FLAG, "no-seed", VMM_MACHINE_F_NO_SEED, 0,
+	     "neither kaslr-seed nor rng-seed"),
+	OPTION(OPT_COUNTER_OFFSET, 0, "counter-offset", "N",
+	       "ticks to take off the guest's counters"),
+	OPTION(OPT_CNTFRQ, 0, "override-bad-firmware-cntfrq", "HZ",
+	       "counter frequency for the device tree"),
+
+	HEADING("The program"),
+	OPTION(OPT_NAME, 0, "name", "NAME", "name of the guest (default: guest-PID)"),
+	OPTION(OPT_DEV, 0, "dev", "PATH", "KVM device (default: /dev/kvm)"),
+	OPTION(OPT_LOGLEVEL, 0, "loglevel", "LEVEL",
+	       "error, warning, info (default) or debug"),
+	OPTION(OPT_DEBUG, 0, "debug", NULL, "the same as --loglevel debug"),
+	OPTION(OPT_HELP, 'h', "help", NULL, "show this text"),
+
+	LATER('d', "disk"),
+	LATER('F', "flash"),
+	LATER(0, "9p"),
+	LATER(0, "aarch32"),
+	LATER(0, "balloon"),
+	LATER(0, "debug-iodelay"),
+	LATER(0, "debug-ioport"),
+	LATER(0, "debug-mmio"),
+	LATER(0, "debug-single-step"),
+	LATER(0, "force-pci"),
+	LATER(0, "gtk"),
+	LATER(0, "guest-memfd"),
+	LATER(0, "no-dhcp"),
+	LATER(0, "protected"),
+	LATER(0, "psci"),
+	LATER(0, "rng"),
+	LATER(0, "sandbox"),
+	LATER(0, "sdl"),
+	LATER(0, "vfio-pci"),
+	LATER(0, "virtio-legacy"),
+	LATER(0, "virtio-transport"),
+	LATER(0, "vnc"),
+	LATER(0, "vsock"),
+};
+
+#define TABLE_SIZE	(sizeof(table) / sizeof(table[0]))
+
+bool options_text(size_t index, struct option_text *text)
+{
+	memset(text, 0, sizeof(*text));
+	if (index >= TABLE_SIZE || table[index].id == OPT_LATER)
+		return false;
+	if (table[index].id == OPT_HEADING) {
+		text->heading = table[index].name;
+		return true;
+	}
+	text->name = table[index].name;
+	text->arg = table[index].arg;
+	text->help = table[index].help;
+	text->letter = table[index].letter;
+	return true;
+}
+
+__attribute__((format(printf, 3, 4)))
+static int refuse(struct vmm_error *err, int error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	va_end(ap);
+	return error;
+}
+
+static int refuse_later(struct vmm_error *err, const char *what, const char *arg)
+{
+	return refuse(err, -ENOTSUP, "%s%s%s: not in this version", what, *arg ? " " : "", arg);
+}
+
+/* ---- Values ------------------------------------------------------------ */
+
+static int take_number(const struct option *opt, const char *arg, uint64_t min,
+		       uint64_t max, uint64_t *val, struct vmm_error *err)
+{
+	int ret = number_parse(arg, val);
+
+	if (ret == -EINVAL)
+		return refuse(err, -EINVAL, "--%s %s: not a number", opt->name, arg);
+	if (ret || *val < min || *val > max)
+		return refuse(err, -EINVAL, "--%s %s: not within %llu to %llu", opt->name,
+			      arg, (unsigned long long)min, (unsigned long long)max);
+	return 0;
+}
+
+static int take_u32(const struct option *opt, const char *arg, uint32_t *val,
+		    struct vmm_error *err)
+{
+	uint64_t wide;
+	int ret = take_number(opt, arg, 1, UINT32_MAX, &wide, err);
+
+	if (ret == 0)
+		*val = (uint32_t)wide;
+	return ret;
+}
+
+static int take_mem(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	uint64_t size;
+	uint64_t base = 0;
+	const char *end;
+	int ret;
+
+	ret = number_parse_size(arg, 'M', &end, &size);
+	if (ret == 0 && *end == '@') {
+		ret = number_parse_size(end + 1, 'B', &end, &base);
+		if (ret == 0 && base < RAM_BASE_MIN)
+			return refuse(err, -EINVAL, "--mem %s: RAM is at 0x%llx or above",
+				      arg, RAM_BASE_MIN);
+	}
+	if (ret == -EINVAL || (ret == 0 && *end))
+		return refuse(err, -EINVAL, "--mem %s: not SIZE[BKMGTP][@ADDR]", arg);
+	if (ret || size + base < size)
+		return refuse(err, -EINVAL, "--mem %s: above 64 bits", arg);
+	if (!size || size % RAM_GRAIN)
+		return refuse(err, -EINVAL, "--mem %s: not a positive multiple of 64K", arg);
+	opts->ram_size = size;
+	opts->ram_base = base;
+	return 0;
+}
+
+static int take_name(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t len = strlen(arg);
+
+	if (!len || len > NAME_MAX_LEN)
+		return refuse(err, -EINVAL, "--name %s: not 1 to %d characters", arg,
+			      NAME_MAX_LEN);
+	if (strspn(arg, allowed) != len)
+		return refuse(err, -EINVAL, "--name %s: only letters, digits and ._- may be in it",
+			      arg);
+	opts->name = arg;
+	return 0;
+}
+
+static int take_tty(struct run_options *opts, const struct option *opt, const char *arg,
+		    struct vmm_error *err)
+{
+	uint64_t port;
+	int ret = take_number(opt, arg, 0, OPTIONS_SERIAL_PORTS - 1, &port, err);
+
+	if (ret == 0)
+		opts->ttys |= 1u << port;
+	return ret;
+}
+
+static int take_console(const char *arg, struct vmm_error *err)
+{
+	if (!strcmp(arg, "serial"))
+		return 0;
+	if (!strcmp(arg, "virtio") || !strcmp(arg, "hv"))
+		return refuse_later(err, "--console", arg);
+	return refuse(err, -EINVAL, "--console %s: not serial", arg);
+}
+
+static int take_network(const char *arg, struct vmm_error *err)
+{
+	if (!strcmp(arg, "mode=none"))
+		return 0;
+	return refuse(err, -ENOTSUP, "--network %s: only mode=none is in this version", arg);
+}
+
+static int take_loglevel(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	static const char *const names[] = {
+		[VMM_LOG_ERROR]	= "error",
+		[VMM_LOG_WARN]	= "warning",
+		[VMM_LOG_INFO]	= "info",
+		[VMM_LOG_DEBUG]	= "debug",
+	};
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == VMM_LOG_DEBUG + 1,
+		       "a level without a name");
+	for (int i = 0; i <= VMM_LOG_DEBUG; i++) {
+		if (!strcmp(arg, names[i])) {
+			opts->log_level = i;
+			return 0;
+		}
+	}
+	return refuse(err, -EINVAL, "--loglevel %s: not error, warning, info or debug", arg);
+}
+
+static int take_irqchip(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	static const char *const names[] = {
+		[VMM_IRQCHIP_GICV2]	= "gicv2",
+		[VMM_IRQCHIP_GICV3]	= "gicv3",
+		[VMM_IRQCHIP_GICV3_ITS]	= "gicv3-its",
+	};
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == VMM_IRQCHIP_GICV3_ITS + 1,
+		       "an irqchip without a name");
+	for (uint32_t i = VMM_IRQCHIP_GICV2; i <= VMM_IRQCHIP_GICV3_ITS; i++) {
+		if (!strcmp(arg, names[i])) {
+			opts->machine.irqchip = i;
+			return 0;
+		}
+	}
+	if (!strcmp(arg, "gicv2m"))
+		return refuse_later(err, "--irqchip", arg);
+	return refuse(err, -EINVAL, "--irqchip %s: not gicv2, gicv3 or gicv3-its", arg);
+}
+
+static int take_sve_max_vl(struct run_options *opts, const struct option *opt,
+			   const char *arg, struct vmm_error *err)
+{
+	uint64_t bits;
+	int ret = take_number(opt, arg, SVE_VL_GRAIN, SVE_VL_MAX, &bits, err);
+
+	if (ret)
+		return ret;
+	if (bits % SVE_VL_GRAIN)
+		return refuse(err, -EINVAL, "--sve-max-vl %s: not a multiple of %d", arg,
+			      SVE_VL_GRAIN);
+	opts->machine.sve_max_vl = (uint32_t)bits;
+	return 0;
+}
+
+static int take_path(const struct option *opt, const char *arg, const char **path,
+		     struct vmm_error *err)
+{
+	if (!*arg)
+		return refuse(err, -EINVAL, "--%s: the argument is empty", opt->name);
+	*path = arg;
+	return 0;
+}
+
+static int apply(struct run_options *opts, const struct option *opt, const char *arg,
+		 struct vmm_error *err)
+{
+	switch (opt->id) {
+	case OPT_HEADING:
+	case OPT_LATER:
+		break;
+	case OPT_VM_FLAG:
+		opts->vm_flags |= opt->set;
+		break;
+	case OPT_MACHINE_FLAG:
+		opts->machine.flags |= opt->set;
+		opts->machine.flags &= ~opt->clear;
+		break;
+	case OPT_HELP:
+		opts->help = true;
+		break;
+	case OPT_NAME:
+		return take_name(opts, arg, err);
+	case OPT_CPUS:
+		return take_u32(opt, arg, &opts->cpus, err);
+	case OPT_MEM:
+		return take_mem(opts, arg, err);
+	case OPT_KERNEL:
+		return take_path(opt, arg, &opts->kernel, err);
+	case OPT_INITRD:
+		return take_path(opt, arg, &opts->initrd, err);
+	case OPT_PARAMS:
+		opts->params = arg;
+		break;
+	case OPT_FIRMWARE:
+		return take_path(opt, arg, &opts->firmware, err);
+	case OPT_FIRMWARE_ADDRESS:
+		return take_number(opt, arg, 0, UINT64_MAX, &opts->firmware_addr, err);
+	case OPT_NODEFAULTS:
+		opts->nodefaults = true;
+		break;
+	case OPT_CONSOLE:
+		return take_console(arg, err);
+	case OPT_TTY:
+		return take_tty(opts, opt, arg, err);
+	case OPT_NETWORK:
+		return take_network(arg, err);
+	case OPT_DEV:
+		return take_path(opt, arg, &opts->dev, err);
+	case OPT_HUGETLBFS:
+		return take_path(opt, arg, &opts->hugetlbfs, err);
+	case OPT_MEMFD:
+		opts->memfd = true;
+		break;
+	case OPT_LOGLEVEL:
+		return take_loglevel(opts, arg, err);
+	case OPT_DEBUG:
+		opts->log_level = VMM_LOG_DEBUG;
+		break;
+	case OPT_SVE_MAX_VL:
+		return take_sve_max_vl(opts, opt, arg, err);
+	case OPT_KASLR_SEED:
+		opts->machine.flags |= VMM_MACHINE_F_KASLR_SEED;
+		return take_number(opt, arg, 0, UINT64_MAX, &opts->machine.kaslr_seed, err);
+	case OPT_COUNTER_OFFSET:
+		opts->machine.flags |= VMM_MACHINE_F_COUNTER_OFFSET;
+		return take_number(opt, arg, 0, UINT64_MAX, &opts->machine.counter_offset,
+				   err);
+	case OPT_CNTFRQ:
+		return take_u32(opt, arg, &opts->machine.cntfrq, err);
+	case OPT_IRQCHIP:
+		return take_irqchip(opts, arg, err);
+	case OPT_AFFINITY:
+		return take_path(opt, arg, &opts->affinity, err);
+	case OPT_DUMP_DTB:
+		return take_path(opt, arg, &opts->dump_dtb, err);
+	case OPT_NO_REBOOT:
+		opts->no_reboot = true;
+		break;
+	}
+	return 0;
+}
+
+/* ---- Syntax ------------------------------------------------------------ */
+
+/* @name is not terminated: a value may follow it in the same argument. */
+static int find_long(const char *name, size_t len, const struct option **found,
+		     struct vmm_error *err)
+{
+	const struct option *other = NULL;
+
+	*found = NULL;
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		const struct option *opt = &table[i];
+
+		if (opt->id == OPT_HEADING || strncmp(opt->name, name, len))
+			continue;
+		if (!opt->name[len]) {
+			*found = opt;
+			return 0;
+		}
+		if (!*found)
+			*found = opt;
+		else if (!other)
+			other = opt;
+	}
+	if (!*found || !len)
+		return refuse(err, -EINVAL, "--%.*s: unknown option, see 'vmm help run'",
+			      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, name);
+	if (other)
+		return refuse(err, -EINVAL, "--%.*s: ambiguous, --%s or --%s", (int)len,
+			      name, (*found)->name, other->name);
+	return 0;
+}
+
+static int find_short(char letter, const struct option **found, struct vmm_error *err)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		if (table[i].letter == letter) {
+			*found = &table[i];
+			return 0;
+		}
+	}
+	return refuse(err, -EINVAL, "-%c: unknown option, see 'vmm help run'", letter);
+}
+
+/* The words yet to be parsed. */
+struct words {
+	char *const	*argv;
+	int		left;
+};
+
+/* @value is what was written in the option's own word, NULL if nothing was. */
+static int finish(struct run_options *opts, const struct option *opt, const char *value,
+		  struct words *words, struct vmm_error *err)
+{
+	char name[3] = { '-', opt->letter, '\0' };
+
+	if (opt->id == OPT_LATER && opt->letter)
+		return refuse(err, -ENOTSUP, "--%s, %s: not in this version", opt->name, name);
+	if (opt->id == OPT_LATER)
+		return refuse(err, -ENOTSUP, "--%s: not in this version", opt->name);
+	if (!opt->arg && value)
+		return refuse(err, -EINVAL, "--%s: takes no argument", opt->name);
+	if (opt->arg && !value) {
+		if (!words->left)
+			return refuse(err, -EINVAL, "--%s: the argument is missing, %s",
+				      opt->name, opt->arg);
+		value = *words->argv++;
+		words->left--;
+	}
+	return apply(opts, opt, value, err);
+}
+
+static int parse_long(struct run_options *opts, const char *word, struct words *words,
+		      struct vmm_error *err)
+{
+	const struct option *opt;
+	size_t len = strcspn(word, "=");
+	int ret;
+
+	ret = find_long(word, len, &opt, err);
+	if (ret)
+		return ret;
+	return finish(opts, opt, word[len] ? word + len + 1 : NULL, words, err);
+}
+
+static int parse_short(struct run_options *opts, const char *word, struct words *words,
+		       struct vmm_error *err)
+{
+	const struct option *opt;
+	int ret;
+
+	ret = find_short(*word, &opt, err);
+	if (ret)
+		return ret;
+	return finish(opts, opt, word[1] ? word + 1 : NULL, words, err);
+}
+
+static int take_operand(const char **operand, const char *word, struct vmm_error *err)
+{
+	if (*operand)
+		return refuse(err, -EINVAL, "%s: one argument too many", word);
+	if (!*word)
+		return refuse(err, -EINVAL, "the name of the kernel is empty");
+	*operand = word;
+	return 0;
+}
+
+/* What options mean together. */
+static int check(const struct run_options *opts, struct vmm_error *err)
+{
+	uint64_t flags = opts->machine.flags;
+
+	if (opts->kernel && opts->firmware)
+		return refuse(err, -EINVAL, "--firmware: excludes --kernel");
+	if (!opts->kernel && !opts->firmware)
+		return refuse(err, -EINVAL, "no kernel: give --kernel FILE or --firmware FILE");
+	if (opts->firmware_addr && !opts->firmware)
+		return refuse(err, -EINVAL, "--firmware-address: needs --firmware");
+	if (opts->hugetlbfs && opts->memfd)
+		return refuse(err, -EINVAL, "--hugetlbfs: excludes --memfd");
+	if ((flags & VMM_MACHINE_F_E2H0) && !(flags & VMM_MACHINE_F_NESTED))
+		return refuse(err, -EINVAL, "--e2h0: needs --nested");
+	if ((flags & VMM_MACHINE_F_NO_SVE) && opts->machine.sve_max_vl)
+		return refuse(err, -EINVAL, "--no-sve: excludes --sve-max-vl");
+	if ((flags & VMM_MACHINE_F_NO_SEED) && (flags & VMM_MACHINE_F_KASLR_SEED))
+		return refuse(err, -EINVAL, "--no-seed: excludes --kaslr-seed");
+	return 0;
+}
+
+int options_parse(struct run_options *opts, int argc, char *const argv[],
+		  struct vmm_error *err)
+{
+	struct words words = { .argv = argv + 1, .left = argc - 1 };
+	const char *operand = NULL;
+	bool only_operands = false;
+
+	memset(opts, 0, sizeof(*opts));
+	opts->machine.size = sizeof(opts->machine);
+	opts->log_level = VMM_LOG_INFO;
+	err->msg[0] = '\0';
+
+	while (words.left > 0) {
+		const char *word = *words.argv++;
+		int ret;
+
+		words.left--;
+		if (!only_operands && !strcmp(word, "--")) {
+			only_operands = true;
+			continue;
+		}
+		if (only_operands || word[0] != '-' || !word[1])
+			ret = take_operand(&operand, word, err);
+		else if (word[1] == '-')
+			ret = parse_long(opts, word + 2, &words, err);
+		else
+			ret = parse_short(opts, word + 1, &words, err);
+		if (ret || opts->help)
+			return ret;
+	}
+	if (operand && opts->kernel)
+		return refuse(err, -EINVAL, "%s: the kernel is %s already", operand,
+			      opts->kernel);
+	if (operand)
+		opts->kernel = operand;
+	return check(opts, err);
+}
+
+/* ---- What follows from them --------------------------------------------- */
+
+/* Not the end of another parameter, such as nfsroot=. */
+static bool has_root(const char *params)
+{
+	for (const char *p = params; (p = strstr(p, "root=")); p++) {
+		if (p == params || p[-1] == ' ' || p[-1] == '\t' || p[-1] == '"')
+			return true;
+	}
+	return false;
+}
+
+char *options_cmdline(const struct run_options *opts)
+{
+	const char *params = opts->params ? opts->params : "";
+	const char *root = "";
+	char *line;
+
+	if (opts->nodefaults)
+		return strdup(params);
+	if (!opts->initrd && !has_root(params))
+		root = " root=/dev/vda rw";
+	if (asprintf(&line, "console=ttyS0%s%s%s", root, *params ? " " : "", params) < 0)
+		return NULL;
+	return line;
+}
+
+/* A host of unknown size is not a reason to refuse, hence 0 is no limit. */
+uint64_t options_default_ram(uint32_t cpus, uint64_t host_ram)
+{
+	uint64_t size = 64 * MIB * ((uint64_t)cpus + 3);
+	uint64_t most = host_ram / 5 * 4;
+
+	if (most && size > most)
+		size = most;
+	return size & ~(MIB - 1);
+}

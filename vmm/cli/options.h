@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * options.h - the command line of "vmm run", as a struct
+ *
+ * Nothing here looks at the host: what depends on it is left zero, and decided
+ * by who runs the VM.
+ */
+#ifndef VMM_CLI_OPTIONS_H
+#define VMM_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm.h"
+
+#define OPTIONS_SERIAL_PORTS	4
+
+/* Strings are those of argv. */
+struct run_options {
+	bool		help;		/* asked for; nothing else counts then */
+	bool		nodefaults;
+	bool		no_reboot;
+	bool		memfd;
+	int		log_level;	/* enum vmm_log_level */
+	uint32_t	cpus;		/* 0: as many as are online */
+	uint32_t	ttys;		/* bit N: serial port N is on a pty */
+	uint64_t	ram_size;	/* 0: options_default_ram() */
+	uint64_t	ram_base;	/* 0: the library's default */
+	uint64_t	vm_flags;	/* VMM_F_* */
+	uint64_t	firmware_addr;	/* 0: the start of RAM */
+	const char	*name;		/* NULL: guest-PID */
+	const char	*kernel;
+	const char	*initrd;
+	const char	*firmware;
+	const char	*params;
+	const char	*dev;		/* NULL: the library's default */
+	const char	*hugetlbfs;
+	const char	*affinity;
+	const char	*dump_dtb;
+	struct vmm_machine_config machine;
+};
+
+/*
+ * argv[0] is the command's name.  0, or -EINVAL with what is wrong in @err, or
+ * -ENOTSUP for what kvmtool has and this version does not.
+ */
+int options_parse(struct run_options *opts, int argc, char *const argv[],
+		  struct vmm_error *err);
+
+/* The kernel's command line, to be freed; NULL if there is no memory. */
+char *options_cmdline(const struct run_options *opts);
+
+/* kvmtool's choice: 64 MiB a vCPU and 192 more, at most 80 % of the host's. */
+uint64_t options_default_ram(uint32_t cpus, uint64_t host_ram);
+
+/* The option table, to print: row @index, or false behind the last. */
+struct option_text {
+	const char	*heading;	/* not an option; the rest is NULL */
+	const char	*name;
+	const char	*arg;		/* NULL: takes none */
+	const char	*help;		/* lines of at most 48 columns */
+	char		letter;		/* 0: none */
+};
+bool options_text(size_t index, struct option_text *text);
+
+#endif /* VMM_CLI_OPTIONS_H */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * kvm.h - KVM behind one seam
+ *
+ * struct kvm_ops is the seam, at the height of the system calls: kvm_linux.c is
+ * the real one and the only file that calls into the kernel's KVM; the unit tests
+ * have one that keeps the state of a fake kernel.  Above it are wrappers that say
+ * in the language of types what each ioctl takes.
+ *
+ * All return 0 or a non-negative result, or a negative errno.  They may be called
+ * from any thread, except that kvm_run() and what concerns one vCPU belong to
+ * that vCPU's thread once it runs.
+ */
+#ifndef VMM_KVM_H
+#define VMM_KVM_H
+
+#include <pthread.h>
+
+#include "vmm/kvm_uapi.h"
+#include "vmm/types.h"
+
+struct kvm_ops {
+	int	(*open)(void *ctx);
+	int	(*ioctl)(void *ctx, int fd, unsigned long req, void *arg);
+	int	(*map_run)(void *ctx, int vcpu_fd, size_t size, struct kvm_run **run);
+	void	(*unmap_run)(void *ctx, struct kvm_run *run, size_t size);
+	void	(*close)(void *ctx, int fd);
+	/* Make a KVM_RUN of @thread return, the present one or else the next. */
+	void	(*kick)(void *ctx, pthread_t thread, int signal);
+	/* On the thread itself: take back kicks that no KVM_RUN has consumed. */
+	void	(*unkick)(void *ctx, int signal);
+};
+
+struct kvm {
+	const struct kvm_ops	*ops;
+	void			*ctx;
+	int			fd;		/* /dev/kvm */
+	int			vm;
+	size_t			run_size;	/* of the page shared with a vCPU */
+};
+
+extern const struct kvm_ops kvm_linux_ops;
+
+/* Start with nothing open. */
+void kvm_init(struct kvm *kvm, const struct kvm_ops *ops, void *ctx);
+
+/* Open /dev/kvm, or use @fd unless it is -1, and check the API version. */
+int kvm_open(struct kvm *kvm, int fd);
+void kvm_close(struct kvm *kvm);
+
+/* The value of a capability, 0 if there is none; of the VM once it exists. */
+int kvm_capability(const struct kvm *kvm, unsigned int cap);
+
+int kvm_create_vm(struct kvm *kvm, unsigned long type);
+int kvm_enable_cap(const struct kvm *kvm, unsigned int cap, u64 arg);
+int kvm_set_memory(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host);
+
+/* Returns the descriptor of vCPU @id and its shared page. */
+int kvm_create_vcpu(const struct kvm *kvm, u32 id, struct kvm_run **run);
+void kvm_destroy_vcpu(const struct kvm *kvm, int *vcpu, struct kvm_run **run);
+
+/* Let @signal, and no other, interrupt KVM_RUN of this vCPU. */
+int kvm_set_kick(const struct kvm *kvm, int vcpu, int signal);
+int kvm_run(const struct kvm *kvm, int vcpu);
+
+int kvm_get_reg(const struct kvm *kvm, int vcpu, u64 id, u64 *val);
+int kvm_set_reg(const struct kvm *kvm, int vcpu, u64 id, u64 val);
+/* Registers of other sizes than 8 bytes: @val points to as many as @id says. */
+int kvm_set_reg_bytes(const struct kvm *kvm, int vcpu, u64 id, const void *val);
+int kvm_get_reg_bytes(const struct kvm *kvm, int vcpu, u64 id, void *val);
+
+/* Returns the new device's descriptor. */
+int kvm_create_device(const struct kvm *kvm, u32 type);
+void kvm_destroy_device(const struct kvm *kvm, int *dev);
+
+/* Attributes of a device, a vCPU or the VM, as @fd is. */
+int kvm_has_attr(const struct kvm *kvm, int fd, u32 group, u64 attr);
+int kvm_set_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, const void *val);
+int kvm_get_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, void *val);
+
+/* KVM_IRQ_LINE: @irq is encoded as the architecture wants it. */
+int kvm_irq_line(const struct kvm *kvm, u32 irq, bool level);
+
+/* Any other ioctl, on the VM. */
+int kvm_vm_ioctl(const struct kvm *kvm, unsigned long req, void *arg);
+int kvm_vcpu_ioctl(const struct kvm *kvm, int vcpu, unsigned long req, void *arg);
+
+void kvm_kick(const struct kvm *kvm, pthread_t thread, int signal);
+void kvm_unkick(const struct kvm *kvm, int signal);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * loop.h - an I/O thread's event loop, on io_uring
+ *
+ * A loop belongs to one thread at a time, the one that calls loop_run() or
+ * loop_dispatch(), or before that the one that builds the machine.  Callbacks
+ * run there, and watches are changed from there alone.  Any other thread asks
+ * by message, loop_post().
+ */
+#ifndef VMM_LOOP_H
+#define VMM_LOOP_H
+
+#include "vmm.h"
+
+#include "vmm/types.h"
+
+struct loop;
+
+/*
+ * A descriptor that is watched for readiness, once an arming: when poll() would
+ * report one of @events, @fn runs and the watch is idle again.  Lives inside its
+ * owner and starts as zeroes; loop_watch() and loop_unwatch() do the rest.
+ */
+struct watch {
+	void		(*fn)(struct watch *w, u32 revents);
+	void		*arg;
+	struct loop	*loop;
+	int		fd;
+	bool		armed;
+};
+
+int loop_create(struct loop **loop, struct vmm_error *err);
+
+/* No watch may be armed any more, and no thread inside. */
+void loop_destroy(struct loop *loop);
+
+/* Arm @w for @events (POLLIN, POLLOUT) of @fd; does nothing while it is armed. */
+void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events);
+
+/* On return @w is idle and its function will not run. */
+void loop_unwatch(struct watch *w);
+
+/* Serve events until loop_quit().  0, or the errno that broke the ring. */
+int loop_run(struct loop *loop);
+
+/* Serve what is there and return; for a host that polls loop_fd(). */
+int loop_dispatch(struct loop *loop);
+int loop_fd(const struct loop *loop);
+
+/* From any thread, loop_run() returns once its current turn is over. */
+void loop_quit(struct loop *loop);
+
+/*
+ * A message: @fn(@arg) runs on the loop's thread.  The struct stays the caller's
+ * and must live until then; posting one that is still queued does nothing, so a
+ * message that never changes its arg serves as a doorbell.
+ */
+struct loop_msg {
+	void		(*fn)(void *arg);
+	void		*arg;
+	struct loop_msg	*next;
+	bool		queued;
+};
+
+void loop_post(struct loop *loop, struct loop_msg *msg);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * machine.h - what an architecture gives the core; arm64/ implements it
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include "vmm.h"
+
+#include "vmm/types.h"
+
+struct vcpu;
+
+/*
+ * Build all that stands between a VM's configuration and its first instruction:
+ * KVM's VM, RAM, vCPUs, devices, images.  Called with the VM in NEW; on failure
+ * everything is undone.  machine_destroy() undoes it when no thread is inside.
+ */
+int machine_create(struct vmm *vm, struct vmm_error *err);
+void machine_destroy(struct vmm *vm);
+
+/*
+ * Begin to serve the devices, before I/O thread 0, which they belong to, runs.
+ * Until then no descriptor of the host is touched.
+ */
+void machine_start_io(struct vmm *vm);
+
+/*
+ * On the same thread: write out what the guest has printed, as long as that
+ * takes, or no longer than it takes if @abandon; then call vm_drained() once.
+ * May be called again with @abandon while it is under way.
+ */
+void machine_drain(struct vmm *vm, bool abandon);
+
+/* Press the power button.  From any thread, while the VM runs. */
+void machine_power_button(struct vmm *vm);
+
+/*
+ * An exit of KVM_RUN that only the architecture knows.  0: handled; a negative
+ * errno with the text in @err: the guest cannot go on.
+ */
+int machine_vcpu_exit(struct vcpu *vcpu, struct vmm_error *err);
+
+#endif

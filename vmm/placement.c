@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * placement.c - which host CPUs a vCPU may run on, and why
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/error.h"
+#include "vmm/placement.h"
+
+#define LIST_TEXT	80		/* of a CPU list in a message */
+
+static const char *const reasons[] = {
+	[PLACE_PROCESS] = "the affinity of this process",
+	[PLACE_USER] = "the CPUs asked for",
+};
+_Static_assert(ARRAY_SIZE(reasons) == PLACE_REASONS, "a name for each reason");
+
+void placement_fini(struct placement *p)
+{
+	free(p->list);
+	*p = (struct placement){ 0 };
+}
+
+int placement_add(struct placement *p, enum placement_reason reason, u32 vcpu,
+		  const struct cpumask *cpus)
+{
+	struct constraint *list = realloc(p->list, (p->nr + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	p->list = list;
+	list[p->nr++] = (struct constraint){ .reason = reason, .vcpu = vcpu, .cpus = *cpus };
+	return 0;
+}
+
+/* One CPU list of the user's, of @len characters. */
+static int add_list(struct placement *p, u32 vcpu, const char *text, size_t len,
+		    struct vmm_error *err)
+{
+	struct cpumask cpus;
+	int ret = cpumask_parse(&cpus, text, len);
+
+	if (!ret && cpumask_empty(&cpus))
+		ret = -EINVAL;
+	if (ret)
+		return error_set(err, -EINVAL, "CPU list '%.*s': %s", (int)len, text,
+				 ret == -ERANGE ? "no Linux host has that many CPUs"
+						: "not of the form 0-3,8");
+	if (placement_add(p, PLACE_USER, vcpu, &cpus))
+		return error_set(err, -ENOMEM, "placement: no memory");
+	return 0;
+}
+
+int placement_add_user(struct placement *p, const char *text, u32 nr_vcpus,
+		       struct vmm_error *err)
+{
+	if (!strchr(text, '='))
+		return add_list(p, PLACE_ALL, text, strlen(text), err);
+
+	for (;;) {
+		const char *end = strchrnul(text, ':');
+		char *list;
+		unsigned long vcpu = strtoul(text, &list, 10);
+		int ret;
+
+		if (*text < '0' || *text > '9' || *list != '=')
+			return error_set(err, -EINVAL, "CPU list '%.*s': not of the form VCPU=0-3,8",
+					 (int)(end - text), text);
+		if (vcpu >= nr_vcpus)
+			return error_set(err, -EINVAL, "CPU list '%.*s': there is no vCPU %lu",
+					 (int)(end - text), text, vcpu);
+		list++;
+		ret = add_list(p, (u32)vcpu, list, (size_t)(end - list), err);
+		if (ret)
+			return ret;
+		if (!*end)
+			return 0;
+		text = end + 1;
+	}
+}
+
+static bool applies(const struct constraint *c, u32 vcpu)
+{
+	return c->vcpu == PLACE_ALL || c->vcpu == vcpu;
+}
+
+/* Name the two that exclude one another, or say that it takes them all. */
+static int explain(const struct placement *p, u32 vcpu, struct vmm_error *err)
+{
+	char a[LIST_TEXT];
+	char b[LIST_TEXT];
+
+	for (size_t i = 0; i < p->nr; i++) {
+		for (size_t j = 0; j < i; j++) {
+			const struct constraint *ci = &p->list[i];
+			const struct constraint *cj = &p->list[j];
+			struct cpumask both;
+
+			cpumask_and(&both, &ci->cpus, &cj->cpus);
+			if (applies(ci, vcpu) && applies(cj, vcpu) && cpumask_empty(&both))
+				return error_set(err, -EINVAL,
+						 "vCPU %u: no CPU is both in %s (%s) and in %s (%s)", vcpu,
+						 reasons[cj->reason],
+						 cpumask_format(&cj->cpus, a, sizeof(a)),
+						 reasons[ci->reason],
+						 cpumask_format(&ci->cpus, b, sizeof(b)));
+		}
+	}
+	return error_set(err, -EINVAL, "vCPU %u: no CPU meets all of its constraints", vcpu);
+}
+
+int placement_resolve(const struct placement *p, u32 vcpu, struct cpumask *cpus,
+		      struct vmm_error *err)
+{
+	memset(cpus, 0xff, sizeof(*cpus));
+	for (size_t i = 0; i < p->nr; i++)
+		if (applies(&p->list[i], vcpu))
+			cpumask_and(cpus, cpus, &p->list[i].cpus);
+	return cpumask_empty(cpus) ? explain(p, vcpu, err) : 0;
+}
+
+bool placement_binds(const struct placement *p, u32 vcpu)
+{
+	for (size_t i = 0; i < p->nr; i++)
+		if (applies(&p->list[i], vcpu) && p->list[i].reason != PLACE_PROCESS)
+			return true;
+	return false;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vcpu.c - the loop that runs a vCPU
+ *
+ * KVM's return value is looked at before exit_reason, which is stale after EINTR;
+ * and the shared page is not written between two runs except where an MMIO read
+ * wants its answer, because KVM completes a pending access on the next entry.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "vmm/error.h"
+#include "vmm/machine.h"
+#include "vmm/vm.h"
+
+/* One writer, so no need for a locked add. */
+static void count(_Atomic u64 *n)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static void fail(struct vcpu *vcpu, int ret, const struct vmm_error *err)
+{
+	vm_stop(vcpu->vm, VMM_STOP_ERROR, ret, (int)vcpu->id, err->msg);
+}
+
+/* Guests are little-endian on the bus; so is every host we run on. */
+static void mmio(struct vcpu *vcpu)
+{
+	struct vmm *vm = vcpu->vm;
+	struct kvm_run *run = vcpu->run;
+	unsigned int len = run->mmio.len;
+	u64 val = 0;
+
+	if (len > sizeof(val) || !is_power_of_2(len)) {
+		struct vmm_error err;
+
+		error_set(&err, -EIO, "vcpu%u: MMIO access of %u bytes", vcpu->id, len);
+		fail(vcpu, -EIO, &err);
+		return;
+	}
+	if (run->mmio.is_write) {
+		memcpy(&val, run->mmio.data, len);
+		bus_write(&vm->bus, &vm->log, run->mmio.phys_addr, len, val);
+	} else {
+		val = bus_read(&vm->bus, &vm->log, run->mmio.phys_addr, len);
+		memcpy(run->mmio.data, &val, len);
+	}
+}
+
+static void system_event(struct vcpu *vcpu)
+{
+	struct vmm_error err;
+	u32 type = vcpu->run->system_event.type;
+
+	switch (type) {
+	case KVM_SYSTEM_EVENT_SHUTDOWN:
+		vm_stop(vcpu->vm, VMM_STOP_GUEST_OFF, 0, (int)vcpu->id, "the guest powered off");
+		break;
+	case KVM_SYSTEM_EVENT_RESET:
+		vm_stop(vcpu->vm, VMM_STOP_GUEST_RESET, 0, (int)vcpu->id, "the guest asked for a reboot");
+		break;
+	case KVM_SYSTEM_EVENT_CRASH:
+		vm_stop(vcpu->vm, VMM_STOP_GUEST_CRASH, 0, (int)vcpu->id, "the guest crashed");
+		break;
+	default:
+		error_set(&err, -EIO, "vcpu%u: unknown system event %u", vcpu->id, type);
+		fail(vcpu, -EIO, &err);
+	}
+}
+
+static void fail_entry(struct vcpu *vcpu)
+{
+	u64 reason = vcpu->run->fail_entry.hardware_entry_failure_reason;
+	u32 cpu = vcpu->run->fail_entry.cpu;
+	struct vmm_error err;
+
+	if (reason & KVM_EXIT_FAIL_ENTRY_CPU_UNSUPPORTED)
+		error_set(&err, -EIO, "vcpu%u: KVM cannot run it on host CPU %u", vcpu->id, cpu);
+	else
+		error_set(&err, -EIO, "vcpu%u: entry failed on host CPU %u, reason 0x%llx", vcpu->id,
+			  cpu, (unsigned long long)reason);
+	fail(vcpu, -EIO, &err);
+}
+
+static void handle_exit(struct vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	struct vmm_error err;
+	int ret;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		count(&vcpu->nr_mmio);
+		mmio(vcpu);
+		return;
+	case KVM_EXIT_INTR:
+		count(&vcpu->nr_kicks);
+		return;
+	case KVM_EXIT_SYSTEM_EVENT:
+		count(&vcpu->nr_others);
+		system_event(vcpu);
+		return;
+	case KVM_EXIT_FAIL_ENTRY:
+		count(&vcpu->nr_others);
+		fail_entry(vcpu);
+		return;
+	case KVM_EXIT_INTERNAL_ERROR:
+		count(&vcpu->nr_others);
+		error_set(&err, -EIO, "vcpu%u: KVM internal error %u", vcpu->id,
+			  run->internal.suberror);
+		fail(vcpu, -EIO, &err);
+		return;
+	}
+	count(&vcpu->nr_others);
+	ret = machine_vcpu_exit(vcpu, &err);
+	if (ret)
+		fail(vcpu, ret, &err);
+}
+
+/* KVM_RUN said no.  Returns only if trying again makes sense, or all is over. */
+static void run_failed(struct vcpu *vcpu, int ret)
+{
+	struct vmm_error err;
+
+	switch (ret) {
+	case -EINTR:
+		count(&vcpu->nr_kicks);
+		kvm_unkick(&vcpu->vm->kvm, vcpu->vm->kick_signal);
+		return;
+	case -EAGAIN:
+		count(&vcpu->nr_others);
+		return;
+	}
+	error_sys(&err, ret, "vcpu%u: KVM_RUN", vcpu->id);
+	fail(vcpu, ret, &err);
+}
+
+/* In its own context, so that no entry is made anywhere else. */
+static int pin(struct vcpu *vcpu, struct vmm_error *err)
+{
+	struct vmm *vm = vcpu->vm;
+	struct cpumask cpus;
+	int ret;
+
+	if (!placement_binds(&vm->placement, vcpu->id))
+		return 0;
+	ret = placement_resolve(&vm->placement, vcpu->id, &cpus, err);
+	if (ret)
+		return ret;
+	ret = cpumask_set_affinity(&cpus);
+	return ret ? error_sys(err, ret, "vcpu%u: pinning its thread", vcpu->id) : 0;
+}
+
+void vcpu_loop(struct vcpu *vcpu)
+{
+	struct vmm *vm = vcpu->vm;
+	struct vmm_error err;
+	int ret;
+
+	if (!vm_vcpu_enter(vcpu))
+		return;
+	atomic_store(&vcpu->tid, (int)gettid());
+	ret = pin(vcpu, &err);
+	if (!ret) {
+		ret = kvm_set_kick(&vm->kvm, vcpu->fd, vm->kick_signal);
+		if (ret)
+			error_sys(&err, ret, "vcpu%u: KVM_SET_SIGNAL_MASK", vcpu->id);
+	}
+	if (ret)
+		fail(vcpu, ret, &err);
+
+	for (;;) {
+		if (atomic_load_explicit(&vm->halt, memory_order_acquire) &&
+		    !vm_vcpu_wait(vcpu))
+			break;
+		count(&vcpu->nr_runs);
+		ret = kvm_run(&vm->kvm, vcpu->fd);
+		if (ret < 0)
+			run_failed(vcpu, ret);
+		else
+			handle_exit(vcpu);
+	}
+	kvm_unkick(&vm->kvm, vm->kick_signal);
+	vm_vcpu_leave(vcpu);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vm.h - one virtual machine: its configuration, its parts, its life
+ *
+ * The lock guards what changes during life: the state, the events, which vCPUs
+ * are inside.  RAM, the bus and the machine are built before the first thread and
+ * taken down after the last one, and need none.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "vmm.h"
+
+#include "vmm/bus.h"
+#include "vmm/gmem.h"
+#include "vmm/kvm.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+#include "vmm/placement.h"
+#include "vmm/vcpu.h"
+
+#define VM_MAX_CONSOLES		4
+#define VM_MAX_IO_THREADS	16
+#define VM_MAX_EVENTS		16
+
+enum vm_state { VM_NEW, VM_RUNNING, VM_PAUSED, VM_STOPPED };
+
+struct machine;
+
+/* Descriptors are our duplicates, or -1. */
+struct vm_console {
+	int	in_fd;
+	int	out_fd;
+};
+
+struct vm_boot {
+	u64	flags;			/* VMM_BOOT_F_* */
+	int	kernel_fd;
+	int	initrd_fd;
+	int	dtb_fd;
+	char	*cmdline;
+	gpa_t	firmware_addr;
+};
+
+struct io_thread {
+	struct vmm	*vm;
+	struct loop	*loop;
+	pthread_t	thread;
+	bool		joinable;
+	bool		entered;	/* under the lock: someone is in vmm_io_run() */
+};
+
+struct vmm {
+	/* Set by vmm_create() and vmm_set_*(), constant from vmm_start() on. */
+	struct vmm_config		cfg;	/* its pointers are ours */
+	struct vmm_machine_config	mcfg;
+	struct vm_boot			boot;
+	struct vm_console		consoles[VM_MAX_CONSOLES];
+	u32				nr_consoles;
+	struct logger			log;
+	int				kick_signal;
+
+	/* Built by vmm_start(). */
+	struct kvm			kvm;
+	struct gmem			ram;
+	struct bus			bus;
+	struct vcpu			*vcpus;
+	struct placement		placement;
+	struct machine			*machine;
+	struct io_thread		io[VM_MAX_IO_THREADS];
+
+	/* A vCPU looks at it before each entry: there is something to do under the lock. */
+	atomic_bool			halt;
+
+	pthread_mutex_t			lock;
+	pthread_cond_t			changed;	/* of anything below */
+	enum vm_state			state;
+	bool				starting;	/* a vmm_start() is under way */
+	bool				paused;		/* vCPUs shall wait */
+	bool				stopping;	/* vCPUs shall leave */
+	bool				abandon;	/* ... and nobody waits for output */
+	bool				drained;
+	u32				nr_inside;	/* vCPUs in vcpu_loop() */
+	u32				nr_waiting;	/* ... that wait while paused */
+	u32				nr_users;	/* host threads in vmm_io_run() */
+	struct vmm_event		stop;		/* what STOPPED will say */
+	struct vmm_event		events[VM_MAX_EVENTS];
+	u32				nr_events;
+	u32				first_event;
+	int				event_fd;
+	struct loop_msg			drain_msg;
+};
+
+/*
+ * Stop the VM for @reason; the first reason is the one that is told.  From any
+ * thread, with no lock held.
+ */
+void vm_stop(struct vmm *vm, enum vmm_stop_reason reason, int error, int vcpu,
+	     const char *msg);
+
+/* Queue an event; when there is no room the new one is dropped and logged. */
+void vm_event(struct vmm *vm, const struct vmm_event *ev);
+
+/* On I/O thread 0: the last output is written; STOPPED may be told. */
+void vm_drained(struct vmm *vm);
+
+/* A vCPU found .halt set.  Returns false when it shall leave. */
+bool vm_vcpu_wait(struct vcpu *vcpu);
+
+/* A vCPU begins and ends its loop.  vm_vcpu_enter() is false if it is too late. */
+bool vm_vcpu_enter(struct vcpu *vcpu);
+void vm_vcpu_leave(struct vcpu *vcpu);
+
+/* vmm_start(), vmm_destroy() and so on, without the checks of arguments. */
+int vm_start(struct vmm *vm, struct vmm_error *err);
+void vm_teardown(struct vmm *vm);
+int vm_pause(struct vmm *vm);
+int vm_resume(struct vmm *vm);
+
+/* vmm_create() over any implementation of the seam. */
+int vm_create(struct vmm **vm, const struct vmm_config *cfg, const struct kvm_ops *ops,
+	      void *ctx, struct vmm_error *err);
+
+#endif
