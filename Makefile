@@ -149,6 +149,31 @@ $(UAPI_STAMP): $(UAPI_FROM)/kvm.h
 	$(Q)touch $@
 endif
 
+# ---- What it takes -----------------------------------------------------------
+
+DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev
+DEPS_TEST := g++ clang libcmocka-dev pkg-config mandoc device-tree-compiler cpio gzip zstd \
+	xz-utils qemu-system-arm python3-minimal
+ifneq ($(MACHINE),aarch64)
+DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
+endif
+
+# Asks for root only if something is missing.
+deps:
+	@missing=$$(for p in $(DEPS_BUILD) $(DEPS_TEST); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; \
+	done | xargs); \
+	[ -z "$$missing" ] && exit 0; \
+	echo "installing: $$missing"; \
+	as_root=; \
+	if [ "$$(id -u)" != 0 ]; then \
+		command -v sudo >/dev/null || { \
+			echo "make deps: run as root: apt-get install $$missing" >&2; exit 1; }; \
+		as_root=sudo; \
+	fi; \
+	$$as_root apt-get update -q && \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 		$(DESTDIR)$(COMPLETIONDIR)

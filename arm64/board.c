@@ -10,6 +10,7 @@
 #include "arm64/machine.h"
 #include "arm64/map.h"
 #include "devices/chardev.h"
+#include "devices/clock.h"
 #include "devices/ns16550.h"
 #include "devices/pl031.h"
 #include "devices/pl061.h"
@@ -95,7 +96,7 @@ static int uarts_up(struct machine *m, struct vmm_error *err)
 static int rtc_up(struct machine *m, struct vmm_error *err)
 {
 	struct irq_line irq = spi(m, SPI_RTC);
-	int ret = pl031_create(&m->rtc, io_loop(m), &irq, err);
+	int ret = pl031_create(&m->rtc, &clock_host, &irq, io_loop(m), err);
 
 	return ret ? ret : place(m, "rtc", MAP_RTC, MAP_PAGE, &pl031_bus_ops, m->rtc, err);
 }
@@ -118,7 +119,7 @@ static void on_panic(void *ctx, u8 events)
 
 static int pvpanic_up(struct machine *m, struct vmm_error *err)
 {
-	int ret = pvpanic_create(&m->pvpanic, on_panic, m, err);
+	int ret = pvpanic_create(&m->pvpanic, PVPANIC_PANICKED | PVPANIC_CRASH_LOADED, on_panic, m, err);
 
 	return ret ? ret : place(m, "pvpanic", MAP_PVPANIC, PVPANIC_SIZE, &pvpanic_bus_ops,
 				 m->pvpanic, err);
