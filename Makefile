@@ -192,3 +192,62 @@ install: all
 
 clean:
 	rm -rf $(B)
+
+# ---- Unit tests ---------------------------------------------------------------
+#
+# tests/unit/test_*.c is one program each, built in every variant; what else is in
+# the folder they share.  test_sweep sees the library with the calls that can fail
+# renamed (t_malloc for malloc), so that it can make each fail.
+#
+#	make check-unit			all of it
+#	make check-unit UNIT=test_vm	programs whose names begin so
+#	make check-unit UNIT_VARIANTS=native
+
+UNIT ?=
+UNIT_VARIANTS ?= native asan tsan
+UNIT_JOBS ?= 2
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
+UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
+	fcntl fstat fstatfs pread pread64 sched_getaffinity pthread_create pthread_attr_init \
+	pthread_attr_setstacksize io_uring_queue_init_params
+
+define unit_variant
+$(1)_UNIT_OBJ := $$(UNIT_SRC:%.c=$$(B)/$(1)/obj/%.o) $$(UNIT_HELP_SRC:%.c=$$(B)/$(1)/obj/%.o)
+$(1)_UNIT := $$(patsubst tests/unit/%.c,$$(B)/$(1)/unit/%,$$(UNIT_SRC))
+.SECONDARY: $$($(1)_UNIT_OBJ)
+
+$$(B)/$(1)/unit/libtest.a: $$(UNIT_HELP_SRC:%.c=$$(B)/$(1)/obj/%.o) \
+		$$(filter-out %/main.o,$$($(1)_CLI_OBJ))
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ && ar rcD $$@ $$^
+
+$$(B)/$(1)/unit/libvmm-sweep.a: $$(B)/$(1)/libvmm.a Makefile
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)objcopy $$(foreach f,$$(UNIT_FAULTS),--redefine-sym $$(f)=t_$$(f)) $$< $$@
+
+$$(B)/$(1)/unit/test_sweep: $$(B)/$(1)/obj/tests/unit/test_sweep.o \
+		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/unit/libvmm-sweep.a
+
+$$(filter-out %/test_sweep,$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
+		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/libvmm.a
+
+$$($(1)_UNIT):
+	$$(if $$(V),,@echo "  LD $(1)  $$@")
+	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -o $$@ $$^ -lcmocka $$(LIBS) -lpthread
+
+-include $$($(1)_UNIT_OBJ:.o=.d)
+endef
+$(foreach v,native asan tsan,$(eval $(call unit_variant,$(v))))
+
+UNIT_RUN := $(foreach v,$(UNIT_VARIANTS),$(filter $(B)/$(v)/unit/$(UNIT)%,$($(v)_UNIT)))
+UNIT_CHECKS := $(if $(UNIT),, \
+	"tests/unit/check-includes.sh" \
+	"tests/unit/check-header.sh" \
+	"tests/unit/check-exports.sh $(B)/arm64 $(arm64_TOOLS)" \
+	"tests/unit/check-calls.sh $(B)/arm64 $(arm64_TOOLS)" \
+	"tests/unit/check-statics.sh $(B)/arm64 $(arm64_TOOLS)" \
+	"tests/unit/check-link.sh $(B)/arm64 $(arm64_TOOLS) $(arm64_LDFLAGS)" \
+	"tests/unit/check-options.sh $(B)/native/vmm")
+
+check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
+	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)

@@ -5,6 +5,7 @@
  * Written in place, in guest memory, where the kernel will look for it.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -114,12 +115,20 @@ static int write_out(const struct machine *m, size_t len, struct vmm_error *err)
 	return 0;
 }
 
+/* Room for the tree, rather more than it takes: libfdt clears all of it first. */
+static size_t room(const struct machine *m)
+{
+	u64 size = KIB(8) + strlen(m->vm->boot.cmdline) + m->vm->cfg.vcpus * 256ull;
+
+	return size < m->image.dtb_max ? size : m->image.dtb_max;
+}
+
 int dt_up(struct machine *m, struct vmm_error *err)
 {
 	struct tree t;
 	int len;
 
-	tree_init(&t, gmem_host(&m->vm->ram, m->image.dtb, m->image.dtb_max), m->image.dtb_max);
+	tree_init(&t, gmem_host(&m->vm->ram, m->image.dtb, room(m)), room(m));
 	tree_string(&t, "compatible", "linux,dummy-virt");
 	tree_u32(&t, "#address-cells", 2);
 	tree_u32(&t, "#size-cells", 2);

@@ -62,24 +62,26 @@ static u64 now(const struct pl031 *rtc)
 	return rtc->clock.now(rtc->clock.ctx);
 }
 
-static u32 counter(const struct pl031 *rtc)
+static u32 counter(const struct pl031 *rtc, u64 t)
 {
-	return (u32)now(rtc) + rtc->offset;
+	return (u32)t + rtc->offset;
 }
 
 /* The counter or the match register has changed. */
-static void plan(struct pl031 *rtc)
+static void plan(struct pl031 *rtc, u64 t)
 {
-	rtc->match_at = now(rtc) + (u32)(rtc->match - counter(rtc));
+	rtc->match_at = t + (u32)(rtc->match - counter(rtc, t));
 }
 
 /* Has it matched since the last look?  It will again when it has wrapped. */
 static void look(struct pl031 *rtc)
 {
-	if (now(rtc) < rtc->match_at)
+	u64 t = now(rtc);
+
+	if (t < rtc->match_at)
 		return;
 	rtc->raised = true;
-	rtc->match_at = now(rtc) + (u32)(rtc->match - counter(rtc) - 1) + 1;
+	rtc->match_at = t + (u32)(rtc->match - counter(rtc, t) - 1) + 1;
 }
 
 static void update_irq(struct pl031 *rtc)
@@ -138,7 +140,7 @@ u32 pl031_read(struct pl031 *rtc, u32 off)
 	update_irq(rtc);
 	switch (off) {
 	case RTC_DR:
-		val = counter(rtc);
+		val = counter(rtc, now(rtc));
 		break;
 	case RTC_MR:
 		val = rtc->match;
@@ -167,15 +169,17 @@ u32 pl031_read(struct pl031 *rtc, u32 off)
 
 static void do_write(struct pl031 *rtc, u32 off, u32 val)
 {
+	u64 t = now(rtc);
+
 	switch (off) {
 	case RTC_MR:
 		rtc->match = val;
-		plan(rtc);
+		plan(rtc, t);
 		break;
 	case RTC_LR:
 		rtc->load = val;
-		rtc->offset += val - counter(rtc);
-		plan(rtc);
+		rtc->offset += val - counter(rtc, t);
+		plan(rtc, t);
 		break;
 	case RTC_IMSC:
 		rtc->enabled = val & 1;
@@ -237,7 +241,7 @@ int pl031_create(struct pl031 **out, const struct clock *clock,
 	rtc->rearm_msg = (struct loop_msg){ .fn = rearm, .arg = rtc };
 	rtc->watch = (struct watch){ .fn = on_timer, .arg = rtc };
 	rtc->timer = -1;
-	plan(rtc);
+	plan(rtc, now(rtc));
 	*out = rtc;
 	return 0;
 }

@@ -44,7 +44,7 @@
 #define KEY_POWER	116		/* linux/input-event-codes.h */
 
 #define STEP_NS		100000000
-#define MAX_STEPS	20
+#define MAX_STEPS	30
 
 struct pl061 {
 	pthread_mutex_t	lock;		/* of everything down to the line */
@@ -173,7 +173,7 @@ static u32 do_read(struct pl061 *gpio, u32 off)
 
 static void do_write(struct pl061 *gpio, u32 off, u8 val)
 {
-	u8 mask = (u8)(off >> 2);
+	u8 mask = (u8)(off >> 2) & gpio->dir;
 
 	if (off < GPIO_DIR) {
 		gpio->data = (gpio->data & ~mask) | (val & mask);

@@ -3,9 +3,11 @@
  * stream.c - read and write a descriptor that the host lent us
  *
  * Sockets take a flag a call.  Everything else is asked with RWF_NOWAIT, which
- * pipes know from Linux 6.4 on.  Where it is not known, the caller has polled:
- * a pipe that poll() reports writable has room for PIPE_BUF bytes (pipe(7)).  A
- * blocking terminal promises less, so vmm.h asks for O_NONBLOCK there.
+ * new kernels know for pipes.  Where it is not known, the caller has polled: a
+ * pipe that poll() reports writable has room for PIPE_BUF bytes (pipe(7)).  Of a
+ * terminal poll() says less, a little room and no more: small pieces make it
+ * unlikely that a blocking one keeps us, and O_NONBLOCK, which vmm.h asks for
+ * there, makes it impossible.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +43,7 @@ int stream_init(struct stream *s, int fd)
 	}
 	s->is_socket = S_ISSOCK(st.st_mode);
 	s->is_file = S_ISREG(st.st_mode);
+	s->is_char = S_ISCHR(st.st_mode);
 	return 0;
 }
 
@@ -66,6 +69,17 @@ bool stream_must_poll(const struct stream *s)
 static bool refuses_nowait(int error)
 {
 	return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
+}
+
+#define CHAR_CHUNK	64
+
+static size_t chunk(const struct stream *s, size_t len)
+{
+	size_t max = s->is_char ? CHAR_CHUNK : PIPE_BUF;
+
+	if (!stream_must_poll(s))
+		return len;
+	return len < max ? len : max;
 }
 
 static ssize_t do_read(struct stream *s, void *buf, size_t len)
@@ -99,7 +113,7 @@ static ssize_t do_write(struct stream *s, const void *buf, size_t len)
 			return ret;
 		s->no_nowait = true;
 	}
-	return write(s->fd, buf, len < PIPE_BUF ? len : PIPE_BUF);
+	return write(s->fd, buf, chunk(s, len));
 }
 
 /*

@@ -17,6 +17,7 @@ struct stream {
 	int	fd;		/* a duplicate, or -1 */
 	bool	is_socket;
 	bool	is_file;	/* a regular one: always ready */
+	bool	is_char;	/* a character device, say a terminal */
 	bool	no_nowait;	/* RWF_NOWAIT is not known here */
 };
 

@@ -119,7 +119,8 @@ static struct t_file t_gzip(struct t_file in)
 		.avail_out = (uInt)in.len + 4096,
 	};
 
-	assert_int_equal(deflateInit2(&s, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflateInit2(&s, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY),
+			 Z_OK);
 	assert_int_equal(deflate(&s, Z_FINISH), Z_STREAM_END);
 	out.len = s.total_out;
 	deflateEnd(&s);
@@ -1103,12 +1104,13 @@ static void test_bad_firmware_is_refused(void **state)
 		int		ret;
 		const char	*text;
 	} rows[] = {
-		{ 0x80000800, KIB(4), -EINVAL, "firmware: address 0x80000800 is not a multiple of 4 KiB" },
+		{ 0x80000800, KIB(4), -EINVAL,
+		  "firmware: address 0x80000800 is not a multiple of 4 KiB" },
 		{ 0x7ffff000, KIB(4), -EINVAL, "firmware: address 0x7ffff000 is not in RAM" },
 		{ 0x81000000, KIB(4), -EINVAL, "firmware: address 0x81000000 is not in RAM" },
 		{ 0xfffffffffffff000, KIB(4), -EINVAL, "is not in RAM" },
 		{ 0x80fff000, KIB(8), -EFBIG,
-		  "firmware: 8 KiB and a device tree do not fit into the 4 KiB of RAM from 0x80fff000" },
+		  "firmware: 8 KiB and a device tree do not fit into the 4 KiB of RAM from 0x80fff" },
 		{ 0x80fff000, KIB(4), -EFBIG, "firmware: 4 KiB and a device tree" },
 		{ 0x80e00000, KIB(4), -EFBIG, "firmware: 4 KiB and a device tree" },
 		{ 0, MIB(17), -EFBIG, "firmware: 17408 KiB and a device tree" },

@@ -28,7 +28,7 @@
 /* O_NONBLOCK, for a fifo would keep us in open(). */
 static int open_input(const char *what, const char *path, int *fd)
 {
-	struct stat st;
+	struct stat st = { .st_mode = 0 };
 
 	*fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (*fd < 0) {
@@ -36,11 +36,11 @@ static int open_input(const char *what, const char *path, int *fd)
 		report_fatal("Unable to open %s %s: %s", what, path, strerror(errno));
 		return STATUS_FILE;
 	}
-	if (fstat(*fd, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))) {
-		report_fatal("Unable to use %s %s: not a regular file", what, path);
-		return STATUS_FILE;
-	}
-	return 0;
+	if (fstat(*fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+		return 0;
+	report_fatal("Unable to use %s %s: %s", what, path,
+		     S_ISDIR(st.st_mode) ? "it is a directory" : "not a regular file");
+	return STATUS_FILE;
 }
 
 static int open_images(struct guest *guest)
@@ -52,13 +52,8 @@ static int open_images(struct guest *guest)
 		status = open_input("firmware", opts->firmware, &guest->image_fd);
 	else
 		status = open_input("kernel", opts->kernel, &guest->image_fd);
-	if (status || !opts->initrd)
+	if (status || !opts->initrd || opts->firmware)
 		return status;
-	if (opts->firmware) {
-		report_log(&guest->report, VMM_LOG_WARN,
-			   "%s: firmware is given no initrd, ignored", opts->initrd);
-		return 0;
-	}
 	return open_input("initrd", opts->initrd, &guest->initrd_fd);
 }
 
@@ -87,14 +82,11 @@ static int open_dtb(struct guest *guest)
 	if (guest->dtb_fd >= 0)
 		return 0;
 	report_fatal("--dump-dtb %s: %s", path, strerror(errno));
-	return STATUS_USAGE;
+	return STATUS_ERROR;
 }
 
 static int open_ptys(struct guest *guest)
 {
-	/* Shown at any --loglevel: there is no other way to learn the name. */
-	const struct report shown = { .name = guest->opts->name, .level = VMM_LOG_INFO };
-
 	for (unsigned int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		int ret;
 
@@ -105,8 +97,6 @@ static int open_ptys(struct guest *guest)
 			report_fatal("--tty %u: no pty: %s", i, strerror(-ret));
 			return STATUS_ERROR;
 		}
-		report_log(&shown, VMM_LOG_INFO, "ttyS%u: /dev/pts/%u", i,
-			   guest->ptys[i].number);
 	}
 	return 0;
 }
@@ -134,18 +124,13 @@ static uint64_t host_ram(void)
 static int size_ram(struct guest *guest)
 {
 	const struct run_options *opts = guest->opts;
-	uint64_t host = host_ram();
 	uint64_t page = 1;
 	int ret;
 
+	guest->host_ram = host_ram();
 	guest->ram_size = opts->ram_size;
 	if (!opts->ram_size)
-		guest->ram_size = options_default_ram(guest->cpus, host);
-	else if (host && opts->ram_size > host)
-		report_log(&guest->report, VMM_LOG_WARN,
-			   "--mem: %llu MiB is more than the host has, %llu MiB",
-			   (unsigned long long)opts->ram_size >> 20,
-			   (unsigned long long)host >> 20);
+		guest->ram_size = options_default_ram(guest->cpus, guest->host_ram);
 	if (!opts->hugetlbfs)
 		return 0;
 
@@ -214,8 +199,7 @@ static void close_fd(int *fd)
 void guest_close(struct guest *guest)
 {
 	guest_destroy(guest);
-	/* Still open, it was not written: the guest never started. */
-	if (guest->dtb_fd >= 0 && guest->made_dtb)
+	if (guest->made_dtb && !guest->started)
 		unlink(guest->opts->dump_dtb);
 	close_fd(&guest->dtb_fd);
 	close_fd(&guest->image_fd);
@@ -229,9 +213,40 @@ void guest_close(struct guest *guest)
 
 /* ---- What each boot makes ----------------------------------------------- */
 
-static int fail(int error, const struct vmm_error *err)
+/*
+ * The library names an object by its kind, "kernel: is empty"; which file that
+ * was, only the program knows.
+ */
+static void report_failure(const struct guest *guest, const char *msg)
 {
-	report_fatal("%s", err->msg[0] ? err->msg : strerror(-error));
+	const struct run_options *opts = guest->opts;
+	const struct {
+		const char	*kind;
+		const char	*name;
+	} objects[] = {
+		{ "kernel", opts->kernel },
+		{ "initrd", opts->initrd },
+		{ "firmware", opts->firmware },
+		{ "KVM", opts->dev },
+	};
+
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		size_t len = strlen(objects[i].kind);
+
+		if (objects[i].name && !strncmp(msg, objects[i].kind, len) && msg[len] == ':') {
+			report_fatal("%s %s%s", objects[i].kind, objects[i].name, msg + len);
+			return;
+		}
+	}
+	if (!strncmp(msg, "CPU list ", 9))
+		report_fatal("--vcpu-affinity: %s", msg);
+	else
+		report_fatal("%s", msg);
+}
+
+static int fail(const struct guest *guest, int error, const struct vmm_error *err)
+{
+	report_failure(guest, err->msg[0] ? err->msg : strerror(-error));
 	return status_of(error);
 }
 
@@ -285,7 +300,7 @@ static int create(struct guest *guest)
 		close(cfg.ram_fd);
 	if (ret) {
 		guest->vm = NULL;
-		return fail(ret, &err);
+		return fail(guest, ret, &err);
 	}
 	return 0;
 }
@@ -348,7 +363,29 @@ int guest_build(struct guest *guest, int in_fd, int out_fd)
 		ret = set_boot(guest, &err);
 	if (ret == 0)
 		ret = add_ports(guest, in_fd, out_fd, &err);
-	return ret ? fail(ret, &err) : 0;
+	return ret ? fail(guest, ret, &err) : 0;
+}
+
+/* Said once the guest runs, so that a start that fails has one line alone. */
+static void announce(const struct guest *guest)
+{
+	const struct run_options *opts = guest->opts;
+	/* At any --loglevel: there is no other way to learn a pty's name. */
+	const struct report shown = { .name = opts->name, .level = VMM_LOG_INFO };
+
+	for (unsigned int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+		if (guest->ptys[i].fd >= 0)
+			report_log(&shown, VMM_LOG_INFO, "ttyS%u: /dev/pts/%u", i,
+				   guest->ptys[i].number);
+	}
+	if (guest->host_ram && guest->ram_size > guest->host_ram)
+		report_log(&guest->report, VMM_LOG_WARN,
+			   "--mem: %llu MiB is more than the host has, %llu MiB",
+			   (unsigned long long)guest->ram_size >> 20,
+			   (unsigned long long)guest->host_ram >> 20);
+	if (opts->firmware && opts->initrd)
+		report_log(&guest->report, VMM_LOG_WARN,
+			   "--initrd: ignored, firmware is given none");
 }
 
 int guest_start(struct guest *guest)
@@ -363,9 +400,12 @@ int guest_start(struct guest *guest)
 	}
 	ret = vmm_start(guest->vm, &err);
 	if (ret)
-		return fail(ret, &err);
+		return fail(guest, ret, &err);
 	/* Written; a later boot would append a second tree to the first. */
 	close_fd(&guest->dtb_fd);
+	if (!guest->started)
+		announce(guest);
+	guest->started = true;
 	return 0;
 }
 

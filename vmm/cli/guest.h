@@ -21,11 +21,13 @@ struct guest {
 	struct vmm	*vm;		/* NULL between boots */
 	uint32_t	cpus;
 	uint64_t	ram_size;
+	uint64_t	host_ram;	/* 0: unknown */
 	int		image_fd;	/* kernel or firmware */
 	int		initrd_fd;
 	int		kvm_fd;
 	int		dtb_fd;		/* until it is written */
 	bool		made_dtb;	/* there was no such file before */
+	bool		started;	/* once at least */
 	char		*cmdline;
 	struct pty	ptys[OPTIONS_SERIAL_PORTS];
 	char		name[80];

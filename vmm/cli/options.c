@@ -453,45 +453,48 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 
 /* ---- Syntax ------------------------------------------------------------ */
 
-/* @name is not terminated: a value may follow it in the same argument. */
-static int find_long(const char *name, size_t len, const struct option **found,
-		     struct vmm_error *err)
+/*
+ * NULL, with the reason in @err, if there is none.  @name is not terminated: a
+ * value may follow it in the same argument.
+ */
+static const struct option *find_long(const char *name, size_t len, struct vmm_error *err)
 {
+	const struct option *found = NULL;
 	const struct option *other = NULL;
 
-	*found = NULL;
 	for (size_t i = 0; i < TABLE_SIZE; i++) {
 		const struct option *opt = &table[i];
 
 		if (opt->id == OPT_HEADING || strncmp(opt->name, name, len))
 			continue;
-		if (!opt->name[len]) {
-			*found = opt;
-			return 0;
-		}
-		if (!*found)
-			*found = opt;
+		if (!opt->name[len])
+			return opt;
+		if (!found)
+			found = opt;
 		else if (!other)
 			other = opt;
 	}
-	if (!*found || !len)
-		return refuse(err, -EINVAL, "--%.*s: unknown option, see 'vmm help run'",
-			      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, name);
-	if (other)
-		return refuse(err, -EINVAL, "--%.*s: ambiguous, --%s or --%s", (int)len,
-			      name, (*found)->name, other->name);
-	return 0;
+	if (!found || !len) {
+		refuse(err, 0, "--%.*s: unknown option, see 'vmm help run'",
+		       len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, name);
+		return NULL;
+	}
+	if (other) {
+		refuse(err, 0, "--%.*s: ambiguous, --%s or --%s", (int)len, name,
+		       found->name, other->name);
+		return NULL;
+	}
+	return found;
 }
 
-static int find_short(char letter, const struct option **found, struct vmm_error *err)
+static const struct option *find_short(char letter, struct vmm_error *err)
 {
 	for (size_t i = 0; i < TABLE_SIZE; i++) {
-		if (table[i].letter == letter) {
-			*found = &table[i];
-			return 0;
-		}
+		if (table[i].letter == letter)
+			return &table[i];
 	}
-	return refuse(err, -EINVAL, "-%c: unknown option, see 'vmm help run'", letter);
+	refuse(err, 0, "-%c: unknown option, see 'vmm help run'", letter);
+	return NULL;
 }
 
 /* The words yet to be parsed. */
@@ -525,25 +528,21 @@ static int finish(struct run_options *opts, const struct option *opt, const char
 static int parse_long(struct run_options *opts, const char *word, struct words *words,
 		      struct vmm_error *err)
 {
-	const struct option *opt;
 	size_t len = strcspn(word, "=");
-	int ret;
+	const struct option *opt = find_long(word, len, err);
 
-	ret = find_long(word, len, &opt, err);
-	if (ret)
-		return ret;
+	if (!opt)
+		return -EINVAL;
 	return finish(opts, opt, word[len] ? word + len + 1 : NULL, words, err);
 }
 
 static int parse_short(struct run_options *opts, const char *word, struct words *words,
 		       struct vmm_error *err)
 {
-	const struct option *opt;
-	int ret;
+	const struct option *opt = find_short(*word, err);
 
-	ret = find_short(*word, &opt, err);
-	if (ret)
-		return ret;
+	if (!opt)
+		return -EINVAL;
 	return finish(opts, opt, word[1] ? word + 1 : NULL, words, err);
 }
 

@@ -59,7 +59,7 @@ struct option_text {
 	const char	*heading;	/* not an option; the rest is NULL */
 	const char	*name;
 	const char	*arg;		/* NULL: takes none */
-	const char	*help;		/* lines of at most 48 columns */
+	const char	*help;		/* lines of at most 49 columns */
 	char		letter;		/* 0: none */
 };
 bool options_text(size_t index, struct option_text *text);

@@ -64,6 +64,25 @@ static int open_unlinked(const char *dir)
 	return fd;
 }
 
+/*
+ * A page that is not there when the guest first touches it would kill us with
+ * SIGBUS.  A shared mapping reserves them all, or fails; the reservation is the
+ * file's, and stays when the mapping goes.
+ */
+static int reserve(int fd, uint64_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int ret;
+
+	if (map != MAP_FAILED) {
+		munmap(map, size);
+		return fd;
+	}
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
 int ramfile_hugetlbfs(const char *dir, uint64_t size)
 {
 	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -72,5 +91,7 @@ int ramfile_hugetlbfs(const char *dir, uint64_t size)
 		return -errno;
 	if (fd < 0)
 		fd = open_unlinked(dir);
-	return fd < 0 ? fd : set_size(fd, size);
+	if (fd >= 0)
+		fd = set_size(fd, size);
+	return fd < 0 ? fd : reserve(fd, size);
 }

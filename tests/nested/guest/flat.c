@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 #define UART		0x01000000UL	/* ns16550a, a byte a register */
+#define UART_FCR	2
+#define UART_MCR	4
 #define UART_LSR	5
 #define LSR_DR		0x01
 #define LSR_THRE	0x20
@@ -205,6 +207,8 @@ static void task_smp(const struct tree *t)
 
 static void task_echo(void)
 {
+	mmio_write(UART + UART_FCR, 1);		/* the FIFO on */
+	mmio_write(UART + UART_MCR, 3);		/* DTR and RTS: send us something */
 	puts("LISTENS\n");
 	for (;;) {
 		char c;

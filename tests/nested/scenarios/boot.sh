@@ -5,7 +5,7 @@
 scenario boot-6.1 "6.1-* 6.12-a76"
 boot_6_1()
 {
-	vm "want:GUEST-READY kernel=6.1." exit:0 -- $(linux 6.1) -p "$QUIET"
+	vm "want:GUEST-READY kernel=6.1." exit:0 -- $(linux 6.1) -p "$DEFAULT"
 	[ "$(field cpus)" = 1 ]
 	[ "$(field page)" = 4096 ]
 	[ "$(field ram)" = 0x80000000+0x10000000 ] || fail "RAM $(field ram)"
@@ -19,7 +19,7 @@ boot_6_1()
 scenario boot-6.12 "6.12-* 6.1-a76 6.1-a57"
 boot_6_12()
 {
-	vm "want:GUEST-READY kernel=6.12." exit:0 -- $(linux 6.12) -p "$QUIET"
+	vm "want:GUEST-READY kernel=6.12." exit:0 -- $(linux 6.12) -p "$DEFAULT"
 	[ "$(field ram)" = 0x80000000+0x10000000 ] || fail "RAM $(field ram)"
 	silent
 }

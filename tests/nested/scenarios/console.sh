@@ -23,8 +23,6 @@ console_pty()
 scenario console-escape "6.1-a57 6.12-a76"
 console_escape()
 {
-	vm -p want:LISTENS send:ab "want:<a><b>" "send:\x03z" "want:<\x03><z>" exit:0 -- \
-		$(flat) -p t=echo && exit 1
 	vm -p want:LISTENS send:ab "want:<a><b>" "send:\x03z" "want:<z>" "send:\x01x" exit:12 -- \
 		$(flat) -p t=echo
 	vm -p want:LISTENS "send:\x01\x01" "want:>" "send:q" "want:EXIT: STATUS=1" exit:0 -- \

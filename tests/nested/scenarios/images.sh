@@ -39,14 +39,14 @@ image_truncated()
 {
 	# The file says how long it is, so that a copy cut short is noticed.
 	head -c 1000000 "$NEST/Image-6.1" >"$WORK/files/short"
-	refused 3 "short" --kernel "$WORK/files/short" --mem 256 --cpus 1
+	refused 3 "kernel:" --kernel "$WORK/files/short" --mem 256 --cpus 1
 	head -c 40 "$NEST/Image-6.1" >"$WORK/files/tiny"
-	refused 3 "tiny" --kernel "$WORK/files/tiny" --mem 256 --cpus 1
+	refused 3 "kernel" --kernel "$WORK/files/tiny" --mem 256 --cpus 1
 	: >"$WORK/files/empty"
-	refused 3 "empty" --kernel "$WORK/files/empty" --mem 256 --cpus 1
+	refused 3 "kernel" --kernel "$WORK/files/empty" --mem 256 --cpus 1
 	for form in Image-6.1.gz zboot-gzip zboot-zstd; do
 		head -c 1000000 "$NEST/$form" >"$WORK/files/short"
-		refused 3 "short" --kernel "$WORK/files/short" --mem 256 --cpus 1
+		refused 3 "kernel:" --kernel "$WORK/files/short" --mem 256 --cpus 1
 	done
 }
 
@@ -56,7 +56,7 @@ image_damaged()
 	for form in Image-6.1.gz zboot-gzip zboot-zstd; do
 		cp "$NEST/$form" "$WORK/files/bad"
 		dd if=/dev/urandom of="$WORK/files/bad" bs=1000 seek=2000 count=4 conv=notrunc 2>/dev/null
-		refused 3 "bad" --kernel "$WORK/files/bad" --mem 256 --cpus 1
+		refused 3 "kernel:" --kernel "$WORK/files/bad" --mem 256 --cpus 1
 	done
 	# A zboot header with an algorithm that nobody has, and one that points outside.
 	cp "$NEST/zboot-gzip" "$WORK/files/odd"
@@ -64,7 +64,7 @@ image_damaged()
 	refused 3 "rot13" --kernel "$WORK/files/odd" --mem 256 --cpus 1
 	cp "$NEST/zboot-gzip" "$WORK/files/odd"
 	printf '\377\377\377\177' | dd of="$WORK/files/odd" bs=1 seek=8 conv=notrunc 2>/dev/null
-	refused 3 "odd" --kernel "$WORK/files/odd" --mem 256 --cpus 1
+	refused 3 "kernel:" --kernel "$WORK/files/odd" --mem 256 --cpus 1
 }
 
 scenario image-foreign "6.1-a76"
@@ -72,14 +72,14 @@ image_foreign()
 {
 	refused 3 "x86" --kernel "$NEST/bzImage" --mem 256 --cpus 1
 	refused 3 "." --kernel "$VMM" --mem 256 --cpus 1
-	refused 3 "director" --kernel "$NEST" --mem 256 --cpus 1
+	refused 3 "director\|not a regular file" --kernel "$NEST" --mem 256 --cpus 1
 }
 
 scenario image-too-large "6.1-a76"
 image_too_large()
 {
-	refused 3 "memory" --kernel "$NEST/Image-6.1" --mem 16 --cpus 1
-	refused 3 "memory" --kernel "$NEST/Image-6.1.gz" --mem 16 --cpus 1
+	refused 3 "kernel:.*KiB" --kernel "$NEST/Image-6.1" --mem 16 --cpus 1
+	refused 3 "kernel:.*KiB" --kernel "$NEST/Image-6.1.gz" --mem 16 --cpus 1
 	truncate -s 100M "$WORK/files/initrd"
 	refused 3 "initrd" --kernel "$NEST/flat" --initrd "$WORK/files/initrd" --mem 64 --cpus 1
 	# Each fits, but not both.

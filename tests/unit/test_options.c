@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_options.c - vmm/cli/options.c
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/cli/options.h"
+
+#define T_MIB		(1024 * 1024ull)
+#define T_MAX_ARGS	32
+
+/* A command line behind "run", of words without blanks. */
+struct t_line {
+	char	text[1024];
+	char	*argv[T_MAX_ARGS];
+	int	argc;
+};
+
+static void t_split(struct t_line *line, const char *text)
+{
+	char *next;
+
+	assert_true(snprintf(line->text, sizeof(line->text), "run %s", text) <
+		    (int)sizeof(line->text));
+	line->argc = 0;
+	for (char *word = strtok_r(line->text, " ", &next); word;
+	     word = strtok_r(NULL, " ", &next)) {
+		assert_true(line->argc < T_MAX_ARGS);
+		line->argv[line->argc++] = word;
+	}
+}
+
+/* The strings of @opts are those of @line. */
+static void t_accept(struct run_options *opts, struct t_line *line, const char *text)
+{
+	struct vmm_error err;
+
+	t_split(line, text);
+	if (options_parse(opts, line->argc, line->argv, &err))
+		fail_msg("%s: %s", text, err.msg);
+}
+
+static void t_refuse(const char *text, int want, const char *message)
+{
+	struct run_options opts;
+	struct vmm_error err;
+	struct t_line line;
+	int ret;
+
+	t_split(&line, text);
+	ret = options_parse(&opts, line.argc, line.argv, &err);
+	if (ret != want || !strstr(err.msg, message))
+		fail_msg("%s: %d, '%s'; wanted %d, '%s'", text, ret, err.msg, want, message);
+}
+
+struct t_refusal {
+	const char	*text;
+	const char	*message;	/* part of it */
+};
+
+static void t_refuse_all(const struct t_refusal *table, size_t nr, int want)
+{
+	for (size_t i = 0; i < nr; i++)
+		t_refuse(table[i].text, want, table[i].message);
+}
+
+#define T_REFUSE_ALL(table, want) \
+	t_refuse_all(table, sizeof(table) / sizeof((table)[0]), want)
+
+/* ---- What is accepted ---------------------------------------------------- */
+
+static void test_options_are_zero_unless_given(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	memset(&opts, 0xff, sizeof(opts));
+	t_accept(&opts, &line, "-k Image");
+	assert_string_equal(opts.kernel, "Image");
+	assert_null(opts.initrd);
+	assert_null(opts.firmware);
+	assert_null(opts.params);
+	assert_null(opts.name);
+	assert_null(opts.dev);
+	assert_null(opts.hugetlbfs);
+	assert_null(opts.affinity);
+	assert_null(opts.dump_dtb);
+	assert_int_equal(opts.cpus, 0);
+	assert_int_equal(opts.ram_size, 0);
+	assert_int_equal(opts.ram_base, 0);
+	assert_int_equal(opts.vm_flags, 0);
+	assert_int_equal(opts.ttys, 0);
+	assert_int_equal(opts.log_level, VMM_LOG_INFO);
+	assert_false(opts.nodefaults || opts.no_reboot || opts.memfd || opts.help);
+	assert_int_equal(opts.machine.size, sizeof(opts.machine));
+	assert_int_equal(opts.machine.flags, 0);
+	assert_int_equal(opts.machine.irqchip, VMM_IRQCHIP_AUTO);
+}
+
+/* As scripts/arch-run.bash of kvm-unit-tests writes it. */
+static void test_options_take_the_line_of_kvm_unit_tests(void **state)
+{
+	char *argv[] = {
+		(char *)"run", (char *)"--nested", (char *)"--kernel", (char *)"t.flat",
+		(char *)"--cpus", (char *)"4", (char *)"--params", (char *)"pmu cycle 1",
+		(char *)"--nodefaults", (char *)"--network", (char *)"mode=none",
+		(char *)"--loglevel=warning", (char *)"--mem", (char *)"256", (char *)"--pmu",
+		(char *)"--irqchip=gicv3-its", (char *)"--initrd", (char *)"env", NULL,
+	};
+	struct run_options opts;
+	struct vmm_error err;
+	char *cmdline;
+
+	(void)state;
+	assert_int_equal(options_parse(&opts, 18, argv, &err), 0);
+	assert_string_equal(opts.kernel, "t.flat");
+	assert_string_equal(opts.initrd, "env");
+	assert_int_equal(opts.cpus, 4);
+	assert_int_equal(opts.ram_size, 256 * T_MIB);
+	assert_int_equal(opts.log_level, VMM_LOG_WARN);
+	assert_int_equal(opts.machine.irqchip, VMM_IRQCHIP_GICV3_ITS);
+	assert_int_equal(opts.machine.flags, VMM_MACHINE_F_PMU | VMM_MACHINE_F_NESTED);
+	cmdline = options_cmdline(&opts);
+	assert_string_equal(cmdline, "pmu cycle 1");
+	free(cmdline);
+}
+
+static void test_options_take_each_way_to_write_a_value(void **state)
+{
+	static const char *const lines[] = {
+		"k --cpus 3", "k --cpus=3", "k -c 3", "k -c3", "--cp 3 k", "--cp=3 -- k",
+		"-c0x3 k", "--kernel=k --cpus=9 --cpus=3", "-kk -c3", "--cpus 03 k",
+	};
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		t_accept(&opts, &line, lines[i]);
+		assert_int_equal(opts.cpus, 3);
+		assert_string_equal(opts.kernel, "k");
+	}
+}
+
+static void test_options_prefer_an_exact_name_to_a_longer_one(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --mem 64 --debug");
+	assert_int_equal(opts.ram_size, 64 * T_MIB);
+	assert_false(opts.memfd);
+	assert_int_equal(opts.log_level, VMM_LOG_DEBUG);
+}
+
+static void test_options_take_a_value_that_looks_like_an_option(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "-p --quiet -k --pmu");
+	assert_string_equal(opts.params, "--quiet");
+	assert_string_equal(opts.kernel, "--pmu");
+	assert_int_equal(opts.machine.flags, 0);
+	t_accept(&opts, &line, "--pmu -- -k");
+	assert_string_equal(opts.kernel, "-k");
+	t_accept(&opts, &line, "--params= k");
+	assert_string_equal(opts.params, "");
+	t_accept(&opts, &line, "--params=a=b k");
+	assert_string_equal(opts.params, "a=b");
+}
+
+static void test_options_take_memory_with_unit_and_address(void **state)
+{
+	static const struct {
+		const char	*text;
+		uint64_t	size;
+		uint64_t	base;
+	} sizes[] = {
+		{ "-m 256 k", 256 * T_MIB, 0 },
+		{ "-m 0x100 k", 256 * T_MIB, 0 },
+		{ "-m 0400 k", 256 * T_MIB, 0 },
+		{ "-m 64K k", T_MIB / 16, 0 },
+		{ "-m 65536b k", T_MIB / 16, 0 },
+		{ "-m 2g k", 2048 * T_MIB, 0 },
+		{ "-m 1T k", T_MIB * T_MIB, 0 },
+		{ "-m 1G@4G k", 1024 * T_MIB, 4096 * T_MIB },
+		{ "-m 128@0x80000000 k", 128 * T_MIB, 2048 * T_MIB },
+		{ "-m 4G@0x100000000 -m 64 k", 64 * T_MIB, 0 },
+	};
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		t_accept(&opts, &line, sizes[i].text);
+		assert_int_equal(opts.ram_size, sizes[i].size);
+		assert_int_equal(opts.ram_base, sizes[i].base);
+	}
+}
+
+static void test_options_set_what_the_machine_has(void **state)
+{
+	static const struct {
+		const char	*text;
+		uint64_t	flags;
+	} flags[] = {
+		{ "k --pmu --no-pmu", 0 },
+		{ "k --no-pmu --pmu", VMM_MACHINE_F_PMU },
+		{ "k --nested --e2h0", VMM_MACHINE_F_NESTED | VMM_MACHINE_F_E2H0 },
+		{ "k --e2h0 --nested", VMM_MACHINE_F_NESTED | VMM_MACHINE_F_E2H0 },
+		{ "k --no-sve --no-pauth", VMM_MACHINE_F_NO_SVE | VMM_MACHINE_F_NO_PAUTH },
+		{ "k --no-mte", VMM_MACHINE_F_NO_MTE },
+		{ "k --disable-mte", VMM_MACHINE_F_NO_MTE },
+		{ "k --no-pvtime --no-seed", VMM_MACHINE_F_NO_PVTIME | VMM_MACHINE_F_NO_SEED },
+		{ "k --kaslr-seed 0", VMM_MACHINE_F_KASLR_SEED },
+		{ "k --counter-offset 0", VMM_MACHINE_F_COUNTER_OFFSET },
+	};
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		t_accept(&opts, &line, flags[i].text);
+		assert_int_equal(opts.machine.flags, flags[i].flags);
+	}
+	t_accept(&opts, &line, "k --kaslr-seed 0xffffffffffffffff --counter-offset 77 "
+		 "--sve-max-vl 384 --override-bad-firmware-cntfrq 4294967295 --irqchip gicv2");
+	assert_int_equal(opts.machine.kaslr_seed, UINT64_MAX);
+	assert_int_equal(opts.machine.counter_offset, 77);
+	assert_int_equal(opts.machine.sve_max_vl, 384);
+	assert_int_equal(opts.machine.cntfrq, UINT32_MAX);
+	assert_int_equal(opts.machine.irqchip, VMM_IRQCHIP_GICV2);
+}
+
+static void test_options_collect_ttys(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --tty 0 --tty=3 --tty 3");
+	assert_int_equal(opts.ttys, 1 << 0 | 1 << 3);
+}
+
+static void test_options_stop_at_help(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "--help");
+	assert_true(opts.help);
+	t_accept(&opts, &line, "-k k -h --frobnicate");
+	assert_true(opts.help);
+}
+
+/* ---- What is refused ------------------------------------------------------ */
+
+static void test_options_refuse_nonsense_naming_it(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "", "no kernel" },
+		{ "--pmu", "no kernel" },
+		{ "k l", "l: one argument too many" },
+		{ "-k k l", "l: the kernel is k already" },
+		{ "--kernel=", "--kernel: the argument is empty" },
+		{ "k -x", "-x: unknown option" },
+		{ "k --frob=1", "--frob: unknown option" },
+		{ "k --=1", "unknown option" },
+		{ "k --What", "--What: unknown option" },
+		{ "k --no", "--no: ambiguous, --nodefaults or" },
+		{ "k --de", "--de: ambiguous, --dev or --debug" },
+		{ "k --pmu=yes", "--pmu: takes no argument" },
+		{ "k -hx", "--help: takes no argument" },
+		{ "k --cpus", "--cpus: the argument is missing" },
+		{ "k -p", "--params: the argument is missing" },
+	};
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -EINVAL);
+}
+
+static void test_options_refuse_bad_numbers(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "k -c 0", "--cpus 0: not within 1 to" },
+		{ "k -c -1", "--cpus -1: not a number" },
+		{ "k -c 4x", "--cpus 4x: not a number" },
+		{ "k --cpus=", "--cpus : not a number" },
+		{ "k -c 4294967296", "not within 1 to 4294967295" },
+		{ "k -c 99999999999999999999999", "not within 1 to 4294967295" },
+		{ "k --tty 4", "--tty 4: not within 0 to 3" },
+		{ "k --tty -1", "--tty -1: not a number" },
+		{ "k --sve-max-vl 0", "not within 128 to 2048" },
+		{ "k --sve-max-vl 2176", "not within 128 to 2048" },
+		{ "k --sve-max-vl 200", "not a multiple of 128" },
+		{ "k --kaslr-seed 0x10000000000000000", "not within" },
+		{ "k --override-bad-firmware-cntfrq 0", "not within 1" },
+		{ "-f f --firmware-address 0xzz", "not a number" },
+	};
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -EINVAL);
+}
+
+static void test_options_refuse_bad_memory(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "k -m 0", "--mem 0: not a positive multiple" },
+		{ "k -m 0G", "not a positive multiple" },
+		{ "k -m 100K", "not a positive multiple of 64K" },
+		{ "k -m 1B", "not a positive multiple" },
+		{ "k --mem=", "--mem : not SIZE" },
+		{ "k -m M", "not SIZE" },
+		{ "k -m -64", "not SIZE" },
+		{ "k -m 64MB", "not SIZE" },
+		{ "k -m 1.5G", "not SIZE" },
+		{ "k -m 64M@", "not SIZE" },
+		{ "k -m 64M@x", "not SIZE" },
+		{ "k -m 64M@4G@5G", "not SIZE" },
+		{ "k -m 64M@0", "RAM is at 0x80000000 or above" },
+		{ "k -m 64M@0x7fffffff", "RAM is at 0x80000000 or above" },
+		{ "k -m 16384P", "above 64 bits" },
+		{ "k -m 18446744073709551616B", "above 64 bits" },
+		{ "k -m 64M@16384P", "above 64 bits" },
+		{ "k -m 64M@0xffffffffffff0000", "above 64 bits" },
+	};
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -EINVAL);
+}
+
+static void test_options_refuse_bad_words(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "k --loglevel warn", "--loglevel warn: not error, warning," },
+		{ "k --loglevel=", "--loglevel : not" },
+		{ "k --irqchip gic", "--irqchip gic: not gicv2," },
+		{ "k --console ser", "--console ser: not serial" },
+		{ "k --name=", "--name : not 1 to 64" },
+		{ "k --name a/b", "--name a/b: only letters" },
+		{ "k --name \xc3\xa4", "only letters" },
+		{ "k --name aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		  "not 1 to 64" },
+		{ "k --vcpu-affinity=", "--vcpu-affinity: the argument is empty" },
+	};
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -EINVAL);
+}
+
+static void test_options_refuse_what_excludes_one_another(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "-k k -f f", "--firmware: excludes --kernel" },
+		{ "-f f k", "--firmware: excludes --kernel" },
+		{ "k --firmware-address 0x90000000", "--firmware-address: needs --firmware" },
+		{ "k --hugetlbfs /h --memfd", "--hugetlbfs: excludes --memfd" },
+		{ "k --e2h0", "--e2h0: needs --nested" },
+		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
+		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
+	};
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -EINVAL);
+}
+
+static void test_options_say_what_is_still_to_come(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "k -d disk.img", "--disk, -d: not in this version" },
+		{ "k --disk=disk.img", "--disk, -d: not in this version" },
+		{ "k -F flash", "--flash, -F: not in this version" },
+		{ "k --rng", "--rng: not in this version" },
+		{ "k --9p", "--9p: not in this version" },
+		{ "k --vs 3", "--vsock: not in this version" },
+		{ "k --psci", "--psci: not in this version" },
+		{ "k --console virtio", "--console virtio: not in this version" },
+		{ "k --console hv", "--console hv: not in this version" },
+		{ "k --irqchip gicv2m", "--irqchip gicv2m: not in this version" },
+		{ "k --network mode=user", "only mode=none is in this version" },
+		{ "k -n mode=none,trans=mmio", "only mode=none is in this version" },
+		{ "k --network=", "only mode=none is in this version" },
+	};
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -ENOTSUP);
+}
+
+static void test_options_cut_a_message_that_is_too_long(void **state)
+{
+	char word[2000];
+	char *argv[] = { (char *)"run", word, NULL };
+	struct run_options opts;
+	struct vmm_error err;
+
+	(void)state;
+	memset(word, 'a', sizeof(word));
+	word[sizeof(word) - 1] = '\0';
+	memcpy(word, "--", 2);
+	memset(&err, 0x55, sizeof(err));
+	assert_int_equal(options_parse(&opts, 2, argv, &err), -EINVAL);
+	assert_true(strnlen(err.msg, sizeof(err.msg)) < sizeof(err.msg));
+	memcpy(word, "--cpus=", 7);
+	memset(&err, 0x55, sizeof(err));
+	assert_int_equal(options_parse(&opts, 2, argv, &err), -EINVAL);
+	assert_true(strnlen(err.msg, sizeof(err.msg)) < sizeof(err.msg));
+}
+
+/* ---- What follows from them ------------------------------------------------ */
+
+static void test_cmdline_is_generated_as_by_kvmtool(void **state)
+{
+	static const struct {
+		struct run_options	opts;
+		const char		*line;
+	} lines[] = {
+		{ { 0 }, "console=ttyS0 root=/dev/vda rw" },
+		{ { .params = "" }, "console=ttyS0 root=/dev/vda rw" },
+		{ { .params = "quiet" }, "console=ttyS0 root=/dev/vda rw quiet" },
+		{ { .initrd = "i" }, "console=ttyS0" },
+		{ { .initrd = "i", .params = "quiet" }, "console=ttyS0 quiet" },
+		{ { .params = "root=/dev/sda" }, "console=ttyS0 root=/dev/sda" },
+		{ { .params = "ro root=LABEL=x" }, "console=ttyS0 ro root=LABEL=x" },
+		{ { .params = "nfsroot=h:/ quiet" },
+		  "console=ttyS0 root=/dev/vda rw nfsroot=h:/ quiet" },
+		{ { .params = "nfsroot=h:/ root=/dev/nfs" },
+		  "console=ttyS0 nfsroot=h:/ root=/dev/nfs" },
+		{ { .nodefaults = true }, "" },
+		{ { .nodefaults = true, .params = "a  b" }, "a  b" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char *line = options_cmdline(&lines[i].opts);
+
+		assert_string_equal(line, lines[i].line);
+		free(line);
+	}
+}
+
+static void test_default_ram_follows_vcpus_and_host(void **state)
+{
+	static const struct {
+		uint32_t	cpus;
+		uint64_t	host;
+		uint64_t	ram;
+	} sizes[] = {
+		{ 1, 64 * 1024 * T_MIB, 256 * T_MIB },
+		{ 4, 64 * 1024 * T_MIB, 448 * T_MIB },
+		{ 1, 0, 256 * T_MIB },
+		{ 61, 1000 * T_MIB, 800 * T_MIB },
+		/* Whole MiB. */
+		{ 61, 1001 * T_MIB, 800 * T_MIB },
+		/* Sums that do not fit into 32 bits. */
+		{ UINT32_MAX, UINT64_MAX, (4294967295ull + 3) * 64 * T_MIB },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		assert_int_equal(options_default_ram(sizes[i].cpus, sizes[i].host),
+				 sizes[i].ram);
+}
+
+static void test_help_rows_fit_a_terminal(void **state)
+{
+	struct option_text text;
+	size_t rows = 0;
+
+	(void)state;
+	for (; options_text(rows, &text); rows++) {
+		if (text.heading)
+			continue;
+		assert_non_null(text.name);
+		assert_non_null(text.help);
+		for (const char *line = text.help; line; line = strchr(line, '\n')) {
+			line += *line == '\n';
+			assert_true(strcspn(line, "\n") <= 49);
+		}
+	}
+	assert_true(rows > 30);
+	assert_false(options_text(SIZE_MAX, &text));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options_are_zero_unless_given),
+		cmocka_unit_test(test_options_take_the_line_of_kvm_unit_tests),
+		cmocka_unit_test(test_options_take_each_way_to_write_a_value),
+		cmocka_unit_test(test_options_prefer_an_exact_name_to_a_longer_one),
+		cmocka_unit_test(test_options_take_a_value_that_looks_like_an_option),
+		cmocka_unit_test(test_options_take_memory_with_unit_and_address),
+		cmocka_unit_test(test_options_set_what_the_machine_has),
+		cmocka_unit_test(test_options_collect_ttys),
+		cmocka_unit_test(test_options_stop_at_help),
+		cmocka_unit_test(test_options_refuse_nonsense_naming_it),
+		cmocka_unit_test(test_options_refuse_bad_numbers),
+		cmocka_unit_test(test_options_refuse_bad_memory),
+		cmocka_unit_test(test_options_refuse_bad_words),
+		cmocka_unit_test(test_options_refuse_what_excludes_one_another),
+		cmocka_unit_test(test_options_say_what_is_still_to_come),
+		cmocka_unit_test(test_options_cut_a_message_that_is_too_long),
+		cmocka_unit_test(test_cmdline_is_generated_as_by_kvmtool),
+		cmocka_unit_test(test_default_ram_follows_vcpus_and_host),
+		cmocka_unit_test(test_help_rows_fit_a_terminal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
