@@ -59,7 +59,7 @@ arm64_SYSROOT := $(B)/sysroot
 arm64_CC := $(if $(filter clang,$(TOOLCHAIN)),clang --target=aarch64-linux-gnu,$(CROSS)gcc)
 arm64_CPPFLAGS := -isystem $(arm64_SYSROOT)/usr/include
 arm64_LDFLAGS := -L$(arm64_SYSROOT)/usr/lib/aarch64-linux-gnu \
-	-Wl,-rpath-link,$(arm64_SYSROOT)/usr/lib/aarch64-linux-gnu
+	-Wl,-rpath-link,$(arm64_SYSROOT)/usr/lib/aarch64-linux-gnu:$(arm64_SYSROOT)/lib/aarch64-linux-gnu
 arm64_DEPS := $(arm64_SYSROOT)/.debfetch
 UAPI := $(B)/uapi
 UAPI_FROM := /usr/aarch64-linux-gnu/include/asm

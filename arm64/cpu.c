@@ -186,15 +186,15 @@ int cpu_up(struct machine *m, struct vmm_error *err)
 	ret = kvm_vm_ioctl(&vm->kvm, KVM_ARM_PREFERRED_TARGET, &init);
 	if (ret)
 		return error_sys(err, ret, "KVM_ARM_PREFERRED_TARGET");
-	m->mpidr = calloc(vm->cfg.vcpus, sizeof(*m->mpidr));
 	vm->vcpus = calloc(vm->cfg.vcpus, sizeof(*vm->vcpus));
-	if (!m->mpidr || !vm->vcpus)
-		return error_set(err, -ENOMEM, "vCPUs: no memory");
-	for (u32 i = 0; i < vm->cfg.vcpus; i++) {
+	for (u32 i = 0; vm->vcpus && i < vm->cfg.vcpus; i++) {
 		vm->vcpus[i].vm = vm;
 		vm->vcpus[i].id = i;
 		vm->vcpus[i].fd = -1;
 	}
+	m->mpidr = calloc(vm->cfg.vcpus, sizeof(*m->mpidr));
+	if (!m->mpidr || !vm->vcpus)
+		return error_set(err, -ENOMEM, "vCPUs: no memory");
 	for (u32 i = 0; i < vm->cfg.vcpus && !ret; i++)
 		ret = init_vcpu(m, &vm->vcpus[i], init, err);
 	return ret;

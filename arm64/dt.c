@@ -5,12 +5,13 @@
  * Written in place, in guest memory, where the kernel will look for it.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
+#include "devices/stream.h"
 #include "vmm/error.h"
 
 #define RNG_SEED	64	/* bytes; the kernel credits all of them */
@@ -98,21 +99,28 @@ static void timer(const struct machine *m, struct tree *t)
 	tree_end(t);
 }
 
+/* A pipe that nobody reads must not end the host, so not by a plain write(). */
 static int write_out(const struct machine *m, size_t len, struct vmm_error *err)
 {
 	const u8 *p = gmem_host(&m->vm->ram, m->image.dtb, len);
+	struct stream out;
+	int ret = stream_init(&out, m->vm->boot.dtb_fd);
 
-	while (len) {
-		ssize_t n = write(m->vm->boot.dtb_fd, p, len);
+	while (!ret && len) {
+		struct pollfd ready = { .fd = out.fd, .events = POLLOUT };
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_sys(err, -errno, "device tree: writing it out");
-		p += n;
-		len -= (size_t)n;
+		poll(&ready, 1, -1);
+		n = stream_write(&out, p, len);
+		if (n >= 0) {
+			p += n;
+			len -= (size_t)n;
+		} else if (n != -EAGAIN && n != -EINTR) {
+			ret = (int)n;
+		}
 	}
-	return 0;
+	stream_fini(&out);
+	return ret < 0 ? error_sys(err, ret, "device tree: writing it out") : 0;
 }
 
 /* Room for the tree, rather more than it takes: libfdt clears all of it first. */

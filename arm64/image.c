@@ -81,7 +81,7 @@ static int file_size(struct loader *ld, int fd, const char *what, u64 *size)
 	if (fstat(fd, &st))
 		return error_sys(ld->err, -errno, "%s: descriptor %d", what, fd);
 	if (S_ISDIR(st.st_mode))
-		return error_set(ld->err, -EISDIR, "%s: is a directory", what);
+		return error_set(ld->err, -ENOEXEC, "%s: is a directory", what);
 	if (S_ISREG(st.st_mode))
 		*size = (u64)st.st_size;
 	else if (!S_ISBLK(st.st_mode))

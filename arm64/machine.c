@@ -194,8 +194,10 @@ void machine_destroy(struct vmm *vm)
 		undo(vm->machine, ARRAY_SIZE(steps));
 }
 
-int machine_vcpu_exit(struct vcpu *vcpu, struct vmm_error *err)
+int machine_vcpu_exit(struct vcpu *vcpu, int ret, struct vmm_error *err)
 {
+	if (ret < 0)
+		return error_sys(err, ret, "vcpu%u: KVM_RUN", vcpu->id);
 	return error_set(err, -EIO, "vcpu%u: KVM_RUN came back with exit reason %u", vcpu->id,
 			 vcpu->run->exit_reason);
 }

@@ -9,7 +9,8 @@
  *    what belongs to the process: a signal's disposition, a resource limit, the
  *    affinity of a thread it did not make.  Where a limit is too low, the error
  *    says which and how much is needed.
- *  - It opens no file but /dev/kvm and what describes the CPUs under /sys, and
+ *  - It opens no file but /dev/kvm, what describes the CPUs under /sys and, when
+ *    a vCPU has no CPU to run on, what tells of the cpuset of the process; and it
  *    writes to no descriptor it was not given.
  *  - A guest can harm only itself: whatever a guest writes, the worst outcome
  *    is an event that says a device, or the VM, has stopped.
@@ -26,7 +27,7 @@
  *	-EACCES		... or this process may not open it
  *	-ENOTSUP	this host, or its KVM, does not have what was asked for
  *	-EBUSY		not in this state
- *	-E2BIG		a field that this library does not know is set
+ *	-E2BIG		a field or a flag that this library does not know is set
  *	others		the errno of the system call that failed
  *
  * Threads: every call may be made from any thread unless its comment says
@@ -89,6 +90,11 @@ enum vmm_log_level {
 #define VMM_F_HOST_THREADS	(1ull << 2)	/* see vmm_vcpu_run() */
 #define VMM_F_NO_HUGEPAGES	(1ull << 3)	/* do not ask for huge pages */
 
+enum vmm_no_cpu {
+	VMM_NO_CPU_WAIT,	/* until one returns; VMM_EVENT_STALLED tells */
+	VMM_NO_CPU_STOP,	/* the VM stops with VMM_STOP_ERROR */
+};
+
 struct vmm_config {
 	size_t		size;
 	uint64_t	flags;		/* VMM_F_* */
@@ -102,24 +108,33 @@ struct vmm_config {
 	 */
 	int		ram_fd;
 	/*
-	 * The signal that interrupts KVM_RUN; 0: SIGRTMIN.  It is sent to vCPU
-	 * threads alone, is blocked there, and no handler is installed for it.
+	 * The signal that interrupts KVM_RUN, a real-time one; 0: SIGRTMIN.  It
+	 * is sent to vCPU threads alone, is blocked there, and no handler is
+	 * installed for it.
 	 */
 	int		kick_signal;
 	int		log_level;	/* enum vmm_log_level; this one and above */
 	/*
 	 * Host CPUs for the vCPU threads.  "0-3,8": each may run on all of
 	 * these; "0=0-1:1=2": vCPU 0 on CPUs 0 and 1, vCPU 1 on CPU 2, the
-	 * others anywhere.  NULL: any.
+	 * others anywhere.  NULL: any.  vmm_start() reads it.
 	 */
 	const char	*cpus;
 	/*
-	 * One line, no newline.  Called from any of the VM's threads, perhaps
-	 * at the same time, never with a lock held.  NULL: no logging.
+	 * One line, no newline.  Called from any of the VM's threads and from the
+	 * one in vmm_start(), perhaps at the same time, never with the VM's lock
+	 * held.  NULL: no logging.
 	 */
 	void		(*log)(void *opaque, int level, const char *msg);
 	void		*opaque;
-	uint64_t	ram_base;	/* guest physical; 0: 2 GiB, the least */
+	uint64_t	ram_base;	/* guest physical, by 2 MiB; 0: 2 GiB, the least */
+	/*
+	 * What a vCPU does when no host CPU that it may run on is online or
+	 * allowed by the cpuset any more: enum vmm_no_cpu.
+	 */
+	uint32_t	on_no_cpu;
+	uint32_t	reserved;
+	const char	*sysfs;		/* where sysfs is mounted; NULL: /sys */
 };
 #define VMM_CONFIG_INIT { .size = sizeof(struct vmm_config) }
 
@@ -142,7 +157,7 @@ VMM_API void vmm_destroy(struct vmm *vm);
 #define VMM_MACHINE_F_E2H0		(1ull << 2)	/* ... without VHE */
 #define VMM_MACHINE_F_NO_SVE		(1ull << 3)
 #define VMM_MACHINE_F_NO_PAUTH		(1ull << 4)	/* pointer authentication */
-#define VMM_MACHINE_F_NO_MTE		(1ull << 5)	/* memory tagging */
+#define VMM_MACHINE_F_NO_MTE		(1ull << 5)	/* memory tagging; off with .ram_fd */
 #define VMM_MACHINE_F_NO_PVTIME		(1ull << 6)	/* stolen time */
 #define VMM_MACHINE_F_NO_SEED		(1ull << 7)	/* no rng-seed, no kaslr-seed */
 #define VMM_MACHINE_F_KASLR_SEED	(1ull << 8)	/* .kaslr_seed is set */
@@ -164,6 +179,12 @@ struct vmm_machine_config {
 	uint64_t	counter_offset;	/* ticks taken off the guest's counters */
 	uint32_t	cntfrq;		/* Hz, for firmware that leaves CNTFRQ_EL0 bad */
 	uint32_t	reserved;
+	/*
+	 * Of the PMU whose CPUs the vCPUs run on, as in
+	 * /sys/bus/event_source/devices; NULL: the one with the most CPUs that
+	 * the vCPUs may use.  Counts with VMM_MACHINE_F_PMU only.
+	 */
+	const char	*pmu;
 };
 #define VMM_MACHINE_CONFIG_INIT { .size = sizeof(struct vmm_machine_config) }
 
@@ -243,6 +264,8 @@ VMM_API int vmm_stop(struct vmm *vm);
 enum vmm_event_type {
 	VMM_EVENT_STOPPED = 1,	/* .reason says why; the last event of a VM */
 	VMM_EVENT_BROKEN,	/* device .index waits for a guest reset */
+	VMM_EVENT_STALLED,	/* vCPU .index waits for a host CPU; .msg says which */
+	VMM_EVENT_UNSTALLED,	/* ... and has got one */
 };
 
 enum vmm_stop_reason {
@@ -283,9 +306,12 @@ VMM_API VMM_MUST_CHECK int vmm_vcpu_run(struct vmm *vm, uint32_t index);
 
 /*
  * I/O either takes a thread, vmm_io_run(), which returns when the VM has
- * stopped; or joins a loop you already have: poll vmm_io_fd() for POLLIN and
- * call vmm_io_dispatch(), which does not block.  One thread at a time for a
- * given @index, and always the same one.
+ * stopped; or joins a loop you already have: call vmm_io_dispatch(), which does
+ * not block, once after vmm_start(), and then whenever vmm_io_fd() polls POLLIN.
+ * One thread at a time for a given @index, and always the same one.
+ *
+ * -EBUSY: another thread is at it, or the VM has threads of its own; -ENOENT:
+ * there is no such @index.
  */
 VMM_API VMM_MUST_CHECK int vmm_io_run(struct vmm *vm, uint32_t index);
 VMM_API int vmm_io_fd(const struct vmm *vm, uint32_t index);
@@ -299,7 +325,12 @@ int vmm_mem_read(struct vmm *vm, uint64_t gpa, void *buf, size_t len);
 VMM_API VMM_MUST_CHECK
 int vmm_mem_write(struct vmm *vm, uint64_t gpa, const void *buf, size_t len);
 
-/* What a vCPU has done since vmm_start(), in entries and exits of KVM_RUN. */
+/*
+ * What a vCPU has done since vmm_start(), in entries and exits of KVM_RUN, and
+ * what has been done to it.  A wrong-CPU exit is one that KVM made because the
+ * thread stood on a host CPU without the VM's SPE or PMU; the thread is moved back.
+ */
+#define VMM_LATENCY_BUCKETS	24
 struct vmm_vcpu_stats {
 	size_t		size;
 	uint64_t	runs;		/* calls of KVM_RUN */
@@ -307,7 +338,17 @@ struct vmm_vcpu_stats {
 	uint64_t	kicks;		/* ... that a kick interrupted */
 	uint64_t	others;		/* ... any other way */
 	int		tid;		/* its thread, 0 before it runs */
-	int		reserved;
+	int		stalled;	/* 1 while it waits for a host CPU */
+	uint64_t	wrong_cpu;	/* exits for a wrong CPU */
+	uint64_t	repins;		/* of the thread, after such an exit */
+	uint64_t	stalls;		/* times that there was no CPU to go to */
+	/*
+	 * How long from the wrong-CPU exit until the thread was where it
+	 * belongs: [i] counts those of less than 2^i microseconds but not less
+	 * than half of that, the last one all that are longer.
+	 */
+	uint64_t	repin_latency[VMM_LATENCY_BUCKETS];
+	char		cpus[64];	/* where it may run and why: "2-3 (PMU armv8_x)" */
 };
 #define VMM_VCPU_STATS_INIT { .size = sizeof(struct vmm_vcpu_stats) }
 

@@ -54,6 +54,11 @@ static int copy_config(void *dst, size_t dst_size, const void *src, struct vmm_e
 	return 0;
 }
 
+static int must_be_zero(u64 reserved, struct vmm_error *err)
+{
+	return reserved ? error_set(err, -E2BIG, "configuration: sets a reserved field") : 0;
+}
+
 static int unknown_flags(u64 flags, u64 known, struct vmm_error *err)
 {
 	if (flags & ~known)
@@ -68,6 +73,8 @@ static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 	u64 end;
 	int ret = unknown_flags(cfg->flags, known, err);
 
+	if (!ret)
+		ret = must_be_zero(cfg->reserved, err);
 	if (ret)
 		return ret;
 	if (!cfg->ram_size)
@@ -89,6 +96,8 @@ static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 	if (cfg->io_threads > VM_MAX_IO_THREADS)
 		return error_set(err, -EINVAL, "I/O threads: %u, of at most %u", cfg->io_threads,
 				 VM_MAX_IO_THREADS);
+	if (cfg->on_no_cpu > VMM_NO_CPU_STOP)
+		return error_set(err, -EINVAL, "on_no_cpu: no way %u to go on", cfg->on_no_cpu);
 	if (cfg->kick_signal && (cfg->kick_signal < SIGRTMIN || cfg->kick_signal > SIGRTMAX))
 		return error_set(err, -EINVAL, "kick signal: %d is not a real-time signal",
 				 cfg->kick_signal);
@@ -110,7 +119,10 @@ static void destroy(struct vmm *vm)
 	fd_close(&vm->event_fd);
 	free(vm->boot.cmdline);
 	free((char *)vm->cfg.cpus);
+	free((char *)vm->cfg.sysfs);
+	free((char *)vm->mcfg.pmu);
 	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->place_lock);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
 }
@@ -150,6 +162,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 		return error_set(err, -ENOMEM, "VM: no memory");
 
 	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->place_lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
 	vm->state = VM_NEW;
 	vm->event_fd = -1;
@@ -163,6 +176,11 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 	vm->cfg = cfg;
 	vm->cfg.cpus = NULL;
 	vm->cfg.ram_fd = -1;
+	vm->cfg.sysfs = strdup(cfg.sysfs ? cfg.sysfs : "/sys");
+	if (!vm->cfg.sysfs) {
+		ret = error_set(err, -ENOMEM, "VM: no memory");
+		goto fail;
+	}
 	ret = borrow(&vm->cfg.kvm_fd, cfg.flags, VMM_F_KVM_FD, "KVM", err);
 	if (ret)
 		goto fail;
@@ -206,27 +224,38 @@ void vmm_destroy(struct vmm *vm)
 
 /* ---- Configuration ------------------------------------------------------ */
 
+/* With the lock held: the calls that configure a VM hold it from end to end. */
 static int must_be_new(struct vmm *vm, struct vmm_error *err)
 {
-	bool new;
-
-	pthread_mutex_lock(&vm->lock);
-	new = vm->state == VM_NEW && !vm->starting;
-	pthread_mutex_unlock(&vm->lock);
-	return new ? 0 : error_set(err, -EBUSY, "VM: it has been started");
+	if (vm->state == VM_NEW && !vm->starting)
+		return 0;
+	return error_set(err, -EBUSY, "VM: it has been started");
 }
+
+static void unlock(pthread_mutex_t **lock)
+{
+	pthread_mutex_unlock(*lock);
+}
+#define HOLD_LOCK(vm)								\
+	pthread_mutex_t *held __attribute__((cleanup(unlock), unused)) = &(vm)->lock; \
+	pthread_mutex_lock(held)
 
 int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 		    struct vmm_error *err)
 {
 	const u64 known = VMM_MACHINE_F_COUNTER_OFFSET * 2 - 1;
 	struct vmm_machine_config cfg;
-	int ret = must_be_new(vm, err);
+	int ret;
 
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
 	if (!ret)
 		ret = copy_config(&cfg, sizeof(cfg), user, err);
 	if (!ret)
 		ret = unknown_flags(cfg.flags, known, err);
+	if (!ret)
+		ret = must_be_zero((u64)cfg.reserved, err);
 	if (ret)
 		return ret;
 	if (cfg.irqchip > VMM_IRQCHIP_GICV3_ITS)
@@ -237,6 +266,12 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 				 cfg.sve_max_vl);
 	if ((cfg.flags & VMM_MACHINE_F_E2H0) && !(cfg.flags & VMM_MACHINE_F_NESTED))
 		return error_set(err, -EINVAL, "E2H0: makes sense with a nested guest only");
+	if (cfg.pmu) {
+		cfg.pmu = strdup(cfg.pmu);
+		if (!cfg.pmu)
+			return error_set(err, -ENOMEM, "VM: no memory");
+	}
+	free((char *)vm->mcfg.pmu);
 	vm->mcfg = cfg;
 	return 0;
 }
@@ -249,11 +284,14 @@ int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *user, struct vmm_
 	int ret;
 
 	KEEP_ERRNO();
+	HOLD_LOCK(vm);
 	ret = must_be_new(vm, err);
 	if (!ret)
 		ret = copy_config(&cfg, sizeof(cfg), user, err);
 	if (!ret)
 		ret = unknown_flags(cfg.flags, known, err);
+	if (!ret)
+		ret = must_be_zero((u64)cfg.reserved, err);
 	if (ret)
 		return ret;
 
@@ -298,6 +336,7 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 	int ret;
 
 	KEEP_ERRNO();
+	HOLD_LOCK(vm);
 	ret = must_be_new(vm, err);
 	if (!ret)
 		ret = copy_config(&cfg, sizeof(cfg), user, err);
@@ -325,16 +364,14 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 
 int vmm_start(struct vmm *vm, struct vmm_error *err)
 {
-	int ret = 0;
+	int ret;
 
 	KEEP_ERRNO();
 	pthread_mutex_lock(&vm->lock);
-	if (vm->state != VM_NEW || vm->starting)
-		ret = error_set(err, -EBUSY, "VM: it has been started");
-	else if (vm->boot.kernel_fd < 0)
+	ret = must_be_new(vm, err);
+	if (!ret && vm->boot.kernel_fd < 0)
 		ret = error_set(err, -EINVAL, "VM: there is nothing to boot");
-	else
-		vm->starting = true;
+	vm->starting |= !ret;
 	pthread_mutex_unlock(&vm->lock);
 	if (ret)
 		return ret;
@@ -453,9 +490,11 @@ int vmm_vcpu_run(struct vmm *vm, uint32_t index)
 	sigemptyset(&kick);
 	sigaddset(&kick, vm->kick_signal);
 	pthread_sigmask(SIG_BLOCK, &kick, &old);
-	vcpu_loop(&vm->vcpus[index]);
+	ret = vcpu_loop(&vm->vcpus[index]);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return cpumask_set_affinity(&cpus);
+	if (!ret)
+		ret = cpumask_set_affinity(&cpus);
+	return ret;
 }
 
 int vmm_io_run(struct vmm *vm, uint32_t index)
@@ -486,7 +525,9 @@ int vmm_io_run(struct vmm *vm, uint32_t index)
 
 int vmm_io_fd(const struct vmm *vm, uint32_t index)
 {
-	if (!lends_threads(vm) || index >= vm->cfg.io_threads)
+	if (!lends_threads(vm))
+		return -EBUSY;
+	if (index >= vm->cfg.io_threads)
 		return -ENOENT;
 	return vm->io[index].loop ? loop_fd(vm->io[index].loop) : -EBUSY;
 }
@@ -531,6 +572,16 @@ int vmm_stats(struct vmm *vm, uint32_t index, struct vmm_vcpu_stats *out)
 		stats.kicks = atomic_load_explicit(&vcpu->nr_kicks, memory_order_relaxed);
 		stats.others = atomic_load_explicit(&vcpu->nr_others, memory_order_relaxed);
 		stats.tid = atomic_load_explicit(&vcpu->tid, memory_order_relaxed);
+		stats.stalled = atomic_load_explicit(&vcpu->stalled, memory_order_relaxed);
+		stats.wrong_cpu = atomic_load_explicit(&vcpu->nr_wrong_cpu, memory_order_relaxed);
+		stats.repins = atomic_load_explicit(&vcpu->nr_repins, memory_order_relaxed);
+		stats.stalls = atomic_load_explicit(&vcpu->nr_stalls, memory_order_relaxed);
+		for (size_t i = 0; i < VMM_LATENCY_BUCKETS; i++)
+			stats.repin_latency[i] = atomic_load_explicit(&vcpu->repin_latency[i],
+								      memory_order_relaxed);
+		pthread_mutex_lock(&vm->place_lock);
+		placement_describe(&vm->placement, index, stats.cpus, sizeof(stats.cpus));
+		pthread_mutex_unlock(&vm->place_lock);
 	}
 	stats.size = size;
 	memcpy(out, &stats, size < sizeof(stats) ? size : sizeof(stats));

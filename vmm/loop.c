@@ -24,7 +24,7 @@
 struct loop {
 	struct io_uring		ring;
 	bool			has_ring;
-	bool			quit;		/* set and read on the loop's thread */
+	bool			quit;		/* for good; set and read on the loop's thread */
 	int			bell;		/* eventfd: the inbox has something */
 	struct watch		bell_watch;
 	struct loop_msg		quit_msg;
@@ -237,7 +237,6 @@ int loop_run(struct loop *loop)
 			return ret;
 		reap(loop, NULL);
 	}
-	loop->quit = false;
 	return 0;
 }
 

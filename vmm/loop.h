@@ -47,7 +47,7 @@ int loop_run(struct loop *loop);
 int loop_dispatch(struct loop *loop);
 int loop_fd(const struct loop *loop);
 
-/* From any thread, loop_run() returns once its current turn is over. */
+/* From any thread: loop_run() returns once its current turn is over, for good. */
 void loop_quit(struct loop *loop);
 
 /*

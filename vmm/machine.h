@@ -9,6 +9,7 @@
 
 #include "vmm/types.h"
 
+struct cpumask;
 struct vcpu;
 
 /*
@@ -18,6 +19,16 @@ struct vcpu;
  */
 int machine_create(struct vmm *vm, struct vmm_error *err);
 void machine_destroy(struct vmm *vm);
+
+/*
+ * Read the host and set the constraints on placement that the machine's features
+ * bring.  Called before machine_create(), and again when the host has changed;
+ * the placement is locked.
+ */
+int machine_constrain(struct vmm *vm, struct vmm_error *err);
+
+/* The host's CPUs that are online. */
+int machine_online(struct vmm *vm, struct cpumask *cpus);
 
 /*
  * Begin to serve the devices, before I/O thread 0, which they belong to, runs.
@@ -36,9 +47,10 @@ void machine_drain(struct vmm *vm, bool abandon);
 void machine_power_button(struct vmm *vm);
 
 /*
- * An exit of KVM_RUN that only the architecture knows.  0: handled; a negative
- * errno with the text in @err: the guest cannot go on.
+ * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
+ * knows.  0: handled, -EXDEV: the thread is on a wrong CPU; another negative errno
+ * with the text in @err: the guest cannot go on.
  */
-int machine_vcpu_exit(struct vcpu *vcpu, struct vmm_error *err);
+int machine_vcpu_exit(struct vcpu *vcpu, int ret, struct vmm_error *err);
 
 #endif

@@ -3,6 +3,7 @@
  * placement.c - which host CPUs a vCPU may run on, and why
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,12 @@
 
 #define LIST_TEXT	80		/* of a CPU list in a message */
 
-static const char *const reasons[] = {
-	[PLACE_PROCESS] = "the affinity of this process",
-	[PLACE_USER] = "the CPUs asked for",
+/* In a sentence, and in brackets behind a list. */
+static const char *const reasons[][2] = {
+	[PLACE_PROCESS] = { "the affinity of this process", "process" },
+	[PLACE_USER] = { "the CPUs asked for", "user" },
+	[PLACE_PMU] = { "PMU", "PMU" },
+	[PLACE_SPE] = { "SPE", "SPE" },
 };
 _Static_assert(ARRAY_SIZE(reasons) == PLACE_REASONS, "a name for each reason");
 
@@ -23,15 +27,28 @@ void placement_fini(struct placement *p)
 	*p = (struct placement){ 0 };
 }
 
-int placement_add(struct placement *p, enum placement_reason reason, u32 vcpu,
-		  const struct cpumask *cpus)
+static struct constraint *find(struct placement *p, enum placement_reason reason, u32 vcpu)
 {
-	struct constraint *list = realloc(p->list, (p->nr + 1) * sizeof(*list));
+	for (size_t i = 0; i < p->nr; i++)
+		if (p->list[i].reason == reason && p->list[i].vcpu == vcpu)
+			return &p->list[i];
+	return NULL;
+}
 
-	if (!list)
-		return -ENOMEM;
-	p->list = list;
-	list[p->nr++] = (struct constraint){ .reason = reason, .vcpu = vcpu, .cpus = *cpus };
+int placement_set(struct placement *p, enum placement_reason reason, u32 vcpu,
+		  const char *name, const struct cpumask *cpus)
+{
+	struct constraint *c = find(p, reason, vcpu);
+
+	if (!c) {
+		c = realloc(p->list, (p->nr + 1) * sizeof(*c));
+		if (!c)
+			return -ENOMEM;
+		p->list = c;
+		c += p->nr++;
+	}
+	*c = (struct constraint){ .reason = reason, .vcpu = vcpu, .cpus = *cpus };
+	snprintf(c->name, sizeof(c->name), "%s", name);
 	return 0;
 }
 
@@ -48,7 +65,7 @@ static int add_list(struct placement *p, u32 vcpu, const char *text, size_t len,
 		return error_set(err, -EINVAL, "CPU list '%.*s': %s", (int)len, text,
 				 ret == -ERANGE ? "no Linux host has that many CPUs"
 						: "not of the form 0-3,8");
-	if (placement_add(p, PLACE_USER, vcpu, &cpus))
+	if (placement_set(p, PLACE_USER, vcpu, "", &cpus))
 		return error_set(err, -ENOMEM, "placement: no memory");
 	return 0;
 }
@@ -86,12 +103,25 @@ static bool applies(const struct constraint *c, u32 vcpu)
 	return c->vcpu == PLACE_ALL || c->vcpu == vcpu;
 }
 
+static int exclusive(u32 vcpu, const struct constraint *a, const struct constraint *b,
+		     struct vmm_error *err)
+{
+	const char *who[] = { reasons[a->reason][0], reasons[b->reason][0] };
+	char lists[2][LIST_TEXT];
+	char subject[24] = "placement";
+
+	if (vcpu != PLACE_ALL)
+		snprintf(subject, sizeof(subject), "vCPU %u", vcpu);
+	return error_set(err, -EINVAL, "%s: no CPU is both in %s%s%s (%s) and in %s%s%s (%s)",
+			 subject, who[0], *a->name ? " " : "", a->name,
+			 cpumask_format(&a->cpus, lists[0], LIST_TEXT),
+			 who[1], *b->name ? " " : "", b->name,
+			 cpumask_format(&b->cpus, lists[1], LIST_TEXT));
+}
+
 /* Name the two that exclude one another, or say that it takes them all. */
 static int explain(const struct placement *p, u32 vcpu, struct vmm_error *err)
 {
-	char a[LIST_TEXT];
-	char b[LIST_TEXT];
-
 	for (size_t i = 0; i < p->nr; i++) {
 		for (size_t j = 0; j < i; j++) {
 			const struct constraint *ci = &p->list[i];
@@ -100,15 +130,10 @@ static int explain(const struct placement *p, u32 vcpu, struct vmm_error *err)
 
 			cpumask_and(&both, &ci->cpus, &cj->cpus);
 			if (applies(ci, vcpu) && applies(cj, vcpu) && cpumask_empty(&both))
-				return error_set(err, -EINVAL,
-						 "vCPU %u: no CPU is both in %s (%s) and in %s (%s)", vcpu,
-						 reasons[cj->reason],
-						 cpumask_format(&cj->cpus, a, sizeof(a)),
-						 reasons[ci->reason],
-						 cpumask_format(&ci->cpus, b, sizeof(b)));
+				return exclusive(vcpu, cj, ci, err);
 		}
 	}
-	return error_set(err, -EINVAL, "vCPU %u: no CPU meets all of its constraints", vcpu);
+	return error_set(err, -EINVAL, "placement: no CPU meets all constraints of a vCPU");
 }
 
 int placement_resolve(const struct placement *p, u32 vcpu, struct cpumask *cpus,
@@ -127,4 +152,30 @@ bool placement_binds(const struct placement *p, u32 vcpu)
 		if (applies(&p->list[i], vcpu) && p->list[i].reason != PLACE_PROCESS)
 			return true;
 	return false;
+}
+
+const char *placement_describe(const struct placement *p, u32 vcpu, char *buf, size_t size)
+{
+	const char *sep = " (";
+	struct cpumask cpus;
+	size_t len;
+
+	if (!placement_binds(p, vcpu) || placement_resolve(p, vcpu, &cpus, NULL)) {
+		snprintf(buf, size, "any");
+		return buf;
+	}
+	cpumask_format(&cpus, buf, size);
+	len = strlen(buf);
+	for (size_t i = 0; i < p->nr && len < size; i++) {
+		const struct constraint *c = &p->list[i];
+
+		if (!applies(c, vcpu) || c->reason == PLACE_PROCESS)
+			continue;
+		len += (size_t)snprintf(buf + len, size - len, "%s%s%s%s", sep,
+					reasons[c->reason][1], *c->name ? " " : "", c->name);
+		sep = ", ";
+	}
+	if (len < size)
+		snprintf(buf + len, size - len, ")");
+	return buf;
 }

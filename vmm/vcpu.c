@@ -7,12 +7,14 @@
  * wants its answer, because KVM completes a pending access on the next entry.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include "vmm/error.h"
 #include "vmm/machine.h"
+#include "vmm/repin.h"
 #include "vmm/vm.h"
 
 /* One writer, so no need for a locked add. */
@@ -72,26 +74,53 @@ static void system_event(struct vcpu *vcpu)
 	}
 }
 
+static void wrong_cpu(struct vcpu *vcpu, u32 cpu)
+{
+	struct vmm_error err;
+	int ret = repin_wrong_cpu(vcpu, cpu, &err);
+
+	if (ret)
+		fail(vcpu, ret, &err);
+}
+
 static void fail_entry(struct vcpu *vcpu)
 {
 	u64 reason = vcpu->run->fail_entry.hardware_entry_failure_reason;
 	u32 cpu = vcpu->run->fail_entry.cpu;
 	struct vmm_error err;
 
-	if (reason & KVM_EXIT_FAIL_ENTRY_CPU_UNSUPPORTED)
-		error_set(&err, -EIO, "vcpu%u: KVM cannot run it on host CPU %u", vcpu->id, cpu);
-	else
-		error_set(&err, -EIO, "vcpu%u: entry failed on host CPU %u, reason 0x%llx", vcpu->id,
-			  cpu, (unsigned long long)reason);
+	if (reason & KVM_EXIT_FAIL_ENTRY_CPU_UNSUPPORTED) {
+		wrong_cpu(vcpu, cpu);
+		return;
+	}
+	error_set(&err, -EIO, "vcpu%u: entry failed on host CPU %u, reason 0x%llx", vcpu->id, cpu,
+		  (unsigned long long)reason);
 	fail(vcpu, -EIO, &err);
+}
+
+/* What only the architecture knows, of an exit or of a failure. */
+static void ask_machine(struct vcpu *vcpu, int ret)
+{
+	struct vmm_error err;
+
+	ret = machine_vcpu_exit(vcpu, ret, &err);
+	if (ret == -EXDEV)
+		wrong_cpu(vcpu, (u32)sched_getcpu());
+	else if (ret)
+		fail(vcpu, ret, &err);
 }
 
 static void handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	struct vmm_error err;
-	int ret;
 
+	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY) {
+		count(&vcpu->nr_others);
+		fail_entry(vcpu);
+		return;
+	}
+	repin_entered(vcpu);
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
 		count(&vcpu->nr_mmio);
@@ -104,10 +133,6 @@ static void handle_exit(struct vcpu *vcpu)
 		count(&vcpu->nr_others);
 		system_event(vcpu);
 		return;
-	case KVM_EXIT_FAIL_ENTRY:
-		count(&vcpu->nr_others);
-		fail_entry(vcpu);
-		return;
 	case KVM_EXIT_INTERNAL_ERROR:
 		count(&vcpu->nr_others);
 		error_set(&err, -EIO, "vcpu%u: KVM internal error %u", vcpu->id,
@@ -116,16 +141,12 @@ static void handle_exit(struct vcpu *vcpu)
 		return;
 	}
 	count(&vcpu->nr_others);
-	ret = machine_vcpu_exit(vcpu, &err);
-	if (ret)
-		fail(vcpu, ret, &err);
+	ask_machine(vcpu, 0);
 }
 
 /* KVM_RUN said no.  Returns only if trying again makes sense, or all is over. */
 static void run_failed(struct vcpu *vcpu, int ret)
 {
-	struct vmm_error err;
-
 	switch (ret) {
 	case -EINTR:
 		count(&vcpu->nr_kicks);
@@ -135,36 +156,20 @@ static void run_failed(struct vcpu *vcpu, int ret)
 		count(&vcpu->nr_others);
 		return;
 	}
-	error_sys(&err, ret, "vcpu%u: KVM_RUN", vcpu->id);
-	fail(vcpu, ret, &err);
+	count(&vcpu->nr_others);
+	ask_machine(vcpu, ret);
 }
 
-/* In its own context, so that no entry is made anywhere else. */
-static int pin(struct vcpu *vcpu, struct vmm_error *err)
-{
-	struct vmm *vm = vcpu->vm;
-	struct cpumask cpus;
-	int ret;
-
-	if (!placement_binds(&vm->placement, vcpu->id))
-		return 0;
-	ret = placement_resolve(&vm->placement, vcpu->id, &cpus, err);
-	if (ret)
-		return ret;
-	ret = cpumask_set_affinity(&cpus);
-	return ret ? error_sys(err, ret, "vcpu%u: pinning its thread", vcpu->id) : 0;
-}
-
-void vcpu_loop(struct vcpu *vcpu)
+int vcpu_loop(struct vcpu *vcpu)
 {
 	struct vmm *vm = vcpu->vm;
 	struct vmm_error err;
-	int ret;
+	int ret = vm_vcpu_enter(vcpu);
 
-	if (!vm_vcpu_enter(vcpu))
-		return;
+	if (ret)
+		return ret == -ECANCELED ? 0 : ret;
 	atomic_store(&vcpu->tid, (int)gettid());
-	ret = pin(vcpu, &err);
+	ret = repin_first(vcpu, &err);
 	if (!ret) {
 		ret = kvm_set_kick(&vm->kvm, vcpu->fd, vm->kick_signal);
 		if (ret)
@@ -186,4 +191,5 @@ void vcpu_loop(struct vcpu *vcpu)
 	}
 	kvm_unkick(&vm->kvm, vm->kick_signal);
 	vm_vcpu_leave(vcpu);
+	return 0;
 }

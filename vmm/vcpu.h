@@ -10,6 +10,7 @@
 
 #include "vmm.h"
 
+#include "vmm/cpumask.h"
 #include "vmm/kvm.h"
 #include "vmm/types.h"
 
@@ -27,11 +28,24 @@ struct vcpu {
 	_Atomic u64	nr_mmio;
 	_Atomic u64	nr_kicks;
 	_Atomic u64	nr_others;
+	_Atomic u64	nr_wrong_cpu;
+	_Atomic u64	nr_repins;
+	_Atomic u64	nr_stalls;
+	_Atomic u64	repin_latency[VMM_LATENCY_BUCKETS];
 	atomic_int	tid;
+	atomic_int	stalled;
+
+	/* repin.c, on the vCPU's thread. */
+	struct cpumask	cpus;		/* where it may run */
+	u64		last_repin;	/* CLOCK_MONOTONIC */
+	unsigned int	streak;		/* wrong-CPU exits with no entry in between */
+	char		where[64];	/* written under the placement's lock */
 };
 
-/* Run until the VM stops, on the calling thread, which is vCPU @vcpu's alone.
- * The kick signal must be blocked. */
-void vcpu_loop(struct vcpu *vcpu);
+/*
+ * Run until the VM stops, on the calling thread, which has the kick signal blocked.
+ * -EBUSY: another thread runs this vCPU.
+ */
+int vcpu_loop(struct vcpu *vcpu);
 
 #endif

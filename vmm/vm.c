@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "vmm/cpuwatch.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/machine.h"
@@ -128,21 +130,24 @@ void vm_drained(struct vmm *vm)
 		log_debug(&vm->log, "stopped: %s", vm->stop.msg);
 }
 
-bool vm_vcpu_enter(struct vcpu *vcpu)
+int vm_vcpu_enter(struct vcpu *vcpu)
 {
 	struct vmm *vm = vcpu->vm;
-	bool enter;
+	int ret = 0;
 
 	pthread_mutex_lock(&vm->lock);
-	enter = vcpu->joinable || (!vm->stopping && !vcpu->entered);
-	if (enter) {
+	if (vcpu->entered)
+		ret = -EBUSY;
+	else if (vm->stopping && !vcpu->joinable)
+		ret = -ECANCELED;
+	if (!ret) {
 		vcpu->thread = pthread_self();
 		vcpu->entered = true;
 		/* The library's own threads were counted before they began. */
 		vm->nr_inside += !vcpu->joinable;
 	}
 	pthread_mutex_unlock(&vm->lock);
-	return enter;
+	return ret;
 }
 
 void vm_vcpu_leave(struct vcpu *vcpu)
@@ -174,6 +179,82 @@ bool vm_vcpu_wait(struct vcpu *vcpu)
 	return go_on;
 }
 
+static void cpus_changed(void *arg)
+{
+	struct vmm *vm = arg;
+
+	pthread_mutex_lock(&vm->lock);
+	vm->cpus_seen++;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* On I/O thread 0. */
+static void start_cpuwatch(void *arg)
+{
+	struct vmm *vm = arg;
+	struct vmm_error err;
+	int ret = cpuwatch_create(&vm->cpuwatch, vm->io[0].loop, vm->cfg.sysfs, cpus_changed, vm,
+				  &err);
+
+	if (ret) {
+		vm_stop(vm, VMM_STOP_ERROR, ret, -1, err.msg);
+		return;
+	}
+	pthread_mutex_lock(&vm->lock);
+	vm->cpuwatch_up = true;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Under the lock: shall a vCPU that waits for something give up? */
+static bool called_away(const struct vmm *vm)
+{
+	return vm->stopping || vm->paused;
+}
+
+void vm_watch_cpus(struct vmm *vm, u64 *seen)
+{
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->cpuwatch_asked) {
+		vm->cpuwatch_asked = true;
+		vm->cpuwatch_msg = (struct loop_msg){ .fn = start_cpuwatch, .arg = vm };
+		loop_post(vm->io[0].loop, &vm->cpuwatch_msg);
+	}
+	while (!vm->cpuwatch_up && !called_away(vm))
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	*seen = vm->cpus_seen;
+	pthread_mutex_unlock(&vm->lock);
+}
+
+bool vm_wait_cpus(struct vmm *vm, u64 *seen)
+{
+	bool changed;
+
+	pthread_mutex_lock(&vm->lock);
+	while (vm->cpus_seen == *seen && !called_away(vm))
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	changed = vm->cpus_seen != *seen;
+	*seen = vm->cpus_seen;
+	pthread_mutex_unlock(&vm->lock);
+	return changed;
+}
+
+void vm_wait_ms(struct vmm *vm, unsigned int ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += (long)ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&vm->lock);
+	while (!called_away(vm) &&
+	       pthread_cond_clockwait(&vm->changed, &vm->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+		;
+	pthread_mutex_unlock(&vm->lock);
+}
+
 int vm_pause(struct vmm *vm)
 {
 	int ret = 0;
@@ -186,7 +267,8 @@ int vm_pause(struct vmm *vm)
 	vm->paused = true;
 	vm->state = VM_PAUSED;
 	kick_all(vm);
-	while (vm->nr_waiting < vm->nr_inside && !vm->stopping)
+	/* A vmm_resume() meanwhile ends the wait too. */
+	while (vm->paused && vm->nr_waiting < vm->nr_inside && !vm->stopping)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	if (vm->stopping)
 		ret = -EBUSY;
@@ -230,10 +312,16 @@ static void *io_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "vmm-io");
 	ret = loop_run(io->loop);
-	if (ret) {
-		error_sys(&err, ret, "io_uring: waiting for events");
-		vm_stop(io->vm, VMM_STOP_ERROR, ret, -1, err.msg);
-	}
+	if (!ret)
+		return NULL;
+	error_sys(&err, ret, "io_uring: waiting for events");
+	vm_stop(io->vm, VMM_STOP_ERROR, ret, -1, err.msg);
+	/* Nothing can be written any more, but the stop must be told all the same. */
+	pthread_mutex_lock(&io->vm->lock);
+	while (io->vm->nr_inside)
+		pthread_cond_wait(&io->vm->changed, &io->vm->lock);
+	pthread_mutex_unlock(&io->vm->lock);
+	vm_drained(io->vm);
 	return NULL;
 }
 
@@ -325,6 +413,9 @@ static void join_all(struct vmm *vm)
 static void undo(struct vmm *vm)
 {
 	join_all(vm);
+	cpuwatch_destroy(vm->cpuwatch);
+	vm->cpuwatch = NULL;
+	vm->cpuwatch_asked = vm->cpuwatch_up = false;
 	machine_destroy(vm);
 	for (u32 i = 0; i < vm->cfg.io_threads; i++) {
 		loop_destroy(vm->io[i].loop);
@@ -335,28 +426,73 @@ static void undo(struct vmm *vm)
 	atomic_store(&vm->halt, false);
 }
 
-/* The process' affinity is a constraint like the user's: together they must leave a CPU. */
+/*
+ * The process' affinity is a constraint like the others: together they must leave a
+ * CPU.  A VM that has no others is not looked at any further.
+ */
 static int place(struct vmm *vm, struct vmm_error *err)
 {
 	struct cpumask cpus;
+	int ret = cpumask_get_affinity(&cpus);
+
+	if (ret)
+		return error_sys(err, ret, "placement: the affinity of this process");
+	pthread_mutex_lock(&vm->place_lock);
+	ret = placement_set(&vm->placement, PLACE_PROCESS, PLACE_ALL, "", &cpus);
+	if (ret)
+		error_set(err, ret, "placement: no memory");
+	if (!ret && vm->cfg.cpus)
+		ret = placement_add_user(&vm->placement, vm->cfg.cpus, vm->cfg.vcpus, err);
+	if (!ret)
+		ret = machine_constrain(vm, err);
+	for (u32 i = 0; i < vm->cfg.vcpus && !ret; i++)
+		ret = placement_resolve(&vm->placement, i, &cpus, err);
+	pthread_mutex_unlock(&vm->place_lock);
+	return ret;
+}
+
+struct build {
+	struct vmm		*vm;
+	struct vmm_error	*err;
+	int			ret;
+};
+
+static void *build_thread(void *arg)
+{
+	struct build *b = arg;
+	struct vmm *vm = b->vm;
+	struct cpumask cpus;
+
+	pthread_mutex_lock(&vm->place_lock);
+	b->ret = placement_resolve(&vm->placement, PLACE_ALL, &cpus, b->err);
+	pthread_mutex_unlock(&vm->place_lock);
+	if (b->ret)
+		return NULL;
+	b->ret = cpumask_set_affinity(&cpus);
+	if (b->ret)
+		error_sys(b->err, b->ret, "placement: going to the CPUs of the VM");
+	else
+		b->ret = machine_create(vm, b->err);
+	return NULL;
+}
+
+/*
+ * KVM makes what a vCPU has depend on the CPU that asks for it.  Where that matters,
+ * a thread of our own asks, on CPUs that qualify: the caller's affinity is its own.
+ */
+static int build(struct vmm *vm, struct vmm_error *err)
+{
+	struct build b = { .vm = vm, .err = err };
+	pthread_t thread;
 	int ret;
 
-	if (!vm->cfg.cpus)
-		return 0;
-	ret = placement_add_user(&vm->placement, vm->cfg.cpus, vm->cfg.vcpus, err);
+	if (!placement_binds(&vm->placement, PLACE_ALL))
+		return machine_create(vm, err);
+	ret = spawn(&thread, build_thread, &b);
 	if (ret)
-		return ret;
-	ret = cpumask_get_affinity(&cpus);
-	if (!ret)
-		ret = placement_add(&vm->placement, PLACE_PROCESS, PLACE_ALL, &cpus);
-	if (ret)
-		return error_sys(err, ret, "placement");
-	for (u32 i = 0; i < vm->cfg.vcpus; i++) {
-		ret = placement_resolve(&vm->placement, i, &cpus, err);
-		if (ret)
-			return ret;
-	}
-	return 0;
+		return error_sys(err, ret, "placement: a thread to build the machine");
+	pthread_join(thread, NULL);
+	return b.ret;
 }
 
 int vm_start(struct vmm *vm, struct vmm_error *err)
@@ -368,7 +504,7 @@ int vm_start(struct vmm *vm, struct vmm_error *err)
 		ret = loop_create(&vm->io[i].loop, err);
 	}
 	if (!ret)
-		ret = machine_create(vm, err);
+		ret = build(vm, err);
 	if (ret)
 		goto fail;
 	vm->drain_msg = (struct loop_msg){ .fn = drain, .arg = vm };
@@ -396,7 +532,9 @@ void vm_teardown(struct vmm *vm)
 		return;
 	vm_stop(vm, VMM_STOP_HOST, 0, -1, "stopped by the host");
 	pthread_mutex_lock(&vm->lock);
-	/* Threads that the host lent end by themselves now. */
+	/* Threads that the host lent end by themselves now; no one waits for STOPPED. */
+	for (u32 i = 0; i < vm->cfg.io_threads; i++)
+		loop_quit(vm->io[i].loop);
 	while (vm->nr_inside || vm->nr_users)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	pthread_mutex_unlock(&vm->lock);

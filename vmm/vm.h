@@ -28,6 +28,7 @@
 
 enum vm_state { VM_NEW, VM_RUNNING, VM_PAUSED, VM_STOPPED };
 
+struct cpuwatch;
 struct machine;
 
 /* Descriptors are our duplicates, or -1. */
@@ -68,9 +69,12 @@ struct vmm {
 	struct gmem			ram;
 	struct bus			bus;
 	struct vcpu			*vcpus;
-	struct placement		placement;
 	struct machine			*machine;
 	struct io_thread		io[VM_MAX_IO_THREADS];
+
+	pthread_mutex_t			place_lock;
+	struct placement		placement;
+	struct ratelimit		repin_limit;
 
 	/* A vCPU looks at it before each entry: there is something to do under the lock. */
 	atomic_bool			halt;
@@ -92,6 +96,13 @@ struct vmm {
 	u32				first_event;
 	int				event_fd;
 	struct loop_msg			drain_msg;
+
+	/* Host CPUs come and go; listened to since a vCPU first had none. */
+	struct cpuwatch			*cpuwatch;	/* I/O thread 0's */
+	struct loop_msg			cpuwatch_msg;
+	bool				cpuwatch_asked;
+	bool				cpuwatch_up;
+	u64				cpus_seen;	/* counts the changes */
 };
 
 /*
@@ -110,8 +121,22 @@ void vm_drained(struct vmm *vm);
 /* A vCPU found .halt set.  Returns false when it shall leave. */
 bool vm_vcpu_wait(struct vcpu *vcpu);
 
-/* A vCPU begins and ends its loop.  vm_vcpu_enter() is false if it is too late. */
-bool vm_vcpu_enter(struct vcpu *vcpu);
+/*
+ * For a vCPU that has no host CPU: begin to hear of changes, and say in @seen how
+ * many there have been; then wait for one more.  False if there was none, because
+ * the VM is stopping or pausing; that ends any wait.
+ */
+void vm_watch_cpus(struct vmm *vm, u64 *seen);
+bool vm_wait_cpus(struct vmm *vm, u64 *seen);
+
+/* Wait @ms milliseconds, less if the VM is stopping or pausing. */
+void vm_wait_ms(struct vmm *vm, unsigned int ms);
+
+/*
+ * A vCPU begins and ends its loop.  It cannot begin if another thread runs it
+ * (-EBUSY), or if the VM is stopping (-ECANCELED).
+ */
+int vm_vcpu_enter(struct vcpu *vcpu);
 void vm_vcpu_leave(struct vcpu *vcpu);
 
 /* vmm_start(), vmm_destroy() and so on, without the checks of arguments. */

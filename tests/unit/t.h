@@ -44,6 +44,7 @@ struct t_process {
 	struct t_fd		fds[T_MAX_FDS];
 	size_t			nr_fds;
 	u32			nr_threads;
+	char			thread[32];	/* the youngest */
 	u32			nr_maps;	/* of rings and shared pages */
 	u64			kib;		/* of address space */
 	struct cpumask		cpus;

@@ -129,12 +129,17 @@ static void t_sleep_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
-static long t_now_ms(void)
+static long t_now_us(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static long t_now_ms(void)
+{
+	return t_now_us() / 1000;
 }
 
 /* Let the loop run for some time. */
@@ -259,6 +264,34 @@ static void test_bytes_put_singly_leave_in_one_write(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(chardev_put(rig->chr, (const u8 *)"x", 1), 1);
 	t_turn_until(rig, recv(s[0], buf, sizeof(buf), 0) == 100);
+	t_close(rig);
+	close(s[0]);
+	close(s[1]);
+}
+
+/* Half a ring does not wait for the millisecond; one try in a hundred shows it. */
+static void test_half_a_ring_leaves_at_once(void **state)
+{
+	bool was_quick = false;
+	struct t_rig *rig;
+	size_t got = 0;
+	size_t put = 0;
+	int s[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s), 0);
+	rig = t_open(-1, s[1]);
+	for (int i = 0; i < 100 && !was_quick; i++) {
+		long start = t_now_us();
+
+		put += t_put_pattern(rig, put, CHARDEV_RING / 2);
+		while (t_now_us() < start + 800)
+			assert_int_equal(loop_dispatch(rig->loop), 0);
+		got += t_check_pattern(s[0], got);
+		was_quick = got == put;
+		t_turn_until(rig, (got += t_check_pattern(s[0], got)) == put);
+	}
+	assert_true(was_quick);
 	t_close(rig);
 	close(s[0]);
 	close(s[1]);
@@ -639,6 +672,37 @@ static void test_destroy_with_everything_armed_leaves_nothing(void **state)
 	assert_int_equal(t_nr_fds(), before);
 }
 
+/* The timer's function, run while another watch is waited for, must arm nothing. */
+static void test_destroy_with_a_kick_pending_arms_nothing(void **state)
+{
+	struct t_rig *rig;
+	int out[2];
+	int in[2];
+
+	(void)state;
+	t_pipe(in, 0);
+	t_pipe(out, 0);
+	rig = t_open(in[0], out[1]);
+	chardev_kick_rx(rig->chr);
+	for (int i = 0; i < 20; i++) {
+		t_put_pattern(rig, 0, CHARDEV_RING);
+		t_turn(rig, 0);
+	}
+	rig->rx_room = 10;
+	chardev_kick_rx(rig->chr);
+	t_sleep_ms(3);
+	chardev_destroy(rig->chr);
+	rig->chr = NULL;
+	assert_int_equal(write(in[1], "x", 1), 1);
+	t_turn(rig, 10);
+	assert_int_equal(rig->nr_got, 0);
+	t_close(rig);
+	close(in[0]);
+	close(in[1]);
+	close(out[0]);
+	close(out[1]);
+}
+
 static void test_destroy_takes_null(void **state)
 {
 	(void)state;
@@ -863,6 +927,37 @@ static void test_blocking_terminal_gets_everything(void **state)
 	close(master);
 }
 
+/* ---- The descriptor ------------------------------------------------------ */
+
+static void test_only_what_may_wait_is_polled_first(void **state)
+{
+	static const u8 zeroes[100000];
+	struct stream s;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, 0), 0);
+	assert_true(fcntl(fds[1], F_SETPIPE_SZ, 65536) >= 65536);
+	assert_int_equal(stream_init(&s, fds[1]), 0);
+	assert_true(stream_must_poll(&s));
+	s.no_nowait = true;		/* an older kernel */
+	assert_int_equal(stream_write(&s, zeroes, sizeof(zeroes)), 4096);
+	t_nonblock(fds[1]);		/* by whoever shares it */
+	assert_false(stream_must_poll(&s));
+	assert_int_equal(stream_write(&s, zeroes, sizeof(zeroes)), 61440);
+	assert_int_equal(stream_write(&s, zeroes, sizeof(zeroes)), -EAGAIN);
+	stream_fini(&s);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(stream_init(&s, fds[1]), 0);
+	assert_false(stream_must_poll(&s));
+	assert_int_equal(stream_read(&s, fds, sizeof(fds)), -EAGAIN);
+	stream_fini(&s);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* ---- Threads ------------------------------------------------------------ */
 
 struct t_race {
@@ -995,6 +1090,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_put_bytes_arrive_in_order),
 		cmocka_unit_test(test_bytes_put_singly_leave_in_one_write),
+		cmocka_unit_test(test_half_a_ring_leaves_at_once),
 		cmocka_unit_test(test_put_takes_no_more_than_the_ring_holds),
 		cmocka_unit_test(test_full_pipe_loses_nothing_once_it_is_read),
 		cmocka_unit_test(test_full_blocking_pipe_does_not_block_the_loop),
@@ -1011,6 +1107,7 @@ int main(void)
 		cmocka_unit_test(test_abandon_ends_a_drain_that_waits),
 		cmocka_unit_test(test_abandon_without_a_drain_is_fine),
 		cmocka_unit_test(test_destroy_with_everything_armed_leaves_nothing),
+		cmocka_unit_test(test_destroy_with_a_kick_pending_arms_nothing),
 		cmocka_unit_test(test_destroy_takes_null),
 		cmocka_unit_test(test_bad_descriptor_is_refused_by_name),
 		cmocka_unit_test(test_input_is_read_only_as_far_as_there_is_room),
@@ -1020,6 +1117,7 @@ int main(void)
 		cmocka_unit_test(test_one_socket_both_ways),
 		cmocka_unit_test(test_pty_whose_slave_was_closed_does_not_spin),
 		cmocka_unit_test(test_blocking_terminal_gets_everything),
+		cmocka_unit_test(test_only_what_may_wait_is_polled_first),
 		cmocka_unit_test(test_vcpu_and_loop_threads_lose_nothing),
 		cmocka_unit_test(test_kicks_and_input_race_without_loss),
 	};

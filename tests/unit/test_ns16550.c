@@ -481,6 +481,7 @@ static void test_a_whole_fifo_fits_while_thre_is_set(void **state)
 	size_t sent = 0;
 
 	(void)state;
+	t_out(rig, T_TX, (u8)sent++);
 	while (t_in(rig, T_LSR) & T_THRE)
 		for (int i = 0; i < 16; i++, sent++)
 			t_out(rig, T_TX, (u8)sent);
@@ -691,6 +692,8 @@ static void test_fcr_without_fifos_sets_no_other_bit(void **state)
 	t_type(rig, "x");
 	t_turn_until(rig, rig->level);
 	assert_int_equal(t_in(rig, T_IIR), 0x04);
+	t_out(rig, T_FCR, 0x02);
+	assert_int_equal(t_in(rig, T_RX), 'x');
 	t_close(rig);
 }
 

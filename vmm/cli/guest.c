@@ -82,7 +82,7 @@ static int open_dtb(struct guest *guest)
 	if (guest->dtb_fd >= 0)
 		return 0;
 	report_fatal("--dump-dtb %s: %s", path, strerror(errno));
-	return STATUS_ERROR;
+	return STATUS_USAGE;
 }
 
 static int open_ptys(struct guest *guest)
@@ -234,7 +234,7 @@ static void report_failure(const struct guest *guest, const char *msg)
 		size_t len = strlen(objects[i].kind);
 
 		if (objects[i].name && !strncmp(msg, objects[i].kind, len) && msg[len] == ':') {
-			report_fatal("%s %s%s", objects[i].kind, objects[i].name, msg + len);
+			report_fatal("%s: %s", objects[i].name, msg);
 			return;
 		}
 	}
@@ -264,7 +264,12 @@ static int open_ram(struct guest *guest, int *fd)
 		return 0;
 	if (*fd >= 0)
 		return 0;
-	report_fatal("%s: no file for RAM: %s", dir ? dir : "--memfd", strerror(-*fd));
+	if (dir && *fd == -ENOMEM)
+		report_fatal("--hugetlbfs %s: too few free pages for %llu MiB", dir,
+			     (unsigned long long)guest->ram_size >> 20);
+	else
+		report_fatal("%s%s: no file for RAM: %s", dir ? "--hugetlbfs " : "--memfd",
+			     dir ? dir : "", strerror(-*fd));
 	return STATUS_ERROR;
 }
 

@@ -90,6 +90,42 @@ static int dt_reg(const char *prefix, uint64_t *addr, uint64_t *size)
 	return ret;
 }
 
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = 0;
+	close(fd);
+	return n;
+}
+
+/* By what the device tree calls it. */
+static int gic_version(void)
+{
+	char compatible[128];
+	char path[512];
+	struct dirent *e;
+	int version = 0;
+	DIR *dir = opendir(DT);
+
+	while (dir && !version && (e = readdir(dir))) {
+		snprintf(path, sizeof(path), DT "/%s/interrupt-controller", e->d_name);
+		if (access(path, F_OK))
+			continue;
+		snprintf(path, sizeof(path), DT "/%s/compatible", e->d_name);
+		read_file(path, compatible, sizeof(compatible));
+		if (!strcmp(compatible, "arm,gic-v3"))
+			version = 3;
+		else if (!strcmp(compatible, "arm,cortex-a15-gic") ||
+			 !strcmp(compatible, "arm,gic-400"))
+			version = 2;
+	}
+	if (dir)
+		closedir(dir);
+	return version;
+}
+
 static int log_has(const char *text)
 {
 	static char buf[1 << 18];
@@ -100,11 +136,9 @@ static int log_has(const char *text)
 
 static void rtc_seconds(char *buf, size_t size)
 {
-	int fd = open("/sys/class/rtc/rtc0/since_epoch", O_RDONLY);
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, size - 1);
+	ssize_t n = read_file("/sys/class/rtc/rtc0/since_epoch", buf, size);
 
-	buf[n > 0 ? n - 1 : 0] = 0;
-	close(fd);
+	buf[n > 0 ? n - 1 : 0] = 0;		/* without the newline */
 }
 
 static void ready(void)
@@ -125,7 +159,7 @@ static void ready(void)
 	       un.release, sysconf(_SC_NPROCESSORS_ONLN),
 	       (unsigned long long)si.totalram * si.mem_unit / 1024, sysconf(_SC_PAGESIZE),
 	       (unsigned long long)addr, (unsigned long long)size, rtc,
-	       log_has("GICv3: ") ? 3 : log_has("GIC: Using") ? 2 : 0, log_has("ITS [mem"),
+	       gic_version(), log_has("ITS [mem"),
 	       !!(hwcap & HWCAP_SVE), !!(hwcap & HWCAP_PACA),
 	       !!(getauxval(AT_HWCAP2) & HWCAP2_MTE), log_has("using stolen time PV"));
 }

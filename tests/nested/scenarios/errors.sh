@@ -54,11 +54,12 @@ too_many_cpus()
 scenario few-descriptors "6.1-a57"
 few_descriptors()
 {
+	options=$(flat)
 	for n in 4 6 8 10 12; do
 		ret=0
 		(
 			ulimit -n $n
-			exec "$VMM" run $(flat) --nodefaults </dev/null
+			exec "$VMM" run $options --nodefaults </dev/null
 		) >"$WORK/log/vm.console" 2>"$WORK/log/vm.stderr" || ret=$?
 		case $ret in
 		0) console | grep -q 'EXIT: STATUS=1' || fail "$n: no sign of the guest" ;;

@@ -39,14 +39,12 @@ image_truncated()
 {
 	# The file says how long it is, so that a copy cut short is noticed.
 	head -c 1000000 "$NEST/Image-6.1" >"$WORK/files/short"
-	refused 3 "kernel:" --kernel "$WORK/files/short" --mem 256 --cpus 1
-	head -c 40 "$NEST/Image-6.1" >"$WORK/files/tiny"
-	refused 3 "kernel" --kernel "$WORK/files/tiny" --mem 256 --cpus 1
+	refused 3 "short:" --kernel "$WORK/files/short" --mem 256 --cpus 1
 	: >"$WORK/files/empty"
-	refused 3 "kernel" --kernel "$WORK/files/empty" --mem 256 --cpus 1
+	refused 3 "empty:" --kernel "$WORK/files/empty" --mem 256 --cpus 1
 	for form in Image-6.1.gz zboot-gzip zboot-zstd; do
 		head -c 1000000 "$NEST/$form" >"$WORK/files/short"
-		refused 3 "kernel:" --kernel "$WORK/files/short" --mem 256 --cpus 1
+		refused 3 "short:" --kernel "$WORK/files/short" --mem 256 --cpus 1
 	done
 }
 
@@ -56,7 +54,7 @@ image_damaged()
 	for form in Image-6.1.gz zboot-gzip zboot-zstd; do
 		cp "$NEST/$form" "$WORK/files/bad"
 		dd if=/dev/urandom of="$WORK/files/bad" bs=1000 seek=2000 count=4 conv=notrunc 2>/dev/null
-		refused 3 "kernel:" --kernel "$WORK/files/bad" --mem 256 --cpus 1
+		refused 3 "bad:" --kernel "$WORK/files/bad" --mem 256 --cpus 1
 	done
 	# A zboot header with an algorithm that nobody has, and one that points outside.
 	cp "$NEST/zboot-gzip" "$WORK/files/odd"
@@ -64,7 +62,7 @@ image_damaged()
 	refused 3 "rot13" --kernel "$WORK/files/odd" --mem 256 --cpus 1
 	cp "$NEST/zboot-gzip" "$WORK/files/odd"
 	printf '\377\377\377\177' | dd of="$WORK/files/odd" bs=1 seek=8 conv=notrunc 2>/dev/null
-	refused 3 "kernel:" --kernel "$WORK/files/odd" --mem 256 --cpus 1
+	refused 3 "odd:" --kernel "$WORK/files/odd" --mem 256 --cpus 1
 }
 
 scenario image-foreign "6.1-a76"

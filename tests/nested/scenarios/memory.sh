@@ -84,5 +84,5 @@ mem_refused()
 	refused 2 "mem" --kernel "$NEST/flat" --mem 0
 	refused 2 "mem" --kernel "$NEST/flat" --mem 12Q
 	refused 2 "mem" --kernel "$NEST/flat" --mem 99999999999999999999
-	refused 4 "." --kernel "$NEST/flat" --mem 100P
+	refused 4 "." --kernel "$NEST/flat" --loglevel error --mem 100P
 }

@@ -10,10 +10,10 @@ reboot_status()
 }
 
 # A reboot without --no-reboot begins anew, as often as the guest wants.
-scenario reboot-again "6.1-a76 6.12-a76"
+scenario reboot-again "6.1-a76"
 reboot_again()
 {
-	vm want:GUEST-READY want:GUEST-READY want:GUEST-READY kill:TERM kill:TERM exit:12 -- \
+	vm want:GUEST-READY want:GUEST-READY kill:TERM kill:TERM exit:12 -- \
 		$(linux 6.1) -c 2 -p "$QUIET t=reboot"
 }
 

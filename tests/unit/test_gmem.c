@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_gmem.c - guest memory
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/t.h"
+#include "vmm/gmem.h"
+
+#define BASE	GIB(2)
+#define SIZE	MIB(4)
+
+static struct gmem t_gmem(int fd)
+{
+	struct vmm_error err = { 0 };
+	struct gmem mem;
+
+	if (gmem_init(&mem, BASE, SIZE, fd, 0, &err))
+		fail_msg("gmem_init: %s", err.msg);
+	return mem;
+}
+
+static void test_address_and_length_are_checked_together(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	u8 buf[16];
+
+	(void)state;
+	assert_int_equal(gmem_read(&mem, BASE, buf, 16), 0);
+	assert_int_equal(gmem_read(&mem, BASE + SIZE - 16, buf, 16), 0);
+	assert_int_equal(gmem_read(&mem, BASE + SIZE - 15, buf, 16), -EFAULT);
+	assert_int_equal(gmem_read(&mem, BASE - 1, buf, 16), -EFAULT);
+	assert_int_equal(gmem_read(&mem, BASE + SIZE, buf, 1), -EFAULT);
+	assert_int_equal(gmem_read(&mem, UINT64_MAX, buf, 2), -EFAULT);
+	assert_int_equal(gmem_read(&mem, 0, buf, 1), -EFAULT);
+	assert_int_equal(gmem_write(&mem, BASE + SIZE - 15, buf, 16), -EFAULT);
+	assert_int_equal(gmem_write(&mem, BASE, buf, UINT64_MAX), -EFAULT);
+	assert_int_equal(gmem_write(&mem, BASE + 1, buf, UINT64_MAX - BASE), -EFAULT);
+	assert_int_equal(gmem_write(&mem, BASE + SIZE, buf, 0), 0);
+	assert_null(gmem_host(&mem, BASE + SIZE + 1, 0));
+	gmem_fini(&mem);
+}
+
+static void test_refused_write_changes_nothing(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	u8 buf[16];
+	u8 last;
+
+	(void)state;
+	memset(buf, 0xff, sizeof(buf));
+	assert_int_equal(gmem_write(&mem, BASE + SIZE - 1, buf, 16), -EFAULT);
+	assert_int_equal(gmem_read(&mem, BASE + SIZE - 1, &last, 1), 0);
+	assert_int_equal(last, 0);
+	gmem_fini(&mem);
+}
+
+static void test_descriptor_is_shared(void **state)
+{
+	int fd = memfd_create("t-ram", MFD_CLOEXEC);
+	struct gmem mem;
+	char buf[6] = "";
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)SIZE), 0);
+	mem = t_gmem(fd);
+	assert_int_equal(gmem_write(&mem, BASE + 100, "hello", 5), 0);
+	assert_int_equal(pread(fd, buf, 5, 100), 5);
+	assert_string_equal(buf, "hello");
+	gmem_fini(&mem);
+	close(fd);
+}
+
+static void test_descriptor_that_is_too_small_is_refused(void **state)
+{
+	int fd = memfd_create("t-ram", MFD_CLOEXEC);
+	struct vmm_error err = { 0 };
+	struct gmem mem;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)SIZE - 1), 0);
+	assert_int_equal(gmem_init(&mem, BASE, SIZE, fd, 0, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "RAM"));
+	gmem_fini(&mem);
+	close(fd);
+	assert_int_equal(gmem_init(&mem, BASE, SIZE, fd, 0, &err), -EBADF);
+	gmem_fini(&mem);
+}
+
+static void test_more_than_can_be_mapped_is_enomem(void **state)
+{
+	struct vmm_error err = { 0 };
+	struct gmem mem;
+
+	(void)state;
+	assert_int_equal(gmem_init(&mem, BASE, UINT64_MAX - GIB(4), -1, 0, &err), -ENOMEM);
+	assert_non_null(strstr(err.msg, "RAM"));
+	gmem_fini(&mem);
+	assert_int_equal(gmem_init(&mem, BASE, 1ull << 60, -1, 0, &err), -ENOMEM);
+	gmem_fini(&mem);
+}
+
+static void test_host_address_suits_block_mappings(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+
+	(void)state;
+	assert_int_equal((uintptr_t)mem.host % MIB(2), 0);
+	gmem_fini(&mem);
+	gmem_fini(&mem);
+}
+
+static void test_fork_does_not_inherit_it(void **state)
+{
+	struct gmem mem;
+	unsigned char vec;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (T_SANITIZED)
+		skip();		/* a forked sanitizer is no fun */
+	mem = t_gmem(-1);
+	mem.host[0] = 1;
+	pid = fork();
+	if (!pid)
+		_exit(mincore(mem.host, 4096, &vec) && errno == ENOMEM ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	gmem_fini(&mem);
+}
+
+static void test_file_is_read_into_place(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	int fd = t_file("0123456789", 10);
+	char buf[6] = "";
+
+	(void)state;
+	assert_int_equal(gmem_read_file(&mem, BASE + 8, fd, 3, 5), 0);
+	assert_int_equal(gmem_read(&mem, BASE + 8, buf, 5), 0);
+	assert_string_equal(buf, "34567");
+	/* Not by way of the descriptor's own position. */
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+	assert_int_equal(gmem_read_file(&mem, BASE, fd, 3, 8), -ENODATA);
+	assert_int_equal(gmem_read_file(&mem, BASE + SIZE - 4, fd, 0, 5), -EFAULT);
+	assert_int_equal(gmem_read_file(&mem, BASE, fd, 0, 0), 0);
+	assert_int_equal(gmem_read_file(&mem, BASE, -1, 0, 4), -EBADF);
+	close(fd);
+	gmem_fini(&mem);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_address_and_length_are_checked_together),
+		cmocka_unit_test(test_refused_write_changes_nothing),
+		cmocka_unit_test(test_descriptor_is_shared),
+		cmocka_unit_test(test_descriptor_that_is_too_small_is_refused),
+		cmocka_unit_test(test_more_than_can_be_mapped_is_enomem),
+		cmocka_unit_test(test_host_address_suits_block_mappings),
+		cmocka_unit_test(test_fork_does_not_inherit_it),
+		cmocka_unit_test(test_file_is_read_into_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_loop.c - an I/O thread's event loop
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "tests/unit/t.h"
+#include "vmm/loop.h"
+
+static struct loop *t_loop(void)
+{
+	struct vmm_error err = { 0 };
+	struct loop *loop = NULL;
+
+	if (loop_create(&loop, &err))
+		fail_msg("loop_create: %s", err.msg);
+	return loop;
+}
+
+static int t_eventfd(u64 n)
+{
+	int fd = eventfd((unsigned int)n, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void ring(int fd)
+{
+	u64 one = 1;
+
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+}
+
+struct seen {
+	u32		nr;
+	u32		revents;
+	int		fd;
+	bool		again;
+	bool		quit;
+	struct watch	*unwatch;
+};
+
+static void on_watch(struct watch *w, u32 revents)
+{
+	struct seen *seen = w->arg;
+	u64 n;
+
+	seen->nr++;
+	seen->revents = revents;
+	if (read(w->fd, &n, sizeof(n)) < 0)
+		n = 0;
+	if (seen->again)
+		loop_watch(w->loop, w, w->fd, POLLIN);
+	if (seen->unwatch)
+		loop_unwatch(seen->unwatch);
+	if (seen->quit)
+		loop_quit(w->loop);
+}
+
+static void test_watch_fires_once_an_arming(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	int fd = t_eventfd(1);
+
+	(void)state;
+	loop_watch(loop, &w, fd, POLLIN);
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 1);
+	assert_int_equal(seen.revents, POLLIN);
+	ring(fd);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 1);
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 2);
+	loop_destroy(loop);
+	close(fd);
+}
+
+static void test_unwatched_is_silent(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	int fd = t_eventfd(0);
+
+	(void)state;
+	loop_unwatch(&w);
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	loop_unwatch(&w);
+	assert_false(w.armed);
+	ring(fd);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 0);
+
+	/* Also when it was ready, but nobody had looked. */
+	loop_watch(loop, &w, fd, POLLIN);
+	loop_unwatch(&w);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 0);
+	loop_destroy(loop);
+	close(fd);
+}
+
+static void test_callback_may_unwatch_another_that_is_ready(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen a = { 0 };
+	struct seen b = { 0 };
+	struct watch wa = { .fn = on_watch, .arg = &a };
+	struct watch wb = { .fn = on_watch, .arg = &b };
+	int fa = t_eventfd(1);
+	int fb = t_eventfd(1);
+
+	(void)state;
+	a.unwatch = &wb;
+	b.unwatch = &wa;
+	loop_watch(loop, &wa, fa, POLLIN);
+	loop_watch(loop, &wb, fb, POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(a.nr + b.nr, 1);
+	loop_destroy(loop);
+	close(fa);
+	close(fb);
+}
+
+static void test_bad_descriptor_is_an_error_of_it(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	int fd = t_eventfd(0);
+
+	(void)state;
+	close(fd);
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 1);
+	assert_int_equal(seen.revents, POLLERR);
+	assert_false(w.armed);
+	loop_destroy(loop);
+}
+
+static void test_hangup_is_reported(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	close(fds[1]);
+	loop_watch(loop, &w, fds[0], POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.revents & POLLHUP, POLLHUP);
+	loop_destroy(loop);
+	close(fds[0]);
+}
+
+/* More than the ring has entries, at once. */
+static void test_many_watches_at_once(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w[200];
+	int fds[ARRAY_SIZE(w)];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(w); i++) {
+		w[i] = (struct watch){ .fn = on_watch, .arg = &seen };
+		fds[i] = t_eventfd(1);
+		loop_watch(loop, &w[i], fds[i], POLLIN);
+	}
+	for (int i = 0; i < 10 && seen.nr < ARRAY_SIZE(w); i++)
+		assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, ARRAY_SIZE(w));
+	loop_destroy(loop);
+	for (size_t i = 0; i < ARRAY_SIZE(w); i++)
+		close(fds[i]);
+}
+
+static void *run(void *arg)
+{
+	return (void *)(intptr_t)loop_run(arg);
+}
+
+static void t_join(pthread_t thread)
+{
+	void *ret;
+
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	assert_null(ret);
+}
+
+struct box {
+	struct loop_msg	msg;
+	u32		nr;		/* on the loop's thread */
+	u32		*order;
+	u32		at;
+	pthread_t	thread;
+	struct loop	*loop;
+	u32		repost;
+};
+
+static void on_msg(void *arg)
+{
+	struct box *box = arg;
+
+	box->nr++;
+	box->thread = pthread_self();
+	if (box->order)
+		box->at = (*box->order)++;
+	if (box->repost) {
+		box->repost--;
+		loop_post(box->loop, &box->msg);
+	}
+}
+
+static void test_messages_run_on_the_loop_in_order(void **state)
+{
+	struct loop *loop = t_loop();
+	struct box box[10];
+	u32 order = 0;
+	pthread_t thread;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(box); i++) {
+		box[i] = (struct box){ .order = &order, .msg = { .fn = on_msg, .arg = &box[i] } };
+		loop_post(loop, &box[i].msg);
+	}
+	assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
+	loop_quit(loop);
+	t_join(thread);
+	for (size_t i = 0; i < ARRAY_SIZE(box); i++) {
+		assert_int_equal(box[i].nr, 1);
+		assert_int_equal(box[i].at, i);
+		assert_true(pthread_equal(box[i].thread, thread));
+	}
+	loop_destroy(loop);
+}
+
+static void test_message_that_is_queued_is_not_queued_again(void **state)
+{
+	struct loop *loop = t_loop();
+	struct box box = { .msg = { .fn = on_msg, .arg = &box } };
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		loop_post(loop, &box.msg);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(box.nr, 1);
+	loop_post(loop, &box.msg);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(box.nr, 2);
+	loop_destroy(loop);
+}
+
+static void test_message_may_post_itself(void **state)
+{
+	struct loop *loop = t_loop();
+	struct box box = { .msg = { .fn = on_msg, .arg = &box }, .loop = loop, .repost = 3 };
+
+	(void)state;
+	loop_post(loop, &box.msg);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(box.nr, 4);
+	loop_destroy(loop);
+}
+
+struct poster {
+	struct loop	*loop;
+	struct box	*box;
+	u32		rounds;
+};
+
+static void *post(void *arg)
+{
+	struct poster *p = arg;
+
+	for (u32 i = 0; i < p->rounds; i++)
+		loop_post(p->loop, &p->box->msg);
+	return NULL;
+}
+
+/* No doorbell is lost: after the last post, the message runs once more. */
+static void test_posts_from_many_threads_arrive(void **state)
+{
+	struct loop *loop = t_loop();
+	struct box box[4];
+	struct poster posters[4];
+	pthread_t threads[4];
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+		box[i] = (struct box){ .msg = { .fn = on_msg, .arg = &box[i] } };
+		posters[i] = (struct poster){ loop, &box[i], 2000 };
+		assert_int_equal(pthread_create(&threads[i], NULL, post, &posters[i]), 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	loop_quit(loop);
+	t_join(thread);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+		assert_in_range(box[i].nr, 1, 2000);
+		assert_false(box[i].msg.queued);
+	}
+	loop_destroy(loop);
+}
+
+static void test_loop_runs_again_after_quit(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { .quit = true };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	int fd = t_eventfd(1);
+
+	(void)state;
+	loop_quit(loop);
+	assert_int_equal(loop_run(loop), 0);
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(seen.nr, 1);
+	loop_destroy(loop);
+	close(fd);
+}
+
+/* What a host with a loop of its own does. */
+static void test_descriptor_is_readable_when_there_is_work(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	struct box box = { .msg = { .fn = on_msg, .arg = &box } };
+	struct pollfd pfd = { .fd = loop_fd(loop), .events = POLLIN };
+	int fd = t_eventfd(0);
+
+	(void)state;
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	ring(fd);
+	assert_int_equal(poll(&pfd, 1, T_TIMEOUT_MS), 1);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(seen.nr, 1);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	loop_post(loop, &box.msg);
+	assert_int_equal(poll(&pfd, 1, T_TIMEOUT_MS), 1);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(box.nr, 1);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	loop_destroy(loop);
+	close(fd);
+}
+
+static void test_destroyed_loop_leaves_nothing(void **state)
+{
+	struct t_process before;
+
+	(void)state;
+	loop_destroy(t_loop());
+	t_process_save(&before);
+	for (int i = 0; i < 100; i++)
+		loop_destroy(t_loop());
+	loop_destroy(NULL);
+	t_process_check(&before);
+}
+
+static void *dispatch_once(void *arg)
+{
+	loop_dispatch(arg);
+	return NULL;
+}
+
+/* A watch armed by a thread that has ended belongs to the loop's next thread. */
+static void test_unwatch_after_its_thread_ended(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	pthread_t thread;
+	int fd = t_eventfd(0);
+
+	(void)state;
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(pthread_create(&thread, NULL, dispatch_once, loop), 0);
+	pthread_join(thread, NULL);
+	loop_unwatch(&w);
+	assert_false(w.armed);
+	assert_int_equal(seen.nr, 0);
+	loop_destroy(loop);
+	close(fd);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_watch_fires_once_an_arming),
+		cmocka_unit_test(test_unwatched_is_silent),
+		cmocka_unit_test(test_callback_may_unwatch_another_that_is_ready),
+		cmocka_unit_test(test_bad_descriptor_is_an_error_of_it),
+		cmocka_unit_test(test_hangup_is_reported),
+		cmocka_unit_test(test_many_watches_at_once),
+		cmocka_unit_test(test_messages_run_on_the_loop_in_order),
+		cmocka_unit_test(test_message_that_is_queued_is_not_queued_again),
+		cmocka_unit_test(test_message_may_post_itself),
+		cmocka_unit_test(test_posts_from_many_threads_arrive),
+		cmocka_unit_test(test_loop_runs_again_after_quit),
+		cmocka_unit_test(test_descriptor_is_readable_when_there_is_work),
+		cmocka_unit_test(test_destroyed_loop_leaves_nothing),
+		cmocka_unit_test(test_unwatch_after_its_thread_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_sweep.c - every call that can fail does, one after the other
+ *
+ * A VM is made, started, run to its end and destroyed, once for each call of the
+ * seam and once for each call of libc's that can fail, with that call failing.  Each
+ * time the same errno has to come out, with a text, nothing may be left behind, and
+ * a start that failed has to succeed when it is tried again.
+ *
+ * The library this is linked with calls t_malloc() for malloc() and so on; see the
+ * Makefile.  The fake and the tests themselves call the real ones.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "tests/unit/t.h"
+#include "vmm/vm.h"
+
+/* No call of ours returns it by itself, and nothing translates it. */
+#define ODD_ERRNO	EDOM
+
+/* ---- Calls of libc's -------------------------------------------------------- */
+
+static struct {
+	pthread_mutex_t	lock;
+	size_t		fail_at;	/* 0: never */
+	size_t		nr;
+	int		err;
+	const char	*failed;	/* what did */
+	size_t		nr_maps;	/* that the library has */
+} faults = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void arm(size_t n, int err)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.fail_at = n;
+	faults.nr = 0;
+	faults.err = err;
+	faults.failed = NULL;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+static const char *what_failed(void)
+{
+	const char *what;
+
+	pthread_mutex_lock(&faults.lock);
+	what = faults.failed;
+	pthread_mutex_unlock(&faults.lock);
+	return what;
+}
+
+static int hit(const char *what, int err)
+{
+	bool fails;
+
+	pthread_mutex_lock(&faults.lock);
+	fails = ++faults.nr == faults.fail_at;
+	if (fails) {
+		faults.failed = what;
+		if (err)
+			faults.err = err;
+		err = faults.err;
+	}
+	pthread_mutex_unlock(&faults.lock);
+	if (!fails)
+		return 0;
+	errno = err;
+	return err;
+}
+
+static void count_map(int delta)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.nr_maps += (size_t)delta;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+static size_t nr_maps(void)
+{
+	size_t nr;
+
+	pthread_mutex_lock(&faults.lock);
+	nr = faults.nr_maps;
+	pthread_mutex_unlock(&faults.lock);
+	return nr;
+}
+
+/* The library calls these by their names with t_ in front. */
+void *t_malloc(size_t size);
+void *t_calloc(size_t n, size_t size);
+void *t_realloc(void *p, size_t size);
+char *t_strdup(const char *s);
+void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+int t_munmap(void *addr, size_t len);
+int t_eventfd(unsigned int n, int flags);
+int t_timerfd_create(int clock, int flags);
+int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old);
+int t_fcntl(int fd, int cmd, ...);
+int t_fstat(int fd, struct stat *st);
+int t_fstatfs(int fd, struct statfs *fs);
+ssize_t t_pread(int fd, void *buf, size_t len, off_t off);
+ssize_t t_pread64(int fd, void *buf, size_t len, off_t off);
+int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int t_pthread_attr_init(pthread_attr_t *attr);
+int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
+int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
+
+void *t_malloc(size_t size)
+{
+	return hit("malloc", ENOMEM) ? NULL : malloc(size);
+}
+
+void *t_calloc(size_t n, size_t size)
+{
+	return hit("calloc", ENOMEM) ? NULL : calloc(n, size);
+}
+
+void *t_realloc(void *p, size_t size)
+{
+	return hit("realloc", ENOMEM) ? NULL : realloc(p, size);
+}
+
+char *t_strdup(const char *s)
+{
+	return hit("strdup", ENOMEM) ? NULL : strdup(s);
+}
+
+void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *p = hit("mmap", 0) ? MAP_FAILED : mmap(addr, len, prot, flags, fd, off);
+
+	/* What is fixed lies inside another one. */
+	if (p != MAP_FAILED && !(flags & MAP_FIXED))
+		count_map(1);
+	return p;
+}
+
+int t_munmap(void *addr, size_t len)
+{
+	count_map(-1);
+	return munmap(addr, len);
+}
+
+int t_eventfd(unsigned int n, int flags)
+{
+	return hit("eventfd", 0) ? -1 : eventfd(n, flags);
+}
+
+int t_timerfd_create(int clock, int flags)
+{
+	return hit("timerfd_create", 0) ? -1 : timerfd_create(clock, flags);
+}
+
+int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	return hit("timerfd_settime", 0) ? -1 : timerfd_settime(fd, flags, new, old);
+}
+
+int t_fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return hit(cmd == F_DUPFD_CLOEXEC ? "fcntl" : "fcntl of flags", 0) ? -1 : fcntl(fd, cmd, arg);
+}
+
+int t_fstat(int fd, struct stat *st)
+{
+	return hit("fstat", 0) ? -1 : fstat(fd, st);
+}
+
+int t_fstatfs(int fd, struct statfs *fs)
+{
+	return hit("fstatfs", 0) ? -1 : fstatfs(fd, fs);
+}
+
+ssize_t t_pread(int fd, void *buf, size_t len, off_t off)
+{
+	return hit("pread", 0) ? -1 : pread(fd, buf, len, off);
+}
+
+ssize_t t_pread64(int fd, void *buf, size_t len, off_t off)
+{
+	return hit("pread64", 0) ? -1 : pread(fd, buf, len, off);
+}
+
+int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	return hit("sched_getaffinity", 0) ? -1 : sched_getaffinity(pid, size, set);
+}
+
+int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	int err = hit("pthread_create", 0);
+
+	return err ? err : pthread_create(thread, attr, fn, arg);
+}
+
+int t_pthread_attr_init(pthread_attr_t *attr)
+{
+	int err = hit("pthread_attr_init", 0);
+
+	return err ? err : pthread_attr_init(attr);
+}
+
+int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
+{
+	int err = hit("pthread_attr_setstacksize", 0);
+
+	return err ? err : pthread_attr_setstacksize(attr, size);
+}
+
+int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p)
+{
+	int err = hit("io_uring_queue_init_params", 0);
+
+	return err ? -err : io_uring_queue_init_params(n, ring, p);
+}
+
+/* ---- One life ----------------------------------------------------------------- */
+
+struct recipe {
+	const struct fake_profile	*profile;
+	u64				flags;		/* VMM_F_* */
+	u64				machine;	/* VMM_MACHINE_F_* */
+	enum vmm_irqchip		irqchip;
+	u32				vcpus;
+	bool				rich;	/* everything that can be configured */
+};
+
+/* What a life needs of the host's. */
+struct host {
+	int	kernel;
+	int	initrd;
+	int	ram;
+	int	dtb;
+	int	null;
+};
+
+static void host_open(struct host *host)
+{
+	host->kernel = t_kernel();
+	host->initrd = t_file("initrd", 6);
+	host->ram = memfd_create("t-ram", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(host->ram, (off_t)T_RAM), 0);
+	host->dtb = memfd_create("t-dtb", MFD_CLOEXEC);
+	host->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	assert_true(host->null >= 0);
+}
+
+static void host_close(const struct host *host)
+{
+	close(host->kernel);
+	close(host->initrd);
+	close(host->ram);
+	close(host->dtb);
+	close(host->null);
+}
+
+static int configure(struct vmm *vm, const struct recipe *r, const struct host *host,
+		     struct vmm_error *err)
+{
+	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
+	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
+	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
+	int ret;
+
+	machine.flags = r->machine;
+	machine.irqchip = r->irqchip;
+	machine.sve_max_vl = r->rich ? 256 : 0;
+	con.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
+	con.in_fd = con.out_fd = host->null;
+	boot.kernel_fd = host->kernel;
+	boot.cmdline = "console=ttyS0";
+	if (r->rich) {
+		boot.flags = VMM_BOOT_F_INITRD | VMM_BOOT_F_DUMP_DTB;
+		boot.initrd_fd = host->initrd;
+		boot.dtb_fd = host->dtb;
+	}
+	ret = vmm_set_machine(vm, &machine, err);
+	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 1); i++)
+		ret = vmm_add_console(vm, &con, err);
+	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
+}
+
+static int create(struct vmm **vm, struct fake_kvm *fake, const struct recipe *r,
+		  const struct host *host, struct vmm_error *err)
+{
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	int ret;
+
+	cfg.ram_size = T_RAM;
+	cfg.vcpus = r->vcpus;
+	cfg.flags = r->flags;
+	if (r->rich) {
+		cfg.flags |= VMM_F_RAM_FD;
+		cfg.ram_fd = host->ram;
+		cfg.io_threads = 2;
+		cfg.cpus = "0-8191";
+	}
+	ret = vm_create(vm, &cfg, &fake_kvm_ops, fake, err);
+	if (ret)
+		return ret;
+	ret = configure(*vm, r, host, err);
+	if (ret) {
+		vmm_destroy(*vm);
+		*vm = NULL;
+	}
+	return ret;
+}
+
+/* All of a guest: a few bytes of output, and off. */
+static const struct fake_step guest[] = {
+	{ .kind = FAKE_READ_UNTIL, .addr = T_UART_LSR, .len = 1, .mask = T_LSR_THRE, .data = T_LSR_THRE },
+	{ .kind = FAKE_WRITE, .addr = T_UART_THR, .len = 1, .data = 'x' },
+	{ .kind = FAKE_WRITE, .addr = T_UART_IER, .len = 1, .data = 2 },
+	T_OFF,
+};
+
+/* Wait for the end; its errno. */
+static int end_of(struct vmm *vm)
+{
+	struct vmm_event ev;
+
+	do
+		t_event(vm, &ev);
+	while (ev.type != VMM_EVENT_STOPPED);
+	assert_true(ev.msg[0]);
+	assert_true((ev.reason == VMM_STOP_ERROR) == (ev.error != 0));
+	return ev.error;
+}
+
+enum verdict {
+	UNHURT,		/* it made no difference */
+	REFUSED,	/* nothing could be created */
+	NOT_STARTED,
+	STOPPED,	/* the VM stopped with an error */
+};
+
+struct outcome {
+	enum verdict	verdict;
+	int		ret;
+	char		what[160];	/* is wrong; empty if nothing */
+};
+
+static void blame(struct outcome *out, const struct vmm_error *err, const struct t_process *before)
+{
+	if (!err->msg[0])
+		snprintf(out->what, sizeof(out->what), "no text for %d", out->ret);
+	else if (t_process_diff(before, out->what, sizeof(out->what)))
+		return;
+	else if (nr_maps())
+		snprintf(out->what, sizeof(out->what), "%zu mappings left", nr_maps());
+}
+
+/* The fault has been armed; @disarm makes an end of it. */
+static struct outcome live(struct fake_kvm *fake, const struct recipe *r, const struct host *host,
+			   void (*disarm)(struct fake_kvm *fake))
+{
+	struct outcome out = { .verdict = UNHURT };
+	struct vmm_error err = { 0 };
+	struct vmm *vm = NULL;
+	struct t_process empty;
+	struct t_process made;
+
+	t_process_save(&empty);
+	out.ret = create(&vm, fake, r, host, &err);
+	if (out.ret) {
+		out.verdict = REFUSED;
+		blame(&out, &err, &empty);
+		return out;
+	}
+	t_process_save(&made);
+	err.msg[0] = '\0';
+	out.ret = vmm_start(vm, &err);
+	if (out.ret) {
+		out.verdict = NOT_STARTED;
+		blame(&out, &err, &made);
+		if (!out.what[0] && fake_nr_open(fake))
+			snprintf(out.what, sizeof(out.what), "KVM still has open descriptors");
+		disarm(fake);
+		/* Still NEW, and nothing is in its way now. */
+		if (!out.what[0] && vmm_start(vm, &err))
+			snprintf(out.what, sizeof(out.what), "starting again: %.100s", err.msg);
+		if (!out.what[0] && end_of(vm))
+			snprintf(out.what, sizeof(out.what), "started again, it stopped with an error");
+	} else {
+		out.ret = end_of(vm);
+		if (out.ret)
+			out.verdict = STOPPED;
+	}
+	vmm_destroy(vm);
+	if (!out.what[0]) {
+		err.msg[0] = 'x';
+		blame(&out, &err, &empty);
+	}
+	return out;
+}
+
+/* ---- Sweeps ---------------------------------------------------------------------- */
+
+static const struct recipe plain = { .profile = &fake_board, .vcpus = 1 };
+static const struct recipe rich = {
+	.profile = &fake_server, .vcpus = 3, .irqchip = VMM_IRQCHIP_GICV3_ITS, .rich = true,
+	.machine = VMM_MACHINE_F_PMU | VMM_MACHINE_F_COUNTER_OFFSET | VMM_MACHINE_F_NESTED,
+};
+static const struct recipe middle = { .profile = &fake_server, .vcpus = 2 };
+
+/* Failing calls that may go unnoticed, and why. */
+static bool seam_may(const struct fake_call *call)
+{
+	switch (call->req) {
+	case KVM_CHECK_EXTENSION:	/* as if there were no such capability */
+	case KVM_HAS_DEVICE_ATTR:	/* or attribute */
+	case KVM_IRQ_LINE:		/* nobody to tell but the guest */
+		return true;
+	case KVM_SET_SIGNAL_MASK:	/* the guest may have powered off before */
+	case KVM_RUN:
+		return call->vcpu > 0;
+	}
+	return false;
+}
+
+static void seam_disarm(struct fake_kvm *fake)
+{
+	fake_fail(fake, 0, 0);
+}
+
+static struct fake_kvm *t_fake(const struct recipe *r)
+{
+	struct fake_kvm *fake = fake_create(r->profile);
+
+	fake_script(fake, 0, guest, ARRAY_SIZE(guest), 1);
+	return fake;
+}
+
+/* What a first life leaves in libc and in the sanitizers is no leak. */
+static void warm_up(const struct recipe *r, const struct host *host)
+{
+	struct fake_kvm *fake = t_fake(r);
+	struct outcome out;
+
+	arm(0, 0);
+	live(fake, r, host, seam_disarm);
+	out = live(fake, r, host, seam_disarm);
+	if (out.verdict != UNHURT || out.what[0])
+		fail_msg("without a fault: %d, %s", out.ret, out.what);
+	t_fake_done(fake);
+}
+
+/* Returns how many calls there are; @err is exact if nothing translates it. */
+static size_t sweep_seam(const struct recipe *r, int err, bool exact)
+{
+	struct host host;
+	size_t n;
+
+	host_open(&host);
+	warm_up(r, &host);
+	for (n = 1; n < 10000; n++) {
+		struct fake_kvm *fake = t_fake(r);
+		struct fake_call call;
+		struct outcome out;
+
+		fake_fail(fake, n, err);
+		out = live(fake, r, &host, seam_disarm);
+		/* A disarmed fake still tells. */
+		if (out.what[0])
+			fail_msg("call %zu of the seam fails with %d: %s", n, err, out.what);
+		if (out.verdict == UNHURT && !fake_failed(fake, &call)) {
+			t_fake_done(fake);
+			break;
+		}
+		if (exact && out.verdict != UNHURT && out.ret != -err &&
+		    !(out.ret == -ENOTSUP && call.req == KVM_CHECK_EXTENSION))
+			fail_msg("call %zu of the seam fails with %d: it is told as %d", n, err, -out.ret);
+		if (exact && out.verdict == UNHURT && !seam_may(&call))
+			fail_msg("call %zu of the seam, 0x%lx, fails, and nobody notices", n, call.req);
+		t_fake_done(fake);
+	}
+	host_close(&host);
+	return n - 1;
+}
+
+static void libc_disarm(struct fake_kvm *fake)
+{
+	(void)fake;
+	pthread_mutex_lock(&faults.lock);
+	faults.fail_at = 0;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+static bool libc_may(const char *what)
+{
+	static const char *const names[] = {
+		"timerfd_settime",	/* at run time: an alarm that is late */
+		"fcntl of flags",	/* at run time: is the output blocking? */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], what))
+			return true;
+	return false;
+}
+
+static size_t sweep_libc(const struct recipe *r, int err, bool exact)
+{
+	struct host host;
+	size_t n;
+
+	host_open(&host);
+	warm_up(r, &host);
+	for (n = 1; n < 10000; n++) {
+		struct fake_kvm *fake = t_fake(r);
+		struct outcome out;
+		const char *what;
+
+		arm(n, err);
+		out = live(fake, r, &host, libc_disarm);
+		what = what_failed();
+		libc_disarm(fake);
+		if (out.what[0])
+			fail_msg("call %zu of libc, %s, fails with %d: %s", n, what, err, out.what);
+		t_fake_done(fake);
+		if (!what)
+			break;
+		if (exact && out.verdict != UNHURT && out.ret != -faults.err)
+			fail_msg("call %zu of libc, %s, fails with %d: it is told as %d", n, what,
+				 faults.err, -out.ret);
+		if (exact && out.verdict == UNHURT && !libc_may(what))
+			fail_msg("call %zu of libc, %s, fails, and nobody notices", n, what);
+	}
+	host_close(&host);
+	return n - 1;
+}
+
+static void test_each_kvm_call_fails_on_a_small_host(void **state)
+{
+	(void)state;
+	assert_in_range(sweep_seam(&plain, ODD_ERRNO, true), 30, 1000);
+}
+
+static void test_each_kvm_call_fails_on_a_server(void **state)
+{
+	(void)state;
+	assert_in_range(sweep_seam(&middle, ODD_ERRNO, true), 40, 1000);
+}
+
+static void test_each_kvm_call_fails_with_everything_on(void **state)
+{
+	(void)state;
+	assert_in_range(sweep_seam(&rich, ODD_ERRNO, true), 60, 1000);
+}
+
+/* Some of these mean something: it may be told otherwise, or something else tried. */
+static void test_kvm_calls_fail_with_errnos_that_mean_something(void **state)
+{
+	static const int errs[] = { ENODEV, ENOTTY, ENXIO, EINVAL, EPERM, EINTR, EAGAIN, ENOMEM };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++)
+		assert_in_range(sweep_seam(&middle, errs[i], false), 30, 1000);
+}
+
+static void test_each_libc_call_fails_on_a_small_host(void **state)
+{
+	(void)state;
+	assert_in_range(sweep_libc(&plain, ODD_ERRNO, true), 15, 1000);
+}
+
+static void test_each_libc_call_fails_with_everything_on(void **state)
+{
+	(void)state;
+	assert_in_range(sweep_libc(&rich, ODD_ERRNO, true), 30, 1000);
+}
+
+static void test_libc_calls_fail_with_errnos_that_mean_something(void **state)
+{
+	static const int errs[] = { ENOSYS, EPERM, EINTR, EAGAIN, EMFILE };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++)
+		assert_in_range(sweep_libc(&middle, errs[i], false), 15, 1000);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_kvm_call_fails_on_a_small_host),
+		cmocka_unit_test(test_each_kvm_call_fails_on_a_server),
+		cmocka_unit_test(test_each_kvm_call_fails_with_everything_on),
+		cmocka_unit_test(test_kvm_calls_fail_with_errnos_that_mean_something),
+		cmocka_unit_test(test_each_libc_call_fails_on_a_small_host),
+		cmocka_unit_test(test_each_libc_call_fails_with_everything_on),
+		cmocka_unit_test(test_libc_calls_fail_with_errnos_that_mean_something),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * repin.c - put a vCPU's thread where it belongs, and back when it was moved away
+ *
+ * Others may move our threads: taskset, a cpuset, hotplug.  The ordinary answer to
+ * a wrong-CPU exit is one sched_setaffinity() to the set that is known.  If that is
+ * refused, or the next entry fails at once, the host is not what it was: its masks
+ * are read again and the set is worked out anew.  If none of it is online, or a
+ * cpuset forbids it all, the vCPU waits until something changes; and if KVM keeps
+ * refusing a CPU that ought to be right, tries come ever more slowly, and end.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/error.h"
+#include "vmm/machine.h"
+#include "vmm/repin.h"
+#include "vmm/vm.h"
+
+#define AT_ONCE_NS	2000000ull	/* two exits closer than this belong together */
+#define PATIENCE	4		/* of them, before tries are spaced out */
+#define BACKOFF_MAX	8		/* the longest pause is 2^8 ms */
+#define TRIES_MAX	400		/* about a minute and a half of them */
+
+static u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000000000ull + (u64)ts.tv_nsec;
+}
+
+static void count(_Atomic u64 *n)
+{
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+static void count_latency(struct vcpu *vcpu, u64 ns)
+{
+	u64 us = ns / 1000;
+	unsigned int bucket = us ? 64 - (unsigned int)__builtin_clzll(us) : 0;
+
+	if (bucket >= VMM_LATENCY_BUCKETS)
+		bucket = VMM_LATENCY_BUCKETS - 1;
+	count(&vcpu->repin_latency[bucket]);
+}
+
+/* Work out .cpus and .where; with @again after reading the host's masks anew. */
+static int resolve(struct vcpu *vcpu, bool again, struct vmm_error *err)
+{
+	struct vmm *vm = vcpu->vm;
+	char where[sizeof(vcpu->where)];
+	int ret = 0;
+
+	pthread_mutex_lock(&vm->place_lock);
+	if (again)
+		ret = machine_constrain(vm, err);
+	if (!ret)
+		ret = placement_resolve(&vm->placement, vcpu->id, &vcpu->cpus, err);
+	placement_describe(&vm->placement, vcpu->id, where, sizeof(where));
+	memcpy(vcpu->where, where, sizeof(where));
+	pthread_mutex_unlock(&vm->place_lock);
+	return ret;
+}
+
+int repin_first(struct vcpu *vcpu, struct vmm_error *err)
+{
+	bool binds;
+	int ret;
+
+	pthread_mutex_lock(&vcpu->vm->place_lock);
+	binds = placement_binds(&vcpu->vm->placement, vcpu->id);
+	pthread_mutex_unlock(&vcpu->vm->place_lock);
+	if (!binds)
+		return 0;
+	ret = resolve(vcpu, false, err);
+	if (ret)
+		return ret;
+	ret = cpumask_set_affinity(&vcpu->cpus);
+	return ret ? error_sys(err, ret, "vcpu%u: pinning its thread to CPUs %s", vcpu->id,
+			       vcpu->where) : 0;
+}
+
+/*
+ * What keeps us from all of our CPUs?  A thread that asks for every CPU there can
+ * be gets those of its cpuset.
+ */
+static void explain_stall(struct vcpu *vcpu, char *buf, size_t size)
+{
+	struct cpumask all;
+	struct cpumask both;
+	char list[64];
+
+	if (machine_online(vcpu->vm, &all))
+		cpumask_clear(&all);
+	cpumask_and(&both, &all, &vcpu->cpus);
+	if (cpumask_empty(&both)) {
+		snprintf(buf, size, "vcpu%u: stalled: no online CPU among %s", vcpu->id, vcpu->where);
+		return;
+	}
+	memset(&all, 0xff, sizeof(all));
+	if (cpumask_set_affinity(&all) || cpumask_get_affinity(&all))
+		cpumask_clear(&all);
+	snprintf(buf, size, "vcpu%u: stalled: the cpuset of this process allows CPUs %s, none among %s",
+		 vcpu->id, cpumask_format(&all, list, sizeof(list)), vcpu->where);
+}
+
+static void tell(struct vcpu *vcpu, int type, const char *msg)
+{
+	struct vmm_event ev = { .size = sizeof(ev), .type = type, .index = (int)vcpu->id };
+
+	snprintf(ev.msg, sizeof(ev.msg), "%s", msg);
+	vm_event(vcpu->vm, &ev);
+	log_limited(&vcpu->vm->log, &vcpu->vm->repin_limit, VMM_LOG_WARN, "%s", msg);
+}
+
+/*
+ * No CPU to go to.  Hear of changes first and look again then, or the change that
+ * matters may come in between.
+ */
+static int stall(struct vcpu *vcpu, struct vmm_error *err)
+{
+	struct vmm *vm = vcpu->vm;
+	char msg[VMM_MSG_SIZE];
+	u64 seen;
+
+	explain_stall(vcpu, msg, sizeof(msg));
+	if (vm->cfg.on_no_cpu == VMM_NO_CPU_STOP)
+		return error_set(err, -ENODEV, "%s", msg);
+	count(&vcpu->nr_stalls);
+	atomic_store(&vcpu->stalled, 1);
+	tell(vcpu, VMM_EVENT_STALLED, msg);
+	vm_watch_cpus(vm, &seen);
+	while (resolve(vcpu, true, NULL) || cpumask_set_affinity(&vcpu->cpus))
+		if (!vm_wait_cpus(vm, &seen))
+			goto out;
+	snprintf(msg, sizeof(msg), "vcpu%u: goes on, on CPUs %s", vcpu->id, vcpu->where);
+	tell(vcpu, VMM_EVENT_UNSTALLED, msg);
+out:
+	atomic_store(&vcpu->stalled, 0);
+	return 0;
+}
+
+/* KVM refuses a CPU that should do: a host in motion, or one that we misread. */
+static int insist(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
+{
+	unsigned int over = vcpu->streak - PATIENCE;
+
+	if (over > TRIES_MAX)
+		return error_set(err, -EIO,
+				 "vcpu%u: KVM does not run it on CPU %u, although that is among %s",
+				 vcpu->id, cpu, vcpu->where);
+	vm_wait_ms(vcpu->vm, 1u << (over < BACKOFF_MAX ? over : BACKOFF_MAX));
+	return 0;
+}
+
+int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
+{
+	u64 start = now_ns();
+	bool again = vcpu->streak && start - vcpu->last_repin < AT_ONCE_NS;
+	int ret;
+
+	count(&vcpu->nr_wrong_cpu);
+	log_limited(&vcpu->vm->log, &vcpu->vm->repin_limit, VMM_LOG_INFO,
+		    "vcpu%u: was on CPU %u, goes back to %s", vcpu->id, cpu, vcpu->where);
+	vcpu->streak = again ? vcpu->streak + 1 : 1;
+	if (again) {
+		ret = resolve(vcpu, true, err);
+		if (ret)
+			return ret;
+	}
+	if (vcpu->streak > PATIENCE) {
+		ret = insist(vcpu, cpu, err);
+		if (ret)
+			return ret;
+	}
+	ret = cpumask_empty(&vcpu->cpus) ? -EINVAL : cpumask_set_affinity(&vcpu->cpus);
+	if (ret == -EINVAL) {
+		ret = stall(vcpu, err);
+		if (ret)
+			return ret;
+	} else if (ret) {
+		return error_sys(err, ret, "vcpu%u: pinning its thread to CPUs %s", vcpu->id,
+				 vcpu->where);
+	}
+	vcpu->last_repin = now_ns();
+	count(&vcpu->nr_repins);
+	count_latency(vcpu, vcpu->last_repin - start);
+	return 0;
+}
+
+void repin_entered(struct vcpu *vcpu)
+{
+	vcpu->streak = 0;
+}
