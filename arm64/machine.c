@@ -168,16 +168,23 @@ static void undo(struct machine *m, size_t nr_done)
 	free(m);
 }
 
-int machine_create(struct vmm *vm, struct vmm_error *err)
+int machine_prepare(struct vmm *vm, struct vmm_error *err)
 {
 	struct machine *m = calloc(1, sizeof(*m));
-	int ret;
 
 	if (!m)
 		return error_set(err, -ENOMEM, "machine: no memory");
 	m->vm = vm;
 	m->gic_fd = m->its_fd = -1;
 	vm->machine = m;
+	return machine_constrain(vm, err);
+}
+
+int machine_create(struct vmm *vm, struct vmm_error *err)
+{
+	struct machine *m = vm->machine;
+	int ret;
+
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		ret = steps[i].up(m, err);
 		if (ret) {

@@ -29,6 +29,10 @@ struct machine {
 	bool			mte;
 	u64			*mpidr;		/* of each vCPU */
 
+	/* place.c: the PMU to ask KVM for, if it matters which */
+	char			pmu_name[64];	/* empty: it does not */
+	int			pmu_type;
+
 	/* gic.c */
 	enum vmm_irqchip	irqchip;	/* never AUTO once it exists */
 	int			gic_fd;

@@ -1,36 +1,125 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * place.c - what the guest's PMU and SPE ask of the placement of its vCPUs
+ *
+ * On a host whose CPUs differ, KVM gives a VM the PMU of some of them and runs its
+ * vCPUs on no others (KVM_ARM_VCPU_PMU_V3_SET_PMU).  A host with one PMU for all of
+ * its CPUs asks for nothing.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "arm64/machine.h"
+#include "spe/topology.h"
 #include "vmm/cpumask.h"
-#include "vmm/fd.h"
+#include "vmm/error.h"
 #include "vmm/machine.h"
 
-int machine_online(struct vmm *vm, struct cpumask *cpus)
+/* The sum of what the vCPUs may use, this reason aside. */
+static void others(const struct vmm *vm, enum placement_reason reason, struct cpumask *sum)
 {
-	char path[256];
-	char text[4096];
-	ssize_t len;
-	int fd;
+	cpumask_clear(sum);
+	for (u32 i = 0; i < vm->cfg.vcpus; i++) {
+		struct cpumask cpus;
 
-	snprintf(path, sizeof(path), "%s/devices/system/cpu/online", vm->cfg.sysfs);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	len = read(fd, text, sizeof(text));
-	fd_close(&fd);
-	return len < 0 ? -EIO : cpumask_parse(cpus, text, (size_t)len);
+		placement_allows(&vm->placement, i, reason, &cpus);
+		for (size_t w = 0; w < ARRAY_SIZE(sum->bits); w++)
+			sum->bits[w] |= cpus.bits[w];
+	}
+}
+
+static const struct event_source *most_cpus(const struct vmm *vm, const struct topology *topo)
+{
+	const struct event_source *best = NULL;
+	unsigned int best_count = 0;
+	struct cpumask allowed;
+
+	others(vm, PLACE_PMU, &allowed);
+	for (size_t i = 0; i < topo->nr_pmus; i++) {
+		struct cpumask both;
+
+		cpumask_and(&both, &allowed, &topo->pmus[i].cpus);
+		if (!topo->pmus[i].usable || (best && cpumask_count(&both) <= best_count))
+			continue;
+		best = &topo->pmus[i];
+		best_count = cpumask_count(&both);
+	}
+	return best;
+}
+
+static int no_such_pmu(const struct topology *topo, const char *name, struct vmm_error *err)
+{
+	char list[VMM_MSG_SIZE] = "none";
+	size_t len = 0;
+
+	for (size_t i = 0; i < topo->nr_pmus && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
+					topo->pmus[i].name);
+	return error_set(err, -ENOTSUP, "PMU: this host has no %.64s; it has: %.160s", name, list);
+}
+
+/* Which PMU: the one that it already is, the one that was asked for, or the largest. */
+static int choose_pmu(struct machine *m, const struct topology *topo,
+		      const struct event_source **pmu, struct vmm_error *err)
+{
+	const char *name = *m->pmu_name ? m->pmu_name : m->vm->mcfg.pmu;
+
+	*pmu = name ? topology_pmu(topo, name) : most_cpus(m->vm, topo);
+	if (name && !*pmu)
+		return no_such_pmu(topo, name, err);
+	if (*pmu && !(*pmu)->usable)
+		return error_set(err, -ENOTSUP, "PMU %s: %s", (*pmu)->name, (*pmu)->reason);
+	return 0;
+}
+
+static bool covers(const struct cpumask *outer, const struct cpumask *inner)
+{
+	struct cpumask both;
+
+	cpumask_and(&both, outer, inner);
+	return cpumask_equal(&both, inner);
+}
+
+static int constrain_pmu(struct machine *m, const struct topology *topo, struct vmm_error *err)
+{
+	const struct event_source *pmu;
+	int ret = choose_pmu(m, topo, &pmu, err);
+
+	if (ret || !pmu)
+		return ret;
+	if (!m->vm->mcfg.pmu && covers(&pmu->cpus, &topo->possible))
+		return 0;
+	snprintf(m->pmu_name, sizeof(m->pmu_name), "%s", pmu->name);
+	m->pmu_type = pmu->type;
+	ret = placement_set(&m->vm->placement, PLACE_PMU, PLACE_ALL, pmu->name, &pmu->cpus);
+	return ret ? error_set(err, ret, "placement: no memory") : 0;
 }
 
 int machine_constrain(struct vmm *vm, struct vmm_error *err)
 {
-	(void)vm;
-	(void)err;
+	struct topology *topo;
+	int ret;
+
+	if (!(vm->mcfg.flags & VMM_MACHINE_F_PMU))
+		return 0;
+	ret = topology_read(&topo, vm->cfg.sysfs, err);
+	if (ret)
+		return ret;
+	ret = constrain_pmu(vm->machine, topo, err);
+	topology_destroy(topo);
+	return ret;
+}
+
+int machine_online(struct vmm *vm, struct cpumask *cpus)
+{
+	struct topology *topo;
+	int ret = topology_read(&topo, vm->cfg.sysfs, NULL);
+
+	if (ret)
+		return ret;
+	*cpus = topo->online;
+	topology_destroy(topo);
 	return 0;
 }

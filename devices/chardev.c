@@ -24,13 +24,12 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "devices/chardev.h"
+#include "devices/stream.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
-
-#include "devices/chardev.h"
-#include "devices/stream.h"
 
 #define GATHER_NS	1000000		/* how long a byte waits for others */
 #define NOW_NS		1		/* 0 would stop the timer */

@@ -12,7 +12,9 @@
  * asks with RTS, as it would ask a modem: what was typed before its driver is up
  * stays in the host, where Linux, which clears the FIFO when the port is opened,
  * would lose it.  One that does not drive them asks by enabling the FIFO or the
- * interrupt, or by reading the receive buffer.
+ * interrupt, by reading the receive buffer, or by looking into LSR again after
+ * it has said that the transmitter is empty, for what else could it wait for?
+ * (Linux's early console looks once a byte.)
  *
  * Not there: a break, in either direction, and errors of the wire.
  */
@@ -20,14 +22,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "devices/chardev.h"
+#include "devices/ns16550.h"
+#include "fdt/tree.h"
 #include "vmm/bus.h"
 #include "vmm/error.h"
 #include "vmm/irq.h"
-
-#include "fdt/tree.h"
-
-#include "devices/chardev.h"
-#include "devices/ns16550.h"
 
 /* Register offsets (8.0); with DLAB the first two are the divisor (8.3). */
 #define UART_RBR	0		/* read */
@@ -95,7 +95,8 @@ struct ns16550 {
 	struct chardev	*chr;		/* NULL: nothing is connected */
 	bool		thre_pending;	/* the THRE interrupt has a cause */
 	bool		overrun;
-	bool		has_read_rbr;
+	bool		polls;		/* for input, see above */
+	bool		saw_thre;	/* in LSR, and has sent nothing since */
 	u8		ier;
 	u8		fcr;
 	u8		lcr;
@@ -137,7 +138,7 @@ static bool is_receiving(const struct ns16550 *uart)
 		return false;
 	if (uart->mcr & (MCR_DTR | MCR_RTS))
 		return uart->mcr & MCR_RTS;
-	return uart->fcr & FCR_ENABLE || uart->ier & IER_RDI || uart->has_read_rbr;
+	return uart->fcr & FCR_ENABLE || uart->ier & IER_RDI || uart->polls;
 }
 
 static u8 lsr(const struct ns16550 *uart)
@@ -191,7 +192,7 @@ static void rx_push(struct ns16550 *uart, u8 val)
 
 static u8 read_rbr(struct ns16550 *uart)
 {
-	uart->has_read_rbr = true;
+	uart->polls = true;
 	return rx_level(uart) ? uart->rx[uart->rx_tail++ % RX_BUFFER] : 0;
 }
 
@@ -214,6 +215,7 @@ static void loop_back(struct ns16550 *uart, u8 val)
 
 static void write_thr(struct ns16550 *uart, u8 val)
 {
+	uart->saw_thre = false;
 	if (is_looped(uart))
 		loop_back(uart, val);
 	else if (uart->chr && !chardev_put(uart->chr, &val, 1))
@@ -285,6 +287,8 @@ static void write_mcr(struct ns16550 *uart, u8 val)
 	if (new & MSR_RI)
 		delta &= ~MSR_TERI;
 	uart->msr = new | (uart->msr & MSR_DELTA) | delta;
+	if (val & (MCR_DTR | MCR_RTS))
+		uart->polls = false;	/* its RTS counts from now on */
 	/* Out of loopback, the transmitter may find the ring full, or room again. */
 	uart->thre_pending = uart->thre_pending && can_send(uart);
 }
@@ -294,6 +298,9 @@ static u8 read_lsr(struct ns16550 *uart)
 	u8 val = lsr(uart);
 
 	uart->overrun = false;
+	if (val & LSR_THRE && uart->saw_thre)
+		uart->polls = true;
+	uart->saw_thre = val & LSR_THRE;
 	return val;
 }
 
@@ -374,7 +381,7 @@ u8 ns16550_read(struct ns16550 *uart, u32 off)
 	pthread_mutex_lock(&uart->lock);
 	val = do_read(uart, off);
 	update_irq(uart);
-	kick = off == UART_RBR && wants_input(uart);
+	kick = (off == UART_RBR || off == UART_LSR) && wants_input(uart);
 	pthread_mutex_unlock(&uart->lock);
 	if (kick)
 		chardev_kick_rx(uart->chr);

@@ -18,17 +18,15 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "devices/clock.h"
+#include "devices/pl031.h"
+#include "devices/primecell.h"
+#include "fdt/tree.h"
 #include "vmm/bus.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/irq.h"
 #include "vmm/loop.h"
-
-#include "fdt/tree.h"
-
-#include "devices/clock.h"
-#include "devices/pl031.h"
-#include "devices/primecell.h"
 
 #define RTC_DR		0x000		/* data: the counter */
 #define RTC_MR		0x004		/* match */

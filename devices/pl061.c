@@ -19,16 +19,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "devices/pl061.h"
+#include "devices/primecell.h"
+#include "fdt/tree.h"
 #include "vmm/bus.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/irq.h"
 #include "vmm/loop.h"
-
-#include "fdt/tree.h"
-
-#include "devices/pl061.h"
-#include "devices/primecell.h"
 
 #define GPIO_DATA	0x000		/* to 0x3fc: bits 9 to 2 are a mask */
 #define GPIO_DIR	0x400		/* 1: an output */

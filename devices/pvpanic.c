@@ -8,12 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "devices/pvpanic.h"
+#include "fdt/tree.h"
 #include "vmm/bus.h"
 #include "vmm/error.h"
-
-#include "fdt/tree.h"
-
-#include "devices/pvpanic.h"
 
 struct pvpanic {
 	u8	events;

@@ -20,9 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/fd.h"
-
 #include "devices/stream.h"
+#include "vmm/fd.h"
 
 int stream_init(struct stream *s, int fd)
 {

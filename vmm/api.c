@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "vmm/config.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/machine.h"
@@ -31,50 +32,14 @@ static void restore_errno(const int *saved)
 }
 #define KEEP_ERRNO() int saved_errno __attribute__((cleanup(restore_errno), unused)) = errno
 
-/*
- * Copy a configuration that may be older (shorter) or newer (longer) than ours:
- * what it lacks is zero, what we lack must be zero (-E2BIG).
- */
-static int copy_config(void *dst, size_t dst_size, const void *src, struct vmm_error *err)
-{
-	const unsigned char *bytes = src;
-	size_t size;
-
-	if (!src)
-		return error_set(err, -EINVAL, "configuration: NULL");
-	memcpy(&size, src, sizeof(size));
-	if (size < sizeof(size))
-		return error_set(err, -EINVAL, "configuration: its .size is not set");
-	for (size_t i = dst_size; i < size; i++)
-		if (bytes[i])
-			return error_set(err, -E2BIG,
-					 "configuration: sets a field that this library does not have");
-	memset(dst, 0, dst_size);
-	memcpy(dst, src, size < dst_size ? size : dst_size);
-	return 0;
-}
-
-static int must_be_zero(u64 reserved, struct vmm_error *err)
-{
-	return reserved ? error_set(err, -E2BIG, "configuration: sets a reserved field") : 0;
-}
-
-static int unknown_flags(u64 flags, u64 known, struct vmm_error *err)
-{
-	if (flags & ~known)
-		return error_set(err, -E2BIG, "configuration: unknown flags 0x%llx",
-				 (unsigned long long)(flags & ~known));
-	return 0;
-}
-
 static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 {
 	const u64 known = VMM_F_KVM_FD | VMM_F_RAM_FD | VMM_F_HOST_THREADS | VMM_F_NO_HUGEPAGES;
 	u64 end;
-	int ret = unknown_flags(cfg->flags, known, err);
+	int ret = config_flags(cfg->flags, known, err);
 
 	if (!ret)
-		ret = must_be_zero(cfg->reserved, err);
+		ret = config_reserved(cfg->reserved, err);
 	if (ret)
 		return ret;
 	if (!cfg->ram_size)
@@ -151,7 +116,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 {
 	struct vmm_config cfg;
 	struct vmm *vm;
-	int ret = copy_config(&cfg, sizeof(cfg), user, err);
+	int ret = config_copy(&cfg, sizeof(cfg), user, err);
 
 	if (!ret)
 		ret = check_config(&cfg, err);
@@ -251,11 +216,11 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 	HOLD_LOCK(vm);
 	ret = must_be_new(vm, err);
 	if (!ret)
-		ret = copy_config(&cfg, sizeof(cfg), user, err);
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
 	if (!ret)
-		ret = unknown_flags(cfg.flags, known, err);
+		ret = config_flags(cfg.flags, known, err);
 	if (!ret)
-		ret = must_be_zero((u64)cfg.reserved, err);
+		ret = config_reserved((u64)cfg.reserved, err);
 	if (ret)
 		return ret;
 	if (cfg.irqchip > VMM_IRQCHIP_GICV3_ITS)
@@ -287,11 +252,11 @@ int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *user, struct vmm_
 	HOLD_LOCK(vm);
 	ret = must_be_new(vm, err);
 	if (!ret)
-		ret = copy_config(&cfg, sizeof(cfg), user, err);
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
 	if (!ret)
-		ret = unknown_flags(cfg.flags, known, err);
+		ret = config_flags(cfg.flags, known, err);
 	if (!ret)
-		ret = must_be_zero((u64)cfg.reserved, err);
+		ret = config_reserved((u64)cfg.reserved, err);
 	if (ret)
 		return ret;
 
@@ -339,9 +304,9 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 	HOLD_LOCK(vm);
 	ret = must_be_new(vm, err);
 	if (!ret)
-		ret = copy_config(&cfg, sizeof(cfg), user, err);
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
 	if (!ret)
-		ret = unknown_flags(cfg.flags, VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT, err);
+		ret = config_flags(cfg.flags, VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT, err);
 	if (ret)
 		return ret;
 	if (vm->nr_consoles == VM_MAX_CONSOLES)

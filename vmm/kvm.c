@@ -48,16 +48,27 @@ int kvm_open(struct kvm *kvm, int fd)
 	return 0;
 }
 
+void kvm_destroy_vm(struct kvm *kvm)
+{
+	close_fd(kvm, &kvm->vm);
+}
+
 void kvm_close(struct kvm *kvm)
 {
 	close_fd(kvm, &kvm->vm);
 	close_fd(kvm, &kvm->fd);
 }
 
-int kvm_capability(const struct kvm *kvm, unsigned int cap)
+int kvm_check_extension(const struct kvm *kvm, unsigned int cap)
 {
 	int fd = kvm->vm >= 0 ? kvm->vm : kvm->fd;
-	int ret = kvm_ioctl(kvm, fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
+
+	return kvm_ioctl(kvm, fd, KVM_CHECK_EXTENSION, (void *)(uintptr_t)cap);
+}
+
+int kvm_capability(const struct kvm *kvm, unsigned int cap)
+{
+	int ret = kvm_check_extension(kvm, cap);
 
 	return ret < 0 ? 0 : ret;
 }
@@ -89,6 +100,40 @@ int kvm_set_memory(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *h
 	};
 
 	return kvm_ioctl(kvm, kvm->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+int kvm_create_guest_memfd(const struct kvm *kvm, u64 size)
+{
+	struct kvm_create_guest_memfd req = {
+		.size = size,
+		.flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+	};
+
+	return kvm_ioctl(kvm, kvm->vm, KVM_CREATE_GUEST_MEMFD, &req);
+}
+
+int kvm_set_guest_memfd(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host, int fd)
+{
+	struct kvm_userspace_memory_region2 region = {
+		.slot = slot,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)host,
+		.guest_memfd = (u32)fd,
+	};
+
+	return kvm_ioctl(kvm, kvm->vm, KVM_SET_USER_MEMORY_REGION2, &region);
+}
+
+int kvm_pre_fault(const struct kvm *kvm, int vcpu, gpa_t *gpa, u64 *size)
+{
+	struct kvm_pre_fault_memory req = { .gpa = *gpa, .size = *size };
+	int ret = kvm_ioctl(kvm, vcpu, KVM_PRE_FAULT_MEMORY, &req);
+
+	*gpa = req.gpa;
+	*size = req.size;
+	return ret;
 }
 
 int kvm_create_vcpu(const struct kvm *kvm, u32 id, struct kvm_run **run)

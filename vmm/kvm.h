@@ -50,10 +50,27 @@ void kvm_close(struct kvm *kvm);
 
 /* The value of a capability, 0 if there is none; of the VM once it exists. */
 int kvm_capability(const struct kvm *kvm, unsigned int cap);
+/* The same, where a failure must not pass for "none": a negative errno. */
+int kvm_check_extension(const struct kvm *kvm, unsigned int cap);
 
 int kvm_create_vm(struct kvm *kvm, unsigned long type);
+/* Close the VM and leave /dev/kvm open. */
+void kvm_destroy_vm(struct kvm *kvm);
 int kvm_enable_cap(const struct kvm *kvm, unsigned int cap, u64 arg);
 int kvm_set_memory(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host);
+
+/*
+ * Memory that is KVM's, for RAM that must stay mapped into the guest: a new
+ * guest_memfd, which can be mapped, shared, like any other; and a slot that is
+ * all of it, seen from here at @host.
+ */
+int kvm_create_guest_memfd(const struct kvm *kvm, u64 size);
+int kvm_set_guest_memfd(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host, int fd);
+/*
+ * Map guest memory that is not yet mapped.  It may take several calls: on return 0
+ * @gpa and @size are what is left to do.
+ */
+int kvm_pre_fault(const struct kvm *kvm, int vcpu, gpa_t *gpa, u64 *size);
 
 /* Returns the descriptor of vCPU @id and its shared page. */
 int kvm_create_vcpu(const struct kvm *kvm, u32 id, struct kvm_run **run);

@@ -56,6 +56,7 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events)
 	io_uring_sqe_set_data(sqe, w);
 	w->loop = loop;
 	w->fd = fd;
+	w->events = events;
 	w->armed = true;
 }
 
@@ -69,9 +70,11 @@ static bool complete(struct io_uring_cqe *cqe, const struct watch *until)
 	w->armed = false;
 	if (w == until)
 		return true;
-	/* The thread that submitted it has ended; nobody waits for it any more. */
-	if (cqe->res == -ECANCELED)
+	/* The thread that submitted it has ended, and this one carries on. */
+	if (cqe->res == -ECANCELED) {
+		loop_watch(w->loop, w, w->fd, w->events);
 		return false;
+	}
 	/* A poll that failed is told as an error of the descriptor, as poll() does. */
 	w->fn(w, cqe->res < 0 ? POLLERR : (u32)cqe->res);
 	return false;
@@ -251,6 +254,13 @@ int loop_dispatch(struct loop *loop)
 	/* What was ready at once is there now, and may not ring again. */
 	reap(loop, NULL);
 	ret = io_uring_submit(&loop->ring);
+	return ret < 0 && !transient(ret) ? ret : 0;
+}
+
+int loop_submit(struct loop *loop)
+{
+	int ret = io_uring_submit(&loop->ring);
+
 	return ret < 0 && !transient(ret) ? ret : 0;
 }
 

@@ -26,6 +26,7 @@ struct watch {
 	void		*arg;
 	struct loop	*loop;
 	int		fd;
+	u32		events;
 	bool		armed;
 };
 
@@ -43,8 +44,12 @@ void loop_unwatch(struct watch *w);
 /* Serve events until loop_quit().  0, or the errno that broke the ring. */
 int loop_run(struct loop *loop);
 
-/* Serve what is there and return; for a host that polls loop_fd(). */
+/*
+ * Serve what is there and return; for a host that polls loop_fd().  What was armed
+ * before the first such call shows there once loop_submit() has been called.
+ */
 int loop_dispatch(struct loop *loop);
+int loop_submit(struct loop *loop);
 int loop_fd(const struct loop *loop);
 
 /* From any thread: loop_run() returns once its current turn is over, for good. */

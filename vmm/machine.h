@@ -13,19 +13,22 @@ struct cpumask;
 struct vcpu;
 
 /*
- * Build all that stands between a VM's configuration and its first instruction:
- * KVM's VM, RAM, vCPUs, devices, images.  Called with the VM in NEW; on failure
- * everything is undone.  machine_destroy() undoes it when no thread is inside.
+ * Begin: set the constraints on placement that the machine's features bring.  The
+ * placement is locked.  machine_destroy() follows, also upon failure.
  */
-int machine_create(struct vmm *vm, struct vmm_error *err);
-void machine_destroy(struct vmm *vm);
+int machine_prepare(struct vmm *vm, struct vmm_error *err);
+
+/* Set them anew, when the host has changed.  The placement is locked. */
+int machine_constrain(struct vmm *vm, struct vmm_error *err);
 
 /*
- * Read the host and set the constraints on placement that the machine's features
- * bring.  Called before machine_create(), and again when the host has changed;
- * the placement is locked.
+ * Build all that stands between a VM's configuration and its first instruction:
+ * KVM's VM, RAM, vCPUs, devices, images.  On failure everything is undone.
  */
-int machine_constrain(struct vmm *vm, struct vmm_error *err);
+int machine_create(struct vmm *vm, struct vmm_error *err);
+
+/* Undo it all, when no thread is inside. */
+void machine_destroy(struct vmm *vm);
 
 /* The host's CPUs that are online. */
 int machine_online(struct vmm *vm, struct cpumask *cpus);

@@ -136,13 +136,19 @@ static int explain(const struct placement *p, u32 vcpu, struct vmm_error *err)
 	return error_set(err, -EINVAL, "placement: no CPU meets all constraints of a vCPU");
 }
 
-int placement_resolve(const struct placement *p, u32 vcpu, struct cpumask *cpus,
-		      struct vmm_error *err)
+void placement_allows(const struct placement *p, u32 vcpu, enum placement_reason reason,
+		      struct cpumask *cpus)
 {
 	memset(cpus, 0xff, sizeof(*cpus));
 	for (size_t i = 0; i < p->nr; i++)
-		if (applies(&p->list[i], vcpu))
+		if (applies(&p->list[i], vcpu) && p->list[i].reason != reason)
 			cpumask_and(cpus, cpus, &p->list[i].cpus);
+}
+
+int placement_resolve(const struct placement *p, u32 vcpu, struct cpumask *cpus,
+		      struct vmm_error *err)
+{
+	placement_allows(p, vcpu, PLACE_REASONS, cpus);
 	return cpumask_empty(cpus) ? explain(p, vcpu, err) : 0;
 }
 

@@ -58,6 +58,10 @@ int placement_add_user(struct placement *p, const char *text, u32 nr_vcpus,
 int placement_resolve(const struct placement *p, u32 vcpu, struct cpumask *cpus,
 		      struct vmm_error *err);
 
+/* What all constraints but those with @reason leave vCPU @vcpu; may be nothing. */
+void placement_allows(const struct placement *p, u32 vcpu, enum placement_reason reason,
+		      struct cpumask *cpus);
+
 /* Has vCPU @vcpu any constraint that its thread does not meet of itself? */
 bool placement_binds(const struct placement *p, u32 vcpu);
 

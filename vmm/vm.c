@@ -351,8 +351,13 @@ static int start_io(struct vmm *vm, struct vmm_error *err)
 		struct io_thread *io = &vm->io[i];
 		int ret;
 
-		if (vm->cfg.flags & VMM_F_HOST_THREADS)
+		if (vm->cfg.flags & VMM_F_HOST_THREADS) {
+			/* It may poll before it dispatches. */
+			ret = loop_submit(io->loop);
+			if (ret)
+				return error_sys(err, ret, "I/O %u: io_uring", i);
 			continue;
+		}
 		ret = spawn(&io->thread, io_main, io);
 		if (ret)
 			return error_sys(err, ret, "I/O thread %u", i);
@@ -444,7 +449,7 @@ static int place(struct vmm *vm, struct vmm_error *err)
 	if (!ret && vm->cfg.cpus)
 		ret = placement_add_user(&vm->placement, vm->cfg.cpus, vm->cfg.vcpus, err);
 	if (!ret)
-		ret = machine_constrain(vm, err);
+		ret = machine_prepare(vm, err);
 	for (u32 i = 0; i < vm->cfg.vcpus && !ret; i++)
 		ret = placement_resolve(&vm->placement, i, &cpus, err);
 	pthread_mutex_unlock(&vm->place_lock);

@@ -55,7 +55,7 @@ scenario few-descriptors "6.1-a57"
 few_descriptors()
 {
 	options=$(flat)
-	for n in 4 6 8 10 12; do
+	for n in 4 6 8 10 12 16 20 24; do
 		ret=0
 		(
 			ulimit -n $n

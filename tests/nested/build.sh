@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# build.sh - what the emulated hosts and their guests are made of
+#
+# Fetches Debian's kernels and busybox, builds our guests and tools, and packs
+# them into archives that together are a host's initramfs: part-base, a part for
+# each guest kernel, part-formats, and one that is made for each run.  All of it
+# is kept, and made anew when an input is newer.
+
+export LC_ALL=C
+
+top=$(cd "$here/../.." && pwd)
+build=${BUILD:-$top/build}/nested
+cache=${VMM_CACHE:-${HOME:?}/.cache/vmm}/nested
+vmm=${VMM:-$top/build/arm64/vmm}
+cc=${NESTED_CC:-aarch64-linux-gnu-gcc}
+objcopy=${NESTED_OBJCOPY:-aarch64-linux-gnu-objcopy}
+nest=$build/nest
+logs=$build/logs
+kernels="6.1 6.12 6.12-16k"
+
+die()
+{
+	echo "nested: $*" >&2
+	exit 1
+}
+
+fetch()	# DIR SUITE PACKAGE...
+{
+	dir=$cache/$1 suite=$2
+	shift 2
+	"$top/tools/debfetch" -q -a arm64 -s "$suite" -r 'linux-image-*' -k '*/boot/vmlinuz-*' \
+		-k '*/evdev.ko*' -k '*/gpio_keys.ko*' -k '*/bin/busybox' -d "$dir" "$@" ||
+		die "cannot fetch $*"
+}
+
+fetch_kernel()	# VERSION
+{
+	case $1 in
+	6.1) fetch linux-6.1 bookworm linux-image-arm64 ;;
+	6.12) fetch linux-6.12 bookworm-backports linux-image-arm64 ;;
+	6.12-16k) fetch linux-6.12-16k bookworm-backports linux-image-arm64-16k ;;
+	*) die "no kernel $1" ;;
+	esac
+}
+
+older()	# OUT IN...: is OUT not there, or older than an input or this file?
+{
+	out=$1
+	shift
+	for in in "$@" "$here/build.sh"; do
+		[ "$out" -nt "$in" ] || return 0
+	done
+	return 1
+}
+
+compile()	# OUT SOURCE FLAG...
+{
+	out=$nest/$1 src=$here/$2
+	shift 2
+	older "$out" "$src" || return 0
+	"$cc" -std=gnu11 -O2 -Wall -Wextra -static -s -o "$out.tmp" "$src" "$@" ||
+		die "cannot build $src"
+	mv "$out.tmp" "$out"
+}
+
+compile_flat()
+{
+	out=$nest/flat
+	older "$out" "$here/guest/flat.S" "$here/guest/flat.c" || return 0
+	"$cc" -std=gnu11 -O2 -Wall -Wextra -ffreestanding -fno-builtin -fpie \
+		-fno-stack-protector -fno-asynchronous-unwind-tables -mgeneral-regs-only \
+		-mstrict-align -nostdlib -static -Wl,-Ttext=0,--build-id=none,-e,_start \
+		-o "$out.elf" "$here/guest/flat.S" "$here/guest/flat.c" || die "cannot build flat.c"
+	"$objcopy" -O binary -j .text -j .rodata "$out.elf" "$out.tmp" || die "cannot build flat"
+	mv "$out.tmp" "$out"
+	rm -f "$out.elf"
+}
+
+archive()	# OUT: of the current directory
+{
+	find . | sort | cpio -o -H newc -R 0:0 --quiet >"$1.tmp" && mv "$1.tmp" "$1"
+}
+
+# A kernel image under our name, and its guests' initramfs with the modules they load.
+kernel()	# VERSION
+{
+	image=$nest/Image-$1 tree=$build/guest.tmp
+	from=$(find "$cache/linux-$1/boot" -name 'vmlinuz-*')
+	if older "$image" "$from"; then
+		cp "$from" "$image.tmp"
+		mv "$image.tmp" "$image"
+	fi
+	older "$nest/guest-$1.cpio" "$nest/init" "$image" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
+	cp "$nest/init" "$tree/init"
+	for module in evdev gpio_keys; do
+		find "$cache/linux-$1/" -name "$module.ko*" -exec cp {} "$tree/" \;
+	done
+	find "$tree" -name '*.xz' -exec xz -d {} \;
+	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
+	rm -rf "$tree"
+}
+
+# The 6.1 kernel in its other forms, and what looks like a kernel for x86.
+formats()
+{
+	image=$nest/Image-6.1
+	if older "$nest/Image-6.1.gz" "$image"; then
+		gzip -n -6 -c "$image" >"$nest/gz.tmp" || die "gzip"
+		mv "$nest/gz.tmp" "$nest/Image-6.1.gz"
+	fi
+	for type in gzip zstd; do
+		older "$nest/zboot-$type" "$image" "$here/mkzboot" || continue
+		sh "$here/mkzboot" $type "$image" "$nest/zboot-$type" || die "mkzboot"
+	done
+	older "$nest/bzImage" || return 0
+	{
+		head -c 510 /dev/zero
+		printf '\125\252\353\152HdrS\017\002'	# 0xaa55, a jump, the magic
+		head -c 100000 /dev/zero
+	} >"$nest/bzImage"
+}
+
+part()	# NAME FILE-OF-NEST...
+{
+	out=$build/part-$1.cpio tree=$build/part.tmp
+	shift
+	# shellcheck disable=SC2046 # a list of our own names
+	(cd "$nest" && older "$out" "$@") || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/nest"
+	(cd "$nest" && ln "$@" "$tree/nest/") || die "cannot make $tree"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
+base_part()
+{
+	out=$build/part-base.cpio tree=$build/part.tmp
+	busybox=$cache/busybox/bin/busybox
+	older "$out" "$busybox" "$here/host-init" "$nest/drive" "$nest/meter" "$nest/flat" ||
+		return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/bin" "$tree/nest"
+	cp "$busybox" "$tree/bin/busybox"
+	cp "$here/host-init" "$tree/init"
+	chmod 755 "$tree/init" "$tree/bin/busybox"
+	cp "$nest/drive" "$nest/meter" "$nest/flat" "$tree/nest/"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
+# What differs from run to run: the vmm, scripts, and a job for host-init.
+job_part()	# OUT LINE-OF-JOB...
+{
+	out=$1 tree=$1.tree
+	shift
+	mkdir -p "$tree/nest/scenarios"
+	cp "$vmm" "$tree/nest/vmm"
+	cp "$here/scenario" "$here/lib.sh" "$here/measure-host" "$tree/nest/"
+	cp "$here"/scenarios/*.sh "$tree/nest/scenarios/"
+	printf '%s\n' "$@" >"$tree/nest/job"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
+need()	# TOOL...
+{
+	for tool; do
+		command -v "$tool" >/dev/null || die "$tool is missing (try: make deps)"
+	done
+}
+
+# Everything that scenarios use, in $nest.
+build_nest()
+{
+	[ -x "$vmm" ] || die "$vmm is missing: make it first"
+	need cpio gzip xz zstd "$cc" "$objcopy"
+	mkdir -p "$nest" "$cache"
+	# One builder at a time in a tree; who comes second finds it done.
+	exec 7>"$build/lock"
+	flock 7
+	for version in $kernels; do
+		fetch_kernel "$version"
+	done
+	compile drive drive.c -lutil
+	compile meter meter.c
+	compile init guest/init.c
+	compile_flat
+	for version in $kernels; do
+		kernel "$version"
+	done
+	formats
+	exec 7>&-
+}
+
+# ... and in archives, for emulated hosts.
+build_parts()
+{
+	need qemu-system-aarch64
+	fetch busybox bookworm busybox-static
+	base_part
+	for version in $kernels; do
+		part "$version" "Image-$version" "guest-$version.cpio"
+	done
+	part formats Image-6.1.gz zboot-gzip zboot-zstd bzImage
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * meter.c - what a run of a program costs
+ *
+ *   meter time LABEL PROGRAM...          time: in all, to the guest's entry, to its init
+ *   meter cost LABEL PROGRAM...          instructions, which costs time itself
+ *   meter calls LABEL PROGRAM...         system calls and returns of KVM_RUN
+ *   meter size LABEL MARK PROGRAM...     once it has written MARK: threads,
+ *                                        descriptors, memory; then it is killed
+ *
+ * Prints `@@ METER LABEL NAME=VALUE...`.  Times are in ns of the virtual counter,
+ * which under QEMU's -icount shift=0 counts instructions; then, with one CPU, every
+ * number is the same from run to run.  Guest RAM is any mapping of RAM_KB or more.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RAM_KB		(32 << 10)
+#define EVENT_INST	0x08	/* INST_RETIRED */
+#define TRACING		"/sys/kernel/tracing/events/"
+
+struct run {
+	pid_t pid;
+	int out;
+	volatile uint64_t *exec;	/* the counter just before execve() */
+	uint64_t ready;			/* ... at the guest's marker */
+	char text[1 << 16];
+	size_t len;
+};
+
+static uint64_t counter(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("isb; mrs %0, CNTVCT_EL0" : "=r"(v) : : "memory");
+	return v;
+}
+
+static double ns(uint64_t ticks)
+{
+	uint64_t hz;
+
+	__asm__ volatile("mrs %0, CNTFRQ_EL0" : "=r"(hz));
+	return (double)ticks * 1e9 / (double)hz;
+}
+
+static int open_event(pid_t pid, struct perf_event_attr *attr)
+{
+	int fd;
+
+	attr->size = sizeof(*attr);
+	attr->disabled = 1;
+	attr->inherit = 1;
+	attr->enable_on_exec = 1;
+	fd = (int)syscall(SYS_perf_event_open, attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		fprintf(stderr, "perf_event_open: %s\n", strerror(errno));
+	return fd;
+}
+
+static int open_tracepoint(pid_t pid, const char *name)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT };
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), TRACING "%s/id", name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%llu", (unsigned long long *)&attr.config) != 1) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	fclose(f);
+	return open_event(pid, &attr);
+}
+
+static unsigned long long event_value(int fd)
+{
+	unsigned long long v = 0;
+
+	if (fd < 0 || read(fd, &v, sizeof(v)) != sizeof(v))
+		return 0;
+	close(fd);
+	return v;
+}
+
+/* Starts the program stopped at a gate, so that its events can be opened. */
+static int start(struct run *run, char **argv)
+{
+	int gate[2];
+	int out[2];
+	char c;
+
+	run->exec = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (pipe2(gate, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return -1;
+	run->pid = fork();
+	if (run->pid == 0) {
+		int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		close(gate[1]);
+		dup2(null, 0);
+		dup2(out[1], 1);
+		if (read(gate[0], &c, 1) < 0)
+			_exit(127);
+		*run->exec = counter();
+		execv(argv[0], argv);
+		_exit(127);
+	}
+	close(gate[0]);
+	close(out[1]);
+	run->out = out[0];
+	return gate[1];
+}
+
+/* Until its end, or until it has written this. */
+static void follow(struct run *run, const char *until)
+{
+	for (;;) {
+		ssize_t n = read(run->out, run->text + run->len,
+				 sizeof(run->text) - 1 - run->len);
+		uint64_t t = counter();
+
+		if (n <= 0)
+			return;
+		run->len += (size_t)n;
+		run->text[run->len] = 0;
+		if (!run->ready && strstr(run->text, "GUEST-READY"))
+			run->ready = t;
+		if (until && strstr(run->text, until))
+			return;
+	}
+}
+
+static void print_times(const char *label, char **argv)
+{
+	struct run run = { 0 };
+	char *entered;
+	int status;
+
+	close(start(&run, argv));
+	follow(&run, NULL);
+	waitpid(run.pid, &status, 0);
+	printf("@@ METER %s status=%d total_ns=%.0f", label, WEXITSTATUS(status),
+	       ns(counter() - *run.exec));
+	/* The guest's CNTPCT_EL0 at its entry is our CNTVCT_EL0. */
+	entered = strstr(run.text, " entered=");
+	if (entered)
+		printf(" entered_ns=%.0f", ns(strtoull(entered + 9, NULL, 16) - *run.exec));
+	if (run.ready)
+		printf(" ready_ns=%.0f", ns(run.ready - *run.exec));
+	printf("\n");
+}
+
+static void cost(const char *label, char **argv)
+{
+	/* user, host kernel, guest */
+	struct perf_event_attr attr[3] = {
+		{ .exclude_kernel = 1, .exclude_hv = 1, .exclude_guest = 1 },
+		{ .exclude_user = 1, .exclude_guest = 1 },
+		{ .exclude_host = 1 },
+	};
+	unsigned long long inst[3];
+	struct run run = { 0 };
+	int gate = start(&run, argv);
+	int fd[3];
+	int status;
+
+	for (int i = 0; i < 3; i++) {
+		attr[i].type = PERF_TYPE_RAW;
+		attr[i].config = EVENT_INST;
+		fd[i] = open_event(run.pid, &attr[i]);
+	}
+	close(gate);
+	follow(&run, NULL);
+	waitpid(run.pid, &status, 0);
+	for (int i = 0; i < 3; i++)
+		inst[i] = event_value(fd[i]);
+	printf("@@ METER %s status=%d user=%llu kernel=%llu guest=%llu\n", label,
+	       WEXITSTATUS(status), inst[0], inst[1], inst[2]);
+}
+
+static void calls(const char *label, char **argv)
+{
+	struct run run = { 0 };
+	int gate = start(&run, argv);
+	int syscalls = open_tracepoint(run.pid, "raw_syscalls/sys_enter");
+	int exits = open_tracepoint(run.pid, "kvm/kvm_userspace_exit");
+	int status;
+
+	close(gate);
+	follow(&run, NULL);
+	waitpid(run.pid, &status, 0);
+	printf("@@ METER %s status=%d syscalls=%llu", label, WEXITSTATUS(status),
+	       event_value(syscalls));
+	printf(" kvm_run=%llu\n", event_value(exits));
+}
+
+static int entries(pid_t pid, const char *what)
+{
+	char path[64];
+	struct dirent *e;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* KiB of anonymous memory outside guest RAM. */
+static long anonymous(pid_t pid)
+{
+	char line[512];
+	long size = 0;
+	long sum = 0;
+	long kb;
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/proc/%d/smaps", pid);
+	f = fopen(line, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Size: %ld", &kb) == 1)
+			size = kb;
+		if (sscanf(line, "Anonymous: %ld", &kb) == 1 && size < RAM_KB)
+			sum += kb;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static void size(const char *label, const char *mark, char **argv)
+{
+	struct run run = { 0 };
+
+	close(start(&run, argv));
+	follow(&run, mark);
+	usleep(100000);
+	printf("@@ METER %s threads=%d fds=%d anon_kb=%ld\n", label, entries(run.pid, "task"),
+	       entries(run.pid, "fd"), anonymous(run.pid));
+	kill(run.pid, SIGKILL);
+	waitpid(run.pid, NULL, 0);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 3 && !strcmp(argv[1], "time"))
+		print_times(argv[2], argv + 3);
+	else if (argc > 3 && !strcmp(argv[1], "cost"))
+		cost(argv[2], argv + 3);
+	else if (argc > 3 && !strcmp(argv[1], "calls"))
+		calls(argv[2], argv + 3);
+	else if (argc > 4 && !strcmp(argv[1], "size"))
+		size(argv[2], argv[3], argv + 4);
+	else
+		return 2;
+	return 0;
+}
