@@ -230,6 +230,9 @@ int image_head_parse(const u8 *buf, size_t len, struct image_head *head, struct 
 	ret = refuse_foreign(buf, len, err);
 	if (ret)
 		return ret;
+	if (has(buf, len, 0, "MZ", 2) && len < IMAGE_HEADER_SIZE)
+		return error_set(err, -ENOEXEC, "kernel: truncated: %zu bytes, of an Image's header",
+				 len);
 	pe = pe_header(buf, len, &left);
 	if (pe && head_u16(pe + PE_MACHINE) != PE_MACHINE_ARM64)
 		return refuse_pe(head_u16(pe + PE_MACHINE), err);

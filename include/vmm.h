@@ -356,6 +356,138 @@ struct vmm_vcpu_stats {
 VMM_API VMM_MUST_CHECK
 int vmm_stats(struct vmm *vm, uint32_t index, struct vmm_vcpu_stats *stats);
 
+/* ---- What this host can do: no VM needed -------------------------------- */
+
+struct vmm_host;		/* the host, as it was when vmm_host_open() looked */
+
+#define VMM_HOST_F_KVM_FD	(1ull << 0)	/* use .kvm_fd, not /dev/kvm */
+
+struct vmm_host_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_HOST_F_* */
+	int		kvm_fd;
+	int		reserved;
+	const char	*sysfs;		/* where sysfs is mounted; NULL: /sys */
+	/*
+	 * SPE as a guest would ask for it: the instance, NULL being the one
+	 * with the most CPUs; and the kernel's interface, by name or as the
+	 * text of a description, vmm-spe-abi(5), NULL being "find out".
+	 */
+	const char	*spe_instance;
+	const char	*spe_abi;
+	const char	*spe_abi_text;
+};
+#define VMM_HOST_CONFIG_INIT { .size = sizeof(struct vmm_host_config) }
+
+/*
+ * Look at the host.  KVM is asked with a VM that is gone when the call returns.  A
+ * host without KVM, or one that keeps it from this process, is a result like any
+ * other.  Nothing stays open.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_host_open(struct vmm_host **host, const struct vmm_host_config *cfg,
+		  struct vmm_error *err);
+
+/* NULL is fine. */
+VMM_API void vmm_host_close(struct vmm_host *host);
+
+/* What KVM has for guests: bits of vmm_host_info.features. */
+#define VMM_HOST_PMU		(1ull << 0)	/* PMUv3 */
+#define VMM_HOST_SVE		(1ull << 1)
+#define VMM_HOST_PAUTH		(1ull << 2)	/* pointer authentication */
+#define VMM_HOST_MTE		(1ull << 3)	/* memory tagging */
+#define VMM_HOST_PVTIME		(1ull << 4)	/* stolen time */
+#define VMM_HOST_NESTED		(1ull << 5)	/* EL2 */
+#define VMM_HOST_E2H0		(1ull << 6)	/* ... without VHE */
+#define VMM_HOST_COUNTER_OFFSET	(1ull << 7)
+#define VMM_HOST_AARCH32	(1ull << 8)	/* 32-bit EL1 */
+#define VMM_HOST_GUEST_MEMFD	(1ull << 9)	/* memory of KVM's, and it can be mapped */
+#define VMM_HOST_PRE_FAULT	(1ull << 10)	/* mapping memory ahead of time */
+
+struct vmm_host_info {
+	size_t		size;
+	char		kernel[72];	/* "6.12.48" */
+	char		machine[24];	/* "aarch64" */
+	int		kvm_error;	/* 0: KVM can be used; or a negative errno */
+	uint32_t	kvm_version;	/* of its interface; 0: not known */
+	char		kvm_why[VMM_MSG_SIZE];	/* ... why it cannot */
+	uint32_t	max_vcpus;	/* of one VM */
+	uint32_t	ipa_bits;	/* of a guest physical address */
+	uint64_t	irqchips;	/* bit n: enum vmm_irqchip n */
+	uint64_t	features;	/* VMM_HOST_* */
+	uint32_t	nr_cpus;	/* that vmm_host_cpu() knows */
+	uint32_t	nr_spes;	/* that vmm_host_spe() knows */
+	/* Limits of this process, soft and hard; UINT64_MAX: none. */
+	uint64_t	memlock;	/* RLIMIT_MEMLOCK, bytes */
+	uint64_t	memlock_max;
+	uint64_t	nofile;		/* RLIMIT_NOFILE */
+	uint64_t	nofile_max;
+};
+#define VMM_HOST_INFO_INIT { .size = sizeof(struct vmm_host_info) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_host_info(const struct vmm_host *host, struct vmm_host_info *info);
+
+struct vmm_host_cpu {
+	size_t		size;
+	uint32_t	number;
+	int		online;		/* 1 or 0 */
+	int		allowed;	/* 1: affinity and cpuset let the caller run on it */
+	int		reserved;
+	uint64_t	midr;		/* MIDR_EL1; 0: the host does not tell */
+	char		name[32];	/* "Neoverse-N1"; empty: not known */
+	char		pmu[64];	/* its PMU; empty: none */
+	char		spe[64];	/* its SPE instance; empty: none */
+};
+#define VMM_HOST_CPU_INIT { .size = sizeof(struct vmm_host_cpu) }
+
+/* Row @index of the host's CPUs; -ENOENT behind the last. */
+VMM_API VMM_MUST_CHECK
+int vmm_host_cpu(const struct vmm_host *host, uint32_t index, struct vmm_host_cpu *cpu);
+
+/* What the driver tells of an SPE instance: bits of vmm_host_spe.known. */
+#define VMM_HOST_SPE_ARCH_INST		(1u << 0)
+#define VMM_HOST_SPE_COUNT_SIZE		(1u << 1)
+#define VMM_HOST_SPE_ERND		(1u << 2)
+#define VMM_HOST_SPE_MIN_INTERVAL	(1u << 3)
+#define VMM_HOST_SPE_EVENT_FILTER	(1u << 4)
+#define VMM_HOST_SPE_MAX_BUFF_SIZE	(1u << 5)
+
+struct vmm_host_spe {
+	size_t		size;
+	char		name[64];	/* "arm_spe_0" */
+	char		reason[128];	/* why it cannot be used; empty: it can */
+	char		cpus[256];	/* "2-3", those that are online */
+	int		type;		/* perf's and KVM's number of it */
+	uint32_t	known;		/* VMM_HOST_SPE_*: what follows counts */
+	uint64_t	arch_inst;	/* architecturally executed instructions only */
+	uint64_t	count_size;	/* bits of a counter */
+	uint64_t	ernd;		/* the interval is made random at its end */
+	uint64_t	min_interval;	/* the least that is advised */
+	uint64_t	event_filter;	/* events that can be filtered by */
+	uint64_t	max_buff_size;	/* bytes; 0: no limit */
+};
+#define VMM_HOST_SPE_INIT { .size = sizeof(struct vmm_host_spe) }
+
+/* Instance @index; -ENOENT behind the last. */
+VMM_API VMM_MUST_CHECK
+int vmm_host_spe(const struct vmm_host *host, uint32_t index, struct vmm_host_spe *spe);
+
+/* Can a guest of this process have SPE? */
+struct vmm_host_verdict {
+	size_t		size;
+	int		error;		/* 0: yes; or a negative errno */
+	int		reserved;
+	char		why[VMM_MSG_SIZE];	/* why not; or what else it will take */
+	char		instance[64];	/* that it would have; empty: none */
+	char		cpus[256];	/* on which its vCPUs would run */
+	char		abi[32];	/* the kernel's interface; empty: none was found */
+};
+#define VMM_HOST_VERDICT_INIT { .size = sizeof(struct vmm_host_verdict) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_host_verdict(const struct vmm_host *host, struct vmm_host_verdict *verdict);
+
 #define VMM_VERSION_MAJOR	0
 #define VMM_VERSION_MINOR	1
 VMM_API const char *vmm_version(void);

@@ -387,8 +387,10 @@ static int read_all_of(struct topology *topo, struct reader *r)
 	ret = read_list(r, "devices/system/cpu/online", &topo->online);
 	if (ret)
 		return ret;
-	topo->possible = topo->online;
+	topo->possible = topo->present = topo->online;
 	ret = read_list(r, "devices/system/cpu/possible", &topo->possible);
+	if (!ret)
+		ret = read_list(r, "devices/system/cpu/present", &topo->present);
 	if (!ret)
 		ret = scan(topo, r, EVENT_SOURCES, true);
 	if (!ret)

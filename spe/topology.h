@@ -48,6 +48,7 @@ struct spu {
 struct topology {
 	char			*root;
 	struct cpumask		possible;
+	struct cpumask		present;
 	struct cpumask		online;
 	struct cpumask		process;	/* what the reading thread might run on */
 	struct spu		*spus;		/* by number */

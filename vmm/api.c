@@ -26,12 +26,6 @@
 #define RAM_BASE	GIB(2)
 #define RAM_UNIT	KIB(64)		/* the largest page a guest can use */
 
-static void restore_errno(const int *saved)
-{
-	errno = *saved;
-}
-#define KEEP_ERRNO() int saved_errno __attribute__((cleanup(restore_errno), unused)) = errno
-
 static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 {
 	const u64 known = VMM_F_KVM_FD | VMM_F_RAM_FD | VMM_F_HOST_THREADS | VMM_F_NO_HUGEPAGES;

@@ -5,6 +5,8 @@
 #ifndef VMM_ERROR_H
 #define VMM_ERROR_H
 
+#include <errno.h>
+
 #include "vmm.h"
 
 #include "vmm/types.h"
@@ -17,5 +19,13 @@ int error_set(struct vmm_error *err, int ret, const char *fmt, ...) PRINTF(3, 4)
 
 /* The same with ": strerror(-ret)" at the end. */
 int error_sys(struct vmm_error *err, int ret, const char *fmt, ...) PRINTF(3, 4);
+
+/* In a public call: errno is left alone. */
+static inline void error_restore_errno(const int *saved)
+{
+	errno = *saved;
+}
+#define KEEP_ERRNO() \
+	int saved_errno __attribute__((cleanup(error_restore_errno), unused)) = errno
 
 #endif

@@ -208,6 +208,13 @@ int kvm_create_device(const struct kvm *kvm, u32 type)
 	return ret < 0 ? ret : (int)dev.fd;
 }
 
+int kvm_test_device(const struct kvm *kvm, u32 type)
+{
+	struct kvm_create_device dev = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
+
+	return kvm_ioctl(kvm, kvm->vm, KVM_CREATE_DEVICE, &dev);
+}
+
 void kvm_destroy_device(const struct kvm *kvm, int *dev)
 {
 	close_fd(kvm, dev);

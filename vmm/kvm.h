@@ -89,6 +89,8 @@ int kvm_get_reg_bytes(const struct kvm *kvm, int vcpu, u64 id, void *val);
 /* Returns the new device's descriptor. */
 int kvm_create_device(const struct kvm *kvm, u32 type);
 void kvm_destroy_device(const struct kvm *kvm, int *dev);
+/* Whether there is such a device to create: 0 or a negative errno, -ENODEV if not. */
+int kvm_test_device(const struct kvm *kvm, u32 type);
 
 /* Attributes of a device, a vCPU or the VM, as @fd is. */
 int kvm_has_attr(const struct kvm *kvm, int fd, u32 group, u64 attr);

@@ -112,7 +112,7 @@ static int exclusive(u32 vcpu, const struct constraint *a, const struct constrai
 
 	if (vcpu != PLACE_ALL)
 		snprintf(subject, sizeof(subject), "vCPU %u", vcpu);
-	return error_set(err, -EINVAL, "%s: no CPU is both in %s%s%s (%s) and in %s%s%s (%s)",
+	return error_set(err, -ENOTSUP, "%s: no CPU is both in %s%s%s (%s) and in %s%s%s (%s)",
 			 subject, who[0], *a->name ? " " : "", a->name,
 			 cpumask_format(&a->cpus, lists[0], LIST_TEXT),
 			 who[1], *b->name ? " " : "", b->name,
@@ -133,7 +133,7 @@ static int explain(const struct placement *p, u32 vcpu, struct vmm_error *err)
 				return exclusive(vcpu, cj, ci, err);
 		}
 	}
-	return error_set(err, -EINVAL, "placement: no CPU meets all constraints of a vCPU");
+	return error_set(err, -ENOTSUP, "placement: no CPU meets all constraints of a vCPU");
 }
 
 void placement_allows(const struct placement *p, u32 vcpu, enum placement_reason reason,

@@ -52,7 +52,7 @@ int placement_add_user(struct placement *p, const char *text, u32 nr_vcpus,
 
 /*
  * What vCPU @vcpu may run on; with PLACE_ALL, what holds for every one.  If that is
- * nothing: -EINVAL, and @err names two constraints that exclude one another, with
+ * nothing: -ENOTSUP, and @err names two constraints that exclude one another, with
  * both lists.
  */
 int placement_resolve(const struct placement *p, u32 vcpu, struct cpumask *cpus,

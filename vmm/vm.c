@@ -325,14 +325,21 @@ static void *io_main(void *arg)
 	return NULL;
 }
 
-/* Every signal is blocked in our threads from their first instruction. */
+/*
+ * Every signal is blocked in our threads from their first instruction, but for those
+ * that tell of a fault of the thread itself: blocked, they would end the process
+ * without a chance for the host's handlers.
+ */
 static int spawn(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
 	pthread_attr_t attr;
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
 	sigset_t all;
 	int ret;
 
 	sigfillset(&all);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+		sigdelset(&all, faults[i]);
 	ret = pthread_attr_init(&attr);
 	if (ret)
 		return -ret;

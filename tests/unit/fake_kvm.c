@@ -326,6 +326,8 @@ static int capability(const struct fake_kvm *fake, const struct vm_state *vm, un
 		return p->mte;
 	case KVM_CAP_COUNTER_OFFSET:
 		return p->counter_offset;
+	case KVM_CAP_STEAL_TIME:
+		return p->pvtime;
 	}
 	return 0;
 }

@@ -70,7 +70,7 @@ affinity()
 	vm want:GUEST-READY "want:GUEST-WORK good=2" exit:0 -- \
 		$(linux 6.1) -c 2 --vcpu-affinity 0=0:1=1 -p "$QUIET t=work"
 	vm want:FLAT exit:0 -- $(flat) -c 2 --vcpu-affinity 1
-	refused 2 "900" $(flat) --vcpu-affinity 900
+	refused 4 "900" $(flat) --vcpu-affinity 900
 	refused 2 "x" $(flat) --vcpu-affinity x
 }
 
