@@ -41,6 +41,7 @@ COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARN) -fvisibility=hidden -fP
 HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
 HARDEN_LD := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none
 LIBS := -lfdt -luring -lz -lzstd
+CLI_LIBS := -ljansson
 
 # ---- Variants: arm64 is the product; the others run the unit tests ----------
 #
@@ -75,7 +76,7 @@ asan_CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fn
 tsan_CC := $(TOOLCHAIN)
 tsan_CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 
-.PHONY: all deps check check-unit check-nested check-tree demo install clean help
+.PHONY: all deps check check-unit check-nested check-tree demo install clean help FORCE
 all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
 
 help:
@@ -97,7 +98,7 @@ $$(B)/$(1)/obj/%.o: %.c $$($(1)_DEPS) $(if $(filter arm64,$(1)),,$$(UAPI_STAMP))
 $$(B)/$(1)/vmm: $$($(1)_CLI_OBJ) $$(B)/$(1)/libvmm.a
 	$$(if $$(V),,@echo "  LD $(1)  $$@")
 	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) $$($(1)_LDFLAGS) $$(HARDEN_LD) $$($(1)_LINK) \
-		-o $$@ $$^ $$(LIBS)
+		-o $$@ $$^ $$(LIBS) $$(CLI_LIBS)
 
 -include $$($(1)_LIB_OBJ:.o=.d) $$($(1)_CLI_OBJ:.o=.d)
 endef
@@ -136,10 +137,17 @@ $(B)/arm64/libvmm.pc: libvmm.pc.in Makefile
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 
 ifneq ($(MACHINE),aarch64)
-SYSROOT_PACKAGES := libfdt-dev libfdt1 liburing-dev liburing2 zlib1g-dev zlib1g libzstd-dev libzstd1
+SYSROOT_PACKAGES := libfdt-dev libfdt1 liburing-dev liburing2 zlib1g-dev zlib1g libzstd-dev libzstd1 \
+	libjansson-dev libjansson4
 SUITE := $(shell . /etc/os-release 2>/dev/null; echo $${VERSION_CODENAME:-bookworm})
 
-$(arm64_SYSROOT)/.debfetch: tools/debfetch
+# Written only if it is another one than last time.
+$(B)/sysroot.list: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "$(SYSROOT_PACKAGES)" | cmp -s - $@ || echo "$(SYSROOT_PACKAGES)" >$@
+FORCE:
+
+$(arm64_SYSROOT)/.debfetch: tools/debfetch $(B)/sysroot.list
 	$(Q)tools/debfetch -a arm64 -s $(SUITE) -d $(arm64_SYSROOT) $(SYSROOT_PACKAGES)
 	$(Q)touch $@
 
@@ -151,7 +159,8 @@ endif
 
 # ---- What it takes -----------------------------------------------------------
 
-DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev
+DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
+	libjansson-dev
 DEPS_TEST := g++ clang libcmocka-dev pkg-config mandoc device-tree-compiler cpio gzip zstd \
 	xz-utils qemu-system-arm python3-minimal
 ifneq ($(MACHINE),aarch64)
@@ -233,7 +242,7 @@ $$(filter-out %/test_sweep,$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tes
 
 $$($(1)_UNIT):
 	$$(if $$(V),,@echo "  LD $(1)  $$@")
-	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -o $$@ $$^ -lcmocka $$(LIBS) -lpthread
+	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) -o $$@ $$^ -lcmocka $$(LIBS) $$(CLI_LIBS) -lpthread
 
 -include $$($(1)_UNIT_OBJ:.o=.d)
 endef
@@ -251,3 +260,32 @@ UNIT_CHECKS := $(if $(UNIT),, \
 
 check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
 	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)
+
+# ---- Nested tests: real KVM in an emulated host, or on this one -----------------
+
+.PHONY: bench
+check-nested: $(B)/arm64/vmm $(B)/arm64/embed
+	@BUILD=$(abspath $(B)) tests/nested/run
+
+check: deps
+	@MAKE="$(MAKE)" tests/check check-unit check-nested
+
+# What it costs, in instructions.
+bench: $(B)/arm64/vmm
+	@BUILD=$(abspath $(B)) tests/nested/measure
+
+demo: deps
+	@$(MAKE) --no-print-directory $(B)/arm64/vmm
+	@BUILD=$(abspath $(B)) tests/nested/demo
+
+# ---- The example of embedding, against either form of the library ---------------
+
+$(B)/arm64/embed: examples/embed.c include/vmm.h $(B)/arm64/libvmm.a
+	$(if $(V),,@echo "  LD arm64  $@")
+	$(Q)$(arm64_CC) $(COMMON) $(arm64_CPPFLAGS) $(arm64_CFLAGS) $(arm64_LDFLAGS) -static-pie \
+		-o $@ $< $(B)/arm64/libvmm.a $(LIBS) -lpthread
+
+$(B)/arm64/embed-shared: examples/embed.c include/vmm.h $(B)/arm64/libvmm.so
+	$(if $(V),,@echo "  LD arm64  $@")
+	$(Q)$(arm64_CC) $(COMMON) $(arm64_CPPFLAGS) $(arm64_CFLAGS) $(arm64_LDFLAGS) \
+		-o $@ $< -L$(B)/arm64 -lvmm

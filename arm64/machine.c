@@ -40,7 +40,7 @@ static int create_vm(struct machine *m, struct vmm_error *err)
 	return 0;
 }
 
-static int explain_open(int ret, struct vmm_error *err)
+int kvm_explain(int ret, struct vmm_error *err)
 {
 	switch (ret) {
 	case -ENOENT:
@@ -72,7 +72,7 @@ int kvm_up(struct machine *m, struct vmm_error *err)
 		return error_sys(err, ret, "KVM: descriptor %d", vm->cfg.kvm_fd);
 	ret = kvm_open(&vm->kvm, ret);
 	if (ret)
-		return explain_open(ret, err);
+		return kvm_explain(ret, err);
 	max = kvm_capability(&vm->kvm, KVM_CAP_MAX_VCPUS);
 	if (max && vm->cfg.vcpus > (u32)max)
 		return error_set(err, -ENOTSUP, "vCPUs: %u, of at most %d that this host's KVM has",

@@ -58,6 +58,8 @@ struct machine {
 
 int kvm_up(struct machine *m, struct vmm_error *err);
 void kvm_down(struct machine *m);
+/* Why kvm_open() failed, as the errno of vmm.h with its text. */
+int kvm_explain(int ret, struct vmm_error *err);
 
 /* vCPUs: created, then given their features, then their first registers. */
 int cpu_up(struct machine *m, struct vmm_error *err);

@@ -82,15 +82,21 @@ archive()	# OUT: of the current directory
 	find . | sort | cpio -o -H newc -R 0:0 --quiet >"$1.tmp" && mv "$1.tmp" "$1"
 }
 
-# A kernel image under our name, and its guests' initramfs with the modules they load.
+# A kernel image under our name,
+kernel_image()	# VERSION
+{
+	image=$nest/Image-$1
+	from=$(find "$cache/linux-$1/boot" -name 'vmlinuz-*')
+	older "$image" "$from" || return 0
+	cp "$from" "$image.tmp"
+	mv "$image.tmp" "$image"
+}
+
+# ... and its guests' initramfs with the modules they load.
 kernel()	# VERSION
 {
+	kernel_image "$1"
 	image=$nest/Image-$1 tree=$build/guest.tmp
-	from=$(find "$cache/linux-$1/boot" -name 'vmlinuz-*')
-	if older "$image" "$from"; then
-		cp "$from" "$image.tmp"
-		mv "$image.tmp" "$image"
-	fi
 	older "$nest/guest-$1.cpio" "$nest/init" "$image" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
@@ -159,7 +165,7 @@ job_part()	# OUT LINE-OF-JOB...
 	shift
 	mkdir -p "$tree/nest/scenarios"
 	cp "$vmm" "$tree/nest/vmm"
-	cp "$here/scenario" "$here/lib.sh" "$here/measure-host" "$tree/nest/"
+	cp "$here/scenario" "$here/lib.sh" "$here/measure-host" "$here/demo-host" "$tree/nest/"
 	cp "$here"/scenarios/*.sh "$tree/nest/scenarios/"
 	printf '%s\n' "$@" >"$tree/nest/job"
 	(cd "$tree" && archive "$out") || die "cannot make $out"

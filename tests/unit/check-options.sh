@@ -28,10 +28,11 @@ has()
 	[[ $'\n'$1$'\n' == *$'\n'$2$'\n'* ]]
 }
 
-# A row's first line is OPTION(ID, LETTER, "name", or FLAG(ID, "name",
-options=$(sed -nE 's/^\t(OPTION|FLAG)\([^"]*"([a-z0-9-]+)".*/\2/p' "$table")
+# A row's first line is OPTION(ID, LETTER, "name", or FLAG(ID, "name", or
+# OPTIONAL(ID, "name",
+options=$(sed -nE 's/^\t(OPTION|OPTIONAL|FLAG)\([^"]*"([a-z0-9-]+)".*/\2/p' "$table")
 later=$(sed -nE 's/^\tLATER\([^"]*"([a-z0-9-]+)".*/\1/p' "$table")
-rows=$(grep -cE $'^\t(OPTION|FLAG|LATER)\\(' "$table")
+rows=$(grep -cE $'^\t(OPTION|OPTIONAL|FLAG|LATER)\\(' "$table")
 
 if [ "$(wc -w <<<"$options $later")" != "$rows" ] || [ "$rows" -lt 40 ]; then
 	fail "the table in $table has $rows rows, and not all of them can be read"

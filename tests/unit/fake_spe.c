@@ -363,7 +363,7 @@ static int vcpu_attr(struct fake_spe *spe, struct vm_state *vm, struct vcpu_stat
 
 	*ours = true;
 	if (k->strange_group && a->group == 3)
-		return req == KVM_HAS_DEVICE_ATTR ? 0 : -EPERM;
+		return req == KVM_HAS_DEVICE_ATTR ? 0 : -EINVAL;
 	*ours = k->series != FAKE_LINUX && a->group == k->group;
 	if (!*ours || a->attr > INT32_MAX)
 		return -ENXIO;

@@ -42,7 +42,7 @@ static void print_option(const struct option_text *text)
 	else
 		column = printf("      --%s", text->name);
 	if (text->arg)
-		column += printf(" %s", text->arg);
+		column += printf(text->may ? "[=%s]" : " %s", text->arg);
 	if (column >= HELP_COLUMN) {
 		putchar('\n');
 		column = 0;

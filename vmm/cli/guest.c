@@ -297,6 +297,7 @@ static int create(struct guest *guest)
 	cfg.vcpus = guest->cpus;
 	cfg.log_level = guest->opts->log_level;
 	cfg.cpus = guest->opts->affinity;
+	cfg.on_no_cpu = guest->opts->on_no_cpu;
 	cfg.log = report_vmm;
 	cfg.opaque = &guest->report;
 

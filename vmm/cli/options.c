@@ -7,7 +7,8 @@
  * so that an abbreviation does not change its meaning when they arrive.
  *
  * Not getopt_long(): it has static state and prints.  The syntax is the same:
- * "--name value", "--name=value", unambiguous prefixes, "-cN", "--" ends.
+ * "--name value", "--name=value", unambiguous prefixes, "-cN", "--" ends; an
+ * argument that may be left out follows "=" alone.
  */
 #include "vmm/cli/options.h"
 
@@ -56,7 +57,9 @@ enum option_id {
 	OPT_COUNTER_OFFSET,
 	OPT_CNTFRQ,
 	OPT_IRQCHIP,
+	OPT_PMU,
 	OPT_AFFINITY,
+	OPT_ON_NO_CPU,
 	OPT_DUMP_DTB,
 	OPT_NO_REBOOT,
 };
@@ -66,6 +69,7 @@ struct option {
 	char		letter;
 	const char	*name;
 	const char	*arg;
+	bool		may;		/* the argument may be left out; "=" comes first */
 	const char	*help;
 	uint64_t	set;
 	uint64_t	clear;
@@ -75,6 +79,8 @@ struct option {
 	{ .id = OPT_HEADING, .name = (text) }
 #define OPTION(_id, _letter, _name, _arg, _help)		\
 	{ .id = (_id), .letter = (_letter), .name = (_name), .arg = (_arg), .help = (_help) }
+#define OPTIONAL(_id, _name, _arg, _help)			\
+	{ .id = (_id), .name = (_name), .arg = (_arg), .may = true, .help = (_help) }
 #define FLAG(_id, _name, _set, _clear, _help)			\
 	{ .id = (_id), .name = (_name), .set = (_set), .clear = (_clear), .help = (_help) }
 #define LATER(_letter, _name)					\
@@ -107,6 +113,9 @@ static const struct option table[] = {
 	       "most 80 % of the host's; at 2 GiB)"),
 	OPTION(OPT_AFFINITY, 0, "vcpu-affinity", "LIST",
 	       "host CPUs: 0-3,8 for every vCPU, or 0=0-1:1=2"),
+	OPTION(OPT_ON_NO_CPU, 0, "on-no-cpu", "wait|stop",
+	       "what to do when no host CPU that a vCPU may use\n"
+	       "is left: wait for one (default), or stop"),
 	OPTION(OPT_HUGETLBFS, 0, "hugetlbfs", "DIR",
 	       "take RAM from the hugetlbfs mounted there"),
 	OPTION(OPT_MEMFD, 0, "memfd", NULL, "take RAM from a memfd"),
@@ -123,7 +132,9 @@ static const struct option table[] = {
 	OPTION(OPT_IRQCHIP, 0, "irqchip", "TYPE",
 	       "gicv2, gicv3 or gicv3-its (default: gicv3 if the\n"
 	       "host has it, else gicv2)"),
-	FLAG(OPT_MACHINE_FLAG, "pmu", VMM_MACHINE_F_PMU, 0, "give the guest a PMUv3"),
+	OPTIONAL(OPT_PMU, "pmu", "NAME",
+	       "give the guest a PMUv3 (default: that of the\n"
+	       "most host CPUs, where they differ)"),
 	FLAG(OPT_MACHINE_FLAG, "no-pmu", 0, VMM_MACHINE_F_PMU, "... or none (default)"),
 	FLAG(OPT_MACHINE_FLAG, "nested", VMM_MACHINE_F_NESTED, 0, "start vCPUs at EL2"),
 	FLAG(OPT_MACHINE_FLAG, "e2h0", VMM_MACHINE_F_E2H0, 0, "... without VHE"),
@@ -192,6 +203,7 @@ bool options_text(size_t index, struct option_text *text)
 	}
 	text->name = table[index].name;
 	text->arg = table[index].arg;
+	text->may = table[index].may;
 	text->help = table[index].help;
 	text->letter = table[index].letter;
 	return true;
@@ -348,6 +360,34 @@ static int take_irqchip(struct run_options *opts, const char *arg, struct vmm_er
 	return refuse(err, -EINVAL, "--irqchip %s: not gicv2, gicv3 or gicv3-its", arg);
 }
 
+static int take_path(const struct option *opt, const char *arg, const char **path,
+		     struct vmm_error *err)
+{
+	if (!*arg)
+		return refuse(err, -EINVAL, "--%s: the argument is empty", opt->name);
+	*path = arg;
+	return 0;
+}
+
+static int take_pmu(struct run_options *opts, const struct option *opt, const char *arg,
+		    struct vmm_error *err)
+{
+	opts->machine.flags |= VMM_MACHINE_F_PMU;
+	opts->machine.pmu = NULL;
+	return arg ? take_path(opt, arg, &opts->machine.pmu, err) : 0;
+}
+
+static int take_on_no_cpu(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	if (!strcmp(arg, "wait"))
+		opts->on_no_cpu = VMM_NO_CPU_WAIT;
+	else if (!strcmp(arg, "stop"))
+		opts->on_no_cpu = VMM_NO_CPU_STOP;
+	else
+		return refuse(err, -EINVAL, "--on-no-cpu %s: not wait or stop", arg);
+	return 0;
+}
+
 static int take_sve_max_vl(struct run_options *opts, const struct option *opt,
 			   const char *arg, struct vmm_error *err)
 {
@@ -360,15 +400,6 @@ static int take_sve_max_vl(struct run_options *opts, const struct option *opt,
 		return refuse(err, -EINVAL, "--sve-max-vl %s: not a multiple of %d", arg,
 			      SVE_VL_GRAIN);
 	opts->machine.sve_max_vl = (uint32_t)bits;
-	return 0;
-}
-
-static int take_path(const struct option *opt, const char *arg, const char **path,
-		     struct vmm_error *err)
-{
-	if (!*arg)
-		return refuse(err, -EINVAL, "--%s: the argument is empty", opt->name);
-	*path = arg;
 	return 0;
 }
 
@@ -440,6 +471,10 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_u32(opt, arg, &opts->machine.cntfrq, err);
 	case OPT_IRQCHIP:
 		return take_irqchip(opts, arg, err);
+	case OPT_PMU:
+		return take_pmu(opts, opt, arg, err);
+	case OPT_ON_NO_CPU:
+		return take_on_no_cpu(opts, arg, err);
 	case OPT_AFFINITY:
 		return take_path(opt, arg, &opts->affinity, err);
 	case OPT_DUMP_DTB:
@@ -515,7 +550,7 @@ static int finish(struct run_options *opts, const struct option *opt, const char
 		return refuse(err, -ENOTSUP, "--%s: not in this version", opt->name);
 	if (!opt->arg && value)
 		return refuse(err, -EINVAL, "--%s: takes no argument", opt->name);
-	if (opt->arg && !value) {
+	if (opt->arg && !opt->may && !value) {
 		if (!words->left)
 			return refuse(err, -EINVAL, "--%s: the argument is missing, %s",
 				      opt->name, opt->arg);

@@ -25,6 +25,7 @@ struct run_options {
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	ttys;		/* bit N: serial port N is on a pty */
+	uint32_t	on_no_cpu;	/* enum vmm_no_cpu */
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */
@@ -61,6 +62,7 @@ struct option_text {
 	const char	*arg;		/* NULL: takes none */
 	const char	*help;		/* lines of at most 49 columns */
 	char		letter;		/* 0: none */
+	bool		may;		/* the argument may be left out */
 };
 bool options_text(size_t index, struct option_text *text);
 

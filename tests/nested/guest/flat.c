@@ -5,7 +5,8 @@
  * Runs with the MMU off, so every access is aligned, and nothing here needs a
  * relocation.  Prints one line
  *
- *   FLAT base=.. dtb=.. ram=..+.. cpus=.. mmfr0=.. args=[..] initrd=[first line] size=..
+ *   FLAT base=.. dtb=.. ram=..+.. cpus=.. mmfr0=.. pfr0=.. pfr1=.. isar1=.. isar2=..
+ *   args=[..] initrd=[first line] size=..
  *
  * then what t= in the arguments asks, then `EXIT: STATUS=n` with n = code << 1 | 1,
  * or with `silent` among the arguments nothing; with `entered` also the physical
@@ -30,6 +31,12 @@
 
 #define PSCI_CPU_ON		0xc4000003UL
 #define PSCI_SYSTEM_RESET	0x84000009UL
+
+#define read_sysreg(reg) ({					\
+	uint64_t v_;						\
+	__asm__ volatile("mrs %0, " #reg : "=r"(v_));		\
+	v_;							\
+})
 
 struct entry {
 	uint64_t x[4];
@@ -273,12 +280,11 @@ void flat_main(const struct entry *e)
 {
 	const char *fdt = (const char *)e->x[0];
 	struct tree t;
-	uint64_t mmfr0;
 	unsigned bad = 0;
 	char *p = (char *)&t;
 
 	for (size_t i = 0; i < sizeof(t); i++)
-		p[i] = 0;
+		p[i] = 0;	/* no memset() here */
 	t.bootargs = "";
 
 	check(&bad, e->x[1] == 0, "x1", e->x[1]);
@@ -307,8 +313,11 @@ void flat_main(const struct entry *e)
 	say(" ram=", t.ram);
 	say("+", t.ram_size);
 	say(" cpus=", t.nr_cpus);
-	__asm__ volatile("mrs %0, ID_AA64MMFR0_EL1" : "=r"(mmfr0));
-	say(" mmfr0=", mmfr0);
+	say(" mmfr0=", read_sysreg(ID_AA64MMFR0_EL1));
+	say(" pfr0=", read_sysreg(ID_AA64PFR0_EL1));
+	say(" pfr1=", read_sysreg(ID_AA64PFR1_EL1));
+	say(" isar1=", read_sysreg(ID_AA64ISAR1_EL1));
+	say(" isar2=", read_sysreg(S3_0_C0_C6_2));	/* ID_AA64ISAR2_EL1 */
 	puts(" args=[");
 	puts(t.bootargs);
 	puts("] initrd=[");

@@ -141,6 +141,17 @@ static void rtc_seconds(char *buf, size_t size)
 	buf[n > 0 ? n - 1 : 0] = 0;		/* without the newline */
 }
 
+static int open_cycles(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_HW_CPU_CYCLES,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
 static void ready(void)
 {
 	unsigned long hwcap = getauxval(AT_HWCAP);
@@ -155,11 +166,11 @@ static void ready(void)
 	dt_reg("memory", &addr, &size);
 	rtc_seconds(rtc, sizeof(rtc));
 	printf("GUEST-READY kernel=%s cpus=%ld memkb=%llu page=%ld ram=%#llx+%#llx rtc=%s"
-	       " gic=%d its=%d sve=%d pauth=%d mte=%d pvtime=%d.\n",
+	       " gic=%d its=%d pmu=%d sve=%d pauth=%d mte=%d pvtime=%d.\n",
 	       un.release, sysconf(_SC_NPROCESSORS_ONLN),
 	       (unsigned long long)si.totalram * si.mem_unit / 1024, sysconf(_SC_PAGESIZE),
 	       (unsigned long long)addr, (unsigned long long)size, rtc,
-	       gic_version(), log_has("ITS [mem"),
+	       gic_version(), log_has("ITS [mem"), open_cycles() >= 0,
 	       !!(hwcap & HWCAP_SVE), !!(hwcap & HWCAP_PACA),
 	       !!(getauxval(AT_HWCAP2) & HWCAP2_MTE), log_has("using stolen time PV"));
 }
@@ -305,12 +316,7 @@ static void task_work(void)
 
 static void task_pmu(void)
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_HARDWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_HW_CPU_CYCLES,
-	};
-	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	int fd = open_cycles();
 	uint64_t count = 0;
 
 	if (fd < 0) {

@@ -58,11 +58,13 @@ two_guests()
 {
 	AS=one vm "want:GUEST-READY" "want:GUEST-WORK good=1" exit:0 -- \
 		$(linux 6.1) -p "$QUIET t=work" &
+	first=$!
 	AS=two vm "want:GUEST-READY" "want:GUEST-WORK good=1" exit:0 -- \
 		$(linux 6.12) -p "$QUIET t=work" &
 	one=0 two=0
-	wait %1 || one=1
-	wait %2 || two=1
+	second=$!
+	wait $first || one=1
+	wait $second || two=1
 	[ $one$two = 00 ] || fail "$(cat "$WORK/log/one.verdict" "$WORK/log/two.verdict" | tr '\n' ' ')"
 }
 
