@@ -202,6 +202,11 @@ static int ask_kvm(struct kvm *kvm, int fd, struct vmm_host_info *info, struct v
 	if (!ret)
 		ret = read_capabilities(kvm, info, err);
 	kvm_destroy_vm(kvm);
+	if (ret) {
+		/* Half an answer is none. */
+		info->ipa_bits = info->max_vcpus = 0;
+		info->irqchips = info->features = 0;
+	}
 	return ret;
 }
 

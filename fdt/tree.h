@@ -49,9 +49,14 @@ void tree_string(struct tree *t, const char *name, const char *val);
 void tree_string_list(struct tree *t, const char *name, const char *const *vals, size_t n);
 void tree_cell_list(struct tree *t, const char *name, const u32 *cells, size_t n);
 
+/* Constants alone.  As a compound literal gcc would make it a writable object. */
 #define tree_strings(t, name, ...)						\
-	tree_string_list(t, name, (const char *const[]){ __VA_ARGS__ },		\
-			 sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *))
+	do {									\
+		static const char *const strings_[] = { __VA_ARGS__ };		\
+										\
+		tree_string_list(t, name, strings_,				\
+				 sizeof(strings_) / sizeof(strings_[0]));	\
+	} while (0)
 #define tree_cells(t, name, ...)						\
 	tree_cell_list(t, name, (const u32[]){ __VA_ARGS__ },			\
 		       sizeof((const u32[]){ __VA_ARGS__ }) / sizeof(u32))

@@ -134,12 +134,13 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 
 	vm->cfg = cfg;
 	vm->cfg.cpus = NULL;
-	vm->cfg.ram_fd = -1;
+	vm->cfg.kvm_fd = vm->cfg.ram_fd = -1;
 	vm->cfg.sysfs = strdup(cfg.sysfs ? cfg.sysfs : "/sys");
 	if (!vm->cfg.sysfs) {
 		ret = error_set(err, -ENOMEM, "VM: no memory");
 		goto fail;
 	}
+	vm->cfg.kvm_fd = cfg.kvm_fd;
 	ret = borrow(&vm->cfg.kvm_fd, cfg.flags, VMM_F_KVM_FD, "KVM", err);
 	if (ret)
 		goto fail;

@@ -88,6 +88,9 @@ int placement_add_user(struct placement *p, const char *text, u32 nr_vcpus,
 		if (vcpu >= nr_vcpus)
 			return error_set(err, -EINVAL, "CPU list '%.*s': there is no vCPU %lu",
 					 (int)(end - text), text, vcpu);
+		if (find(p, PLACE_USER, (u32)vcpu))
+			return error_set(err, -EINVAL, "CPU list '%.*s': vCPU %lu has one already",
+					 (int)(end - text), text, vcpu);
 		list++;
 		ret = add_list(p, (u32)vcpu, list, (size_t)(end - list), err);
 		if (ret)
@@ -133,7 +136,7 @@ static int explain(const struct placement *p, u32 vcpu, struct vmm_error *err)
 				return exclusive(vcpu, cj, ci, err);
 		}
 	}
-	return error_set(err, -ENOTSUP, "placement: no CPU meets all constraints of a vCPU");
+	return error_set(err, -ENOTSUP, "vCPU %u: no CPU meets all of its constraints", vcpu);
 }
 
 void placement_allows(const struct placement *p, u32 vcpu, enum placement_reason reason,

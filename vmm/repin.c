@@ -113,7 +113,8 @@ static void tell(struct vcpu *vcpu, int type, const char *msg)
 
 	snprintf(ev.msg, sizeof(ev.msg), "%s", msg);
 	vm_event(vcpu->vm, &ev);
-	log_limited(&vcpu->vm->log, &vcpu->vm->repin_limit, VMM_LOG_WARN, "%s", msg);
+	/* The host program has the event. */
+	log_limited(&vcpu->vm->log, &vcpu->vm->repin_limit, VMM_LOG_DEBUG, "%s", msg);
 }
 
 /*

@@ -316,28 +316,37 @@ static void test_boot_that_is_set_again_replaces(void **state)
 	close(boot.kernel_fd);
 }
 
-/* Here there is no KVM, or at least none for arm64. */
+/* The real seam on a host that has no KVM, or one that is none for arm64. */
 static void test_host_without_kvm_says_so(void **state)
 {
+#ifdef __aarch64__
+	(void)state;
+	skip();
+#else
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
 	struct vmm_config cfg = VMM_CONFIG_INIT;
 	struct vmm_error err = { 0 };
 	struct t_process before;
 	struct vmm *vm = NULL;
+	int ret;
 
 	(void)state;
-	if (!access("/dev/kvm", F_OK))
-		skip();
 	boot.kernel_fd = t_kernel();
 	cfg.ram_size = T_RAM;
 	assert_int_equal(vmm_create(&vm, &cfg, NULL), 0);
 	assert_int_equal(vmm_set_boot(vm, &boot, NULL), 0);
 	t_process_save(&before);
-	assert_int_equal(vmm_start(vm, &err), -ENODEV);
-	assert_non_null(strstr(err.msg, "/dev/kvm"));
+	ret = vmm_start(vm, &err);
+	assert_true(ret < 0);
+	assert_true(err.msg[0]);
+	if (access("/dev/kvm", F_OK)) {
+		assert_int_equal(ret, -ENODEV);
+		assert_non_null(strstr(err.msg, "/dev/kvm"));
+	}
 	t_process_check(&before);
 	vmm_destroy(vm);
 	close(boot.kernel_fd);
+#endif
 }
 
 static void t_open_fails(int err, int want)
@@ -391,7 +400,7 @@ static void test_cpus_that_exclude_one_another_are_named(void **state)
 	(void)state;
 	cfg.cpus = "8190-8191";
 	vm = t_vm(fake, &cfg);
-	assert_int_equal(vmm_start(vm, &err), -EINVAL);
+	assert_int_equal(vmm_start(vm, &err), -ENOTSUP);
 	assert_non_null(strstr(err.msg, "8190-8191"));
 	assert_int_equal(fake_nr_open(fake), 0);
 	vmm_destroy(vm);

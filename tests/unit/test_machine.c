@@ -643,10 +643,11 @@ static void test_tree_with_a_long_command_line(void **state)
 {
 	struct t_machine t = t_machine(&fake_server);
 	struct t_machine u = t_machine(&fake_server);
-	char *text = malloc(100000);
+	const size_t len = MIB(3);
+	char *text = malloc(len);
 
 	(void)state;
-	memset(text, 'a', 100000);
+	memset(text, 'a', len);
 	text[40000] = '\0';
 	t.boot.cmdline = text;
 	t_up(&t);
@@ -654,7 +655,7 @@ static void test_tree_with_a_long_command_line(void **state)
 	t_down(&t);
 	/* What does not fit is an error, and not a tree that is cut. */
 	text[40000] = 'a';
-	text[99999] = '\0';
+	text[len - 1] = '\0';
 	u.boot.cmdline = text;
 	assert_int_equal(t_try(&u), -ENOSPC);
 	assert_true(u.err.msg[0]);

@@ -2,8 +2,9 @@
 /*
  * cmd_run.c - vmm run
  *
- * The main thread waits in one poll() for signals, for what is typed, and for
- * what the VM has to say.  The VM's threads are the library's.
+ * The main thread waits in one poll() for signals, for what is typed, for what
+ * the VM has to say, and for who asks on the control socket.  The VM's threads are
+ * the library's.
  */
 #include <errno.h>
 #include <poll.h>
@@ -12,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/cli/answer.h"
 #include "vmm/cli/command.h"
+#include "vmm/cli/control.h"
 #include "vmm/cli/guest.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/report.h"
@@ -27,7 +30,9 @@ struct run {
 	struct guest	guest;
 	struct stdcons	cons;
 	int		signal_fd;
-	bool		asked;		/* the guest, to power off */
+	struct control	control;
+	struct answerer	answerer;	/* on the control socket; .asked is for all */
+	struct vmm_error no_control;	/* why there is none, until that is told */
 };
 
 /* ---- Help ---------------------------------------------------------------- */
@@ -106,13 +111,13 @@ static void ask_to_stop(struct run *run, int sig)
 	const struct report *report = &run->guest.report;
 	int ret;
 
-	if (run->asked) {
+	if (run->answerer.asked) {
 		report_log(report, VMM_LOG_INFO, "SIG%s: stopping the guest",
 			   sigabbrev_np(sig));
 		pull_plug(run);
 		return;
 	}
-	run->asked = true;
+	run->answerer.asked = true;
 	ret = vmm_shutdown(run->guest.vm);
 	if (ret) {
 		report_log(report, VMM_LOG_WARN,
@@ -186,23 +191,34 @@ static int take_events(struct run *run)
 	struct vmm_event ev = VMM_EVENT_INIT;
 
 	while (vmm_next_event(run->guest.vm, &ev) > 0) {
-		if (ev.type == VMM_EVENT_STOPPED)
+		switch (ev.type) {
+		case VMM_EVENT_STOPPED:
 			return stopped(run, &ev);
-		/* A broken device: the library has logged which, and why. */
+		case VMM_EVENT_STALLED:
+			memcpy(run->answerer.stall, ev.msg, sizeof(ev.msg));
+			/* fall through */
+		case VMM_EVENT_UNSTALLED:
+			report_log(&run->guest.report, VMM_LOG_WARN, "%s", ev.msg);
+			break;
+		default:
+			/* A broken device: the library has logged which, and why. */
+			break;
+		}
 	}
 	return -1;
 }
 
 static int watch(struct run *run)
 {
-	struct pollfd fds[3];
+	struct pollfd fds[3 + CONTROL_FDS];
 	int status = -1;
 
 	while (status < 0) {
 		fds[0] = (struct pollfd){ .fd = vmm_event_fd(run->guest.vm), .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = run->signal_fd, .events = POLLIN };
 		fds[2] = stdcons_poll(&run->cons);
-		if (poll(fds, 3, -1) < 0) {
+		control_poll(&run->control, fds + 3);
+		if (poll(fds, 3 + CONTROL_FDS, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			report_fatal("poll: %s", strerror(errno));
@@ -212,6 +228,7 @@ static int watch(struct run *run)
 			take_input(run);
 		if (fds[1].revents)
 			take_signals(run);
+		control_serve(&run->control, fds + 3);
 		if (fds[0].revents)
 			status = take_events(run);
 	}
@@ -219,6 +236,21 @@ static int watch(struct run *run)
 }
 
 /* ---- Boot by boot --------------------------------------------------------- */
+
+static void booted(struct run *run)
+{
+	struct answerer *who = &run->answerer;
+
+	who->vm = run->guest.vm;
+	who->name = run->guest.name;
+	who->cpus = run->guest.cpus;
+	who->booted_ms = answer_now_ms();
+	who->boots++;
+	/* Said now, so that a start that fails has one line alone. */
+	if (run->no_control.msg[0])
+		report_log(&run->guest.report, VMM_LOG_WARN, "%s", run->no_control.msg);
+	run->no_control.msg[0] = '\0';
+}
 
 static int boot(struct run *run)
 {
@@ -229,8 +261,10 @@ static int boot(struct run *run)
 		return status;
 	stdcons_enter(&run->cons);
 	status = guest_start(&run->guest);
-	if (status == 0)
+	if (status == 0) {
+		booted(run);
 		status = watch(run);
+	}
 	guest_destroy(&run->guest);
 	return status;
 }
@@ -245,7 +279,7 @@ static int boot_again_and_again(struct run *run)
 
 	do {
 		status = boot(run);
-		if (status == STATUS_REBOOT && run->asked)
+		if (status == STATUS_REBOOT && run->answerer.asked)
 			return STATUS_STOPPED;
 	} while (status == STATUS_REBOOT && !run->guest.opts->no_reboot);
 	return status;
@@ -274,13 +308,26 @@ static int open_signals(struct run *run)
 	return STATUS_ERROR;
 }
 
+/* A guest can do without; two of one name cannot be told apart. */
+static int open_control(struct run *run)
+{
+	run->control.answer = answer_line;
+	run->control.arg = &run->answerer;
+	if (control_open(&run->control, run->guest.name, &run->no_control) != -EEXIST)
+		return 0;
+	report_fatal("%s", run->no_control.msg);
+	return STATUS_USAGE;
+}
+
 static int run_guest(const struct run_options *opts)
 {
 	struct run run;
 	int status;
 
 	run.signal_fd = -1;
-	run.asked = false;
+	memset(&run.answerer, 0, sizeof(run.answerer));
+	run.no_control.msg[0] = '\0';
+	control_clear(&run.control);
 	stdcons_clear(&run.cons);
 	status = guest_open(&run.guest, opts);
 	if (status == 0)
@@ -288,7 +335,10 @@ static int run_guest(const struct run_options *opts)
 	if (status == 0)
 		status = open_signals(&run);
 	if (status == 0)
+		status = open_control(&run);
+	if (status == 0)
 		status = boot_again_and_again(&run);
+	control_close(&run.control);
 	guest_close(&run.guest);
 	stdcons_fini(&run.cons);
 	if (run.signal_fd >= 0)

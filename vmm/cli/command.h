@@ -21,6 +21,9 @@ struct command {
 /* In the order of "vmm --help". */
 #define COMMANDS(row)	\
 	row(run)	\
+	row(list)	\
+	row(stat)	\
+	row(host)	\
 	row(help)	\
 	row(version)
 

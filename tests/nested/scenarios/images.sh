@@ -40,6 +40,8 @@ image_truncated()
 	# The file says how long it is, so that a copy cut short is noticed.
 	head -c 1000000 "$NEST/Image-6.1" >"$WORK/files/short"
 	refused 3 "short:" --kernel "$WORK/files/short" --mem 256 --cpus 1
+	head -c 40 "$NEST/Image-6.1" >"$WORK/files/tiny"
+	refused 3 "tiny:" --kernel "$WORK/files/tiny" --mem 256 --cpus 1
 	: >"$WORK/files/empty"
 	refused 3 "empty:" --kernel "$WORK/files/empty" --mem 256 --cpus 1
 	for form in Image-6.1.gz zboot-gzip zboot-zstd; do
