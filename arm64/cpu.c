@@ -9,9 +9,10 @@
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
+#include "spe/spe.h"
 #include "vmm/error.h"
 
-#define FEATURE(f)	(1u << (f))
+#define FEATURE(f)	(1ull << (f))
 
 #define SYSREG(op0, op1, crn, crm, op2)	ARM64_SYS_REG(op0, op1, crn, crm, op2)
 #define REG_MPIDR_EL1		SYSREG(3, 0, 0, 0, 5)
@@ -106,6 +107,8 @@ static int choose_features(struct machine *m, struct vmm_error *err)
 	if (!ret)
 		ret = want_mte(m, err);
 	want_pauth(m);
+	if (m->spe)
+		m->features |= FEATURE(spe_feature(m->spe));
 	return ret;
 }
 
@@ -161,13 +164,14 @@ static int init_vcpu(struct machine *m, struct vcpu *vcpu, struct kvm_vcpu_init 
 	if (ret < 0)
 		return error_sys(err, ret, "vcpu%u: KVM_CREATE_VCPU", vcpu->id);
 	vcpu->fd = ret;
-	init.features[0] = m->features;
+	init.features[0] = (u32)m->features;
+	init.features[1] = (u32)(m->features >> 32);
 	if (vcpu->id)
 		init.features[0] |= FEATURE(KVM_ARM_VCPU_POWER_OFF);
 	ret = kvm_vcpu_ioctl(kvm, vcpu->fd, KVM_ARM_VCPU_INIT, &init);
 	if (ret)
-		return error_sys(err, ret, "vcpu%u: KVM_ARM_VCPU_INIT with features 0x%x", vcpu->id,
-				 init.features[0]);
+		return error_sys(err, ret, "vcpu%u: KVM_ARM_VCPU_INIT with features 0x%llx", vcpu->id,
+				 (unsigned long long)m->features);
 	ret = finalize_sve(m, vcpu, err);
 	if (ret)
 		return ret;

@@ -148,6 +148,7 @@ int dt_up(struct machine *m, struct vmm_error *err)
 	gic_tree(m, &t);
 	timer(m, &t);
 	pmu_tree(m, &t);
+	profiling_tree(m, &t);
 	board_tree(m, &t);
 	len = tree_finish(&t);
 	if (len < 0)

@@ -7,6 +7,7 @@
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
+#include "spe/spe.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/machine.h"
@@ -98,16 +99,35 @@ static int counter_up(struct machine *m, struct vmm_error *err)
 	return ret < 0 ? error_sys(err, ret, "counter offset") : 0;
 }
 
+/* What SPE may want: memory that is KVM's own, which nothing can take away. */
+static int guest_memfd_up(struct machine *m, struct vmm_error *err)
+{
+	if (!m->spe || !spe_wants_guest_memfd(m->spe))
+		return 0;
+	if (m->vm->cfg.ram_fd >= 0)
+		return error_set(err, -ENOTSUP,
+				 "SPE: this kernel wants RAM from a guest_memfd, not from a descriptor of the host's");
+	m->guest_memfd = kvm_create_guest_memfd(&m->vm->kvm, m->vm->cfg.ram_size);
+	return m->guest_memfd < 0 ? error_sys(err, m->guest_memfd, "RAM: a guest_memfd") : 0;
+}
+
 static int ram_up(struct machine *m, struct vmm_error *err)
 {
 	struct vmm *vm = m->vm;
 	bool huge = !(vm->cfg.flags & VMM_F_NO_HUGEPAGES);
-	int ret = gmem_init(&vm->ram, vm->cfg.ram_base, vm->cfg.ram_size, vm->cfg.ram_fd,
-			    huge ? GMEM_HUGEPAGES : 0, err);
+	int ret = guest_memfd_up(m, err);
 
+	if (!ret)
+		ret = gmem_init(&vm->ram, vm->cfg.ram_base, vm->cfg.ram_size,
+				m->guest_memfd >= 0 ? m->guest_memfd : vm->cfg.ram_fd,
+				huge ? GMEM_HUGEPAGES : 0, err);
 	if (ret)
 		return ret;
-	ret = kvm_set_memory(&vm->kvm, SLOT_RAM, vm->ram.base, vm->ram.size, vm->ram.host);
+	if (m->guest_memfd >= 0)
+		ret = kvm_set_guest_memfd(&vm->kvm, SLOT_RAM, vm->ram.base, vm->ram.size,
+					  vm->ram.host, m->guest_memfd);
+	else
+		ret = kvm_set_memory(&vm->kvm, SLOT_RAM, vm->ram.base, vm->ram.size, vm->ram.host);
 	return ret ? error_sys(err, ret, "RAM: giving %llu MiB to KVM",
 			       (unsigned long long)(vm->ram.size >> 20)) : 0;
 }
@@ -115,6 +135,7 @@ static int ram_up(struct machine *m, struct vmm_error *err)
 static void ram_down(struct machine *m)
 {
 	gmem_fini(&m->vm->ram);
+	kvm_destroy_device(&m->vm->kvm, &m->guest_memfd);
 }
 
 static int image_up(struct machine *m, struct vmm_error *err)
@@ -146,6 +167,7 @@ static const struct step {
 	void	(*down)(struct machine *m);
 } steps[] = {
 	{ kvm_up, kvm_down },		/* the VM's address space is sized for RAM */
+	{ profiling_find, NULL },	/* decides on RAM and on the vCPUs' features */
 	{ counter_up, NULL },		/* before any vCPU */
 	{ ram_up, ram_down },
 	{ gic_up, gic_down },		/* before the vCPUs: timer and PMU lines end in it */
@@ -153,6 +175,7 @@ static const struct step {
 	{ gic_finish, NULL },		/* a redistributor for each vCPU */
 	{ pmu_up, NULL },		/* wants a finished GIC */
 	{ pvtime_up, pvtime_down },	/* wants initialised vCPUs */
+	{ profiling_up, profiling_down }, /* wants all of it, and memory slots stay as they are */
 	{ board_up, board_down },
 	{ image_up, NULL },		/* wants to know the vCPUs' page sizes */
 	{ dt_up, NULL },		/* tells of all the above */
@@ -164,6 +187,7 @@ static void undo(struct machine *m, size_t nr_done)
 	while (nr_done--)
 		if (steps[nr_done].down)
 			steps[nr_done].down(m);
+	spe_destroy(m->spe);
 	m->vm->machine = NULL;
 	free(m);
 }
@@ -175,7 +199,7 @@ int machine_prepare(struct vmm *vm, struct vmm_error *err)
 	if (!m)
 		return error_set(err, -ENOMEM, "machine: no memory");
 	m->vm = vm;
-	m->gic_fd = m->its_fd = -1;
+	m->gic_fd = m->its_fd = m->guest_memfd = -1;
 	vm->machine = m;
 	return machine_constrain(vm, err);
 }
@@ -203,6 +227,12 @@ void machine_destroy(struct vmm *vm)
 
 int machine_vcpu_exit(struct vcpu *vcpu, int ret, struct vmm_error *err)
 {
+	if (vcpu->vm->machine->spe) {
+		int verdict = profiling_exit(vcpu, ret, err);
+
+		if (verdict)
+			return verdict;
+	}
 	if (ret < 0)
 		return error_sys(err, ret, "vcpu%u: KVM_RUN", vcpu->id);
 	return error_set(err, -EIO, "vcpu%u: KVM_RUN came back with exit reason %u", vcpu->id,

@@ -20,14 +20,19 @@ struct ns16550;
 struct pl031;
 struct pl061;
 struct pvpanic;
+struct spe;
 
 struct machine {
 	struct vmm		*vm;
 
 	/* cpu.c */
-	u32			features;	/* bits of KVM_ARM_VCPU_* */
+	u64			features;	/* bits of KVM_ARM_VCPU_* */
 	bool			mte;
 	u64			*mpidr;		/* of each vCPU */
+
+	/* place.c: NULL, the guest has none */
+	struct spe		*spe;
+	bool			spe_chosen;
 
 	/* place.c: the PMU to ask KVM for, if it matters which */
 	char			pmu_name[64];	/* empty: it does not */
@@ -39,6 +44,9 @@ struct machine {
 	int			its_fd;
 	gpa_t			redist;		/* GICv3 */
 	gpa_t			its;
+
+	/* ram.c: RAM that is KVM's memory, or -1 */
+	int			guest_memfd;
 
 	/* pvtime.c: NULL if guests get no stolen time here */
 	void			*pvtime;
@@ -77,6 +85,13 @@ void gic_tree(const struct machine *m, struct tree *t);
 
 int pmu_up(struct machine *m, struct vmm_error *err);
 void pmu_tree(const struct machine *m, struct tree *t);
+
+/* SPE: what this kernel wants for it, and then doing it. */
+int profiling_find(struct machine *m, struct vmm_error *err);
+int profiling_up(struct machine *m, struct vmm_error *err);
+void profiling_down(struct machine *m);
+int profiling_exit(struct vcpu *vcpu, int ret, struct vmm_error *err);
+void profiling_tree(const struct machine *m, struct tree *t);
 
 int pvtime_up(struct machine *m, struct vmm_error *err);
 void pvtime_down(struct machine *m);

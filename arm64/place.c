@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "arm64/machine.h"
+#include "spe/spe.h"
 #include "spe/topology.h"
 #include "vmm/cpumask.h"
 #include "vmm/error.h"
@@ -97,17 +98,59 @@ static int constrain_pmu(struct machine *m, const struct topology *topo, struct 
 	return ret ? error_set(err, ret, "placement: no memory") : 0;
 }
 
+/* The instance's CPUs come and go; those that it once had it will have again. */
+static int refresh_spe(struct machine *m, const struct topology *topo, struct vmm_error *err)
+{
+	struct cpumask cpus = *spe_cpus(m->spe);
+	struct cpumask now;
+	int ret = spe_cpus_now(m->spe, topo, &now);
+
+	for (size_t i = 0; !ret && i < ARRAY_SIZE(cpus.bits); i++)
+		cpus.bits[i] |= now.bits[i];
+	ret = placement_set(&m->vm->placement, PLACE_SPE, PLACE_ALL, spe_instance(m->spe), &cpus);
+	return ret ? error_set(err, ret, "placement: no memory") : 0;
+}
+
+static int constrain_spe(struct machine *m, const struct topology *topo, struct vmm_error *err)
+{
+	struct vmm *vm = m->vm;
+	struct spe_config cfg = {
+		.instance = vm->scfg.instance, .abi = vm->scfg.abi, .abi_text = vm->scfg.abi_text,
+		.buffer_max = vm->scfg.buffer_max,
+	};
+	struct vmm_error why;
+	struct cpumask allowed;
+	int ret;
+
+	if (m->spe)
+		return refresh_spe(m, topo, err);
+	/* Chosen once: either there is one now, or the guest does without. */
+	if (!vm->want_spe || m->spe_chosen)
+		return 0;
+	m->spe_chosen = true;
+	others(vm, PLACE_SPE, &allowed);
+	ret = spe_create(&m->spe, &cfg, topo, &allowed, &why);
+	if (ret == -ENOTSUP && (vm->scfg.flags & VMM_SPE_F_OPTIONAL)) {
+		log_warn(&vm->log, "the guest gets no SPE: %s", why.msg);
+		return 0;
+	}
+	return ret ? error_set(err, ret, "%s", why.msg) : refresh_spe(m, topo, err);
+}
+
 int machine_constrain(struct vmm *vm, struct vmm_error *err)
 {
+	bool pmu = vm->mcfg.flags & VMM_MACHINE_F_PMU;
 	struct topology *topo;
 	int ret;
 
-	if (!(vm->mcfg.flags & VMM_MACHINE_F_PMU))
+	if (!pmu && !vm->want_spe)
 		return 0;
 	ret = topology_read(&topo, vm->cfg.sysfs, err);
 	if (ret)
 		return ret;
-	ret = constrain_pmu(vm->machine, topo, err);
+	ret = constrain_spe(vm->machine, topo, err);
+	if (!ret && pmu)
+		ret = constrain_pmu(vm->machine, topo, err);
 	topology_destroy(topo);
 	return ret;
 }

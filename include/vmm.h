@@ -193,6 +193,27 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *cfg,
 		    struct vmm_error *err);
 
 /*
+ * Statistical profiling (SPE) for the guest.  vCPUs run on CPUs of one SPE instance of
+ * the host's; what the kernel offers is found out at vmm_start(), which fails with
+ * -ENOTSUP and says what is missing, or goes on without if VMM_SPE_F_OPTIONAL is
+ * set, and logs that once.
+ */
+#define VMM_SPE_F_OPTIONAL	(1ull << 0)
+
+struct vmm_spe_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_SPE_F_* */
+	const char	*instance;	/* arm_spe_N; NULL: the one with the most CPUs */
+	const char	*abi;		/* kernel interface, by name; NULL: find out */
+	const char	*abi_text;	/* ... by its description, vmm-spe-abi(5) */
+	uint64_t	buffer_max;	/* bytes; 0: what the kernel allows */
+};
+#define VMM_SPE_CONFIG_INIT { .size = sizeof(struct vmm_spe_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_set_spe(struct vmm *vm, const struct vmm_spe_config *cfg, struct vmm_error *err);
+
+/*
  * What is booted: an arm64 Image, raw, gzipped or as EFI zboot, or a flat binary
  * without a header.  vmm_start() reads the files, with pread() from offset 0.
  */
@@ -253,6 +274,24 @@ int vmm_start(struct vmm *vm, struct vmm_error *err);
 VMM_API VMM_MUST_CHECK int vmm_pause(struct vmm *vm);
 VMM_API VMM_MUST_CHECK int vmm_resume(struct vmm *vm);
 
+/*
+ * A limit of this process that was too low: after vmm_start() failed with -ENOMEM,
+ * or after a VMM_EVENT_LIMIT.  Returns 1, or 0 if no limit is in the way.  The
+ * library leaves limits alone; raise it and start again, or call vmm_retry(), which
+ * lets the vCPUs that wait for it go on.
+ */
+struct vmm_limit {
+	size_t		size;
+	int		resource;	/* RLIMIT_MEMLOCK, as setrlimit(2) knows it */
+	int		reserved;
+	uint64_t	have;		/* bytes */
+	uint64_t	need;		/* at least */
+};
+#define VMM_LIMIT_INIT { .size = sizeof(struct vmm_limit) }
+
+VMM_API int vmm_limit(struct vmm *vm, struct vmm_limit *limit);
+VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
+
 /* Press the power button.  The guest decides whether and when to stop. */
 VMM_API VMM_MUST_CHECK int vmm_shutdown(struct vmm *vm);
 
@@ -266,6 +305,7 @@ enum vmm_event_type {
 	VMM_EVENT_BROKEN,	/* device .index waits for a guest reset */
 	VMM_EVENT_STALLED,	/* vCPU .index waits for a host CPU; .msg says which */
 	VMM_EVENT_UNSTALLED,	/* ... and has got one */
+	VMM_EVENT_LIMIT,	/* vCPU .index waits for a limit: see vmm_limit() */
 };
 
 enum vmm_stop_reason {

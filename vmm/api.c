@@ -63,6 +63,13 @@ static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 	return 0;
 }
 
+static void free_spe(struct vmm_spe_config *cfg)
+{
+	free((char *)cfg->instance);
+	free((char *)cfg->abi);
+	free((char *)cfg->abi_text);
+}
+
 static void destroy(struct vmm *vm)
 {
 	vm_teardown(vm);
@@ -80,6 +87,7 @@ static void destroy(struct vmm *vm)
 	free((char *)vm->cfg.cpus);
 	free((char *)vm->cfg.sysfs);
 	free((char *)vm->mcfg.pmu);
+	free_spe(&vm->scfg);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->place_lock);
 	pthread_mutex_destroy(&vm->lock);
@@ -236,6 +244,54 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 	return 0;
 }
 
+/* Replace a string of the caller's, which may be NULL, by a copy. */
+static int own(const char **text)
+{
+	if (!*text)
+		return 0;
+	*text = strdup(*text);
+	return *text ? 0 : -ENOMEM;
+}
+
+int vmm_set_spe(struct vmm *vm, const struct vmm_spe_config *user, struct vmm_error *err)
+{
+	struct vmm_spe_config cfg;
+	struct vmm_spe_config copy;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = config_flags(cfg.flags, VMM_SPE_F_OPTIONAL, err);
+	if (ret)
+		return ret;
+	if (cfg.abi && cfg.abi_text)
+		return error_set(err, -EINVAL, "SPE: its kernel interface by name and by description");
+	copy = cfg;
+	copy.instance = copy.abi = copy.abi_text = NULL;
+	ret = own(&cfg.instance);
+	copy.instance = cfg.instance;
+	if (!ret) {
+		ret = own(&cfg.abi);
+		copy.abi = cfg.abi;
+	}
+	if (!ret) {
+		ret = own(&cfg.abi_text);
+		copy.abi_text = cfg.abi_text;
+	}
+	if (ret) {
+		free_spe(&copy);
+		return error_set(err, ret, "VM: no memory");
+	}
+	free_spe(&vm->scfg);
+	vm->scfg = copy;
+	vm->want_spe = true;
+	return 0;
+}
+
 int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *user, struct vmm_error *err)
 {
 	const u64 known = VMM_BOOT_F_INITRD | VMM_BOOT_F_FIRMWARE | VMM_BOOT_F_DUMP_DTB;
@@ -332,6 +388,8 @@ int vmm_start(struct vmm *vm, struct vmm_error *err)
 	if (!ret && vm->boot.kernel_fd < 0)
 		ret = error_set(err, -EINVAL, "VM: there is nothing to boot");
 	vm->starting |= !ret;
+	if (!ret)
+		vm->limit = (struct vmm_limit){ 0 };
 	pthread_mutex_unlock(&vm->lock);
 	if (ret)
 		return ret;
@@ -389,6 +447,31 @@ int vmm_stop(struct vmm *vm)
 	if (!has_started(vm))
 		return -EBUSY;
 	vm_stop(vm, VMM_STOP_HOST, 0, -1, "stopped by the host");
+	return 0;
+}
+
+int vmm_limit(struct vmm *vm, struct vmm_limit *limit)
+{
+	struct vmm_limit now;
+
+	KEEP_ERRNO();
+	pthread_mutex_lock(&vm->lock);
+	now = vm->limit;
+	pthread_mutex_unlock(&vm->lock);
+	if (!now.size)
+		return 0;
+	if (config_fill(limit, &now, sizeof(now)))
+		return -EINVAL;
+	return 1;
+}
+
+int vmm_retry(struct vmm *vm)
+{
+	KEEP_ERRNO();
+
+	if (!has_started(vm))
+		return -EBUSY;
+	vm_host_changed(vm);
 	return 0;
 }
 

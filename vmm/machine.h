@@ -51,8 +51,9 @@ void machine_power_button(struct vmm *vm);
 
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
- * knows.  0: handled, -EXDEV: the thread is on a wrong CPU; another negative errno
- * with the text in @err: the guest cannot go on.
+ * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the
+ * process is in the way, noted by vm_set_limit(), @err says which; another negative
+ * errno with the text in @err: the guest cannot go on.
  */
 int machine_vcpu_exit(struct vcpu *vcpu, int ret, struct vmm_error *err);
 

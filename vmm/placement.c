@@ -52,6 +52,16 @@ int placement_set(struct placement *p, enum placement_reason reason, u32 vcpu,
 	return 0;
 }
 
+void placement_remove(struct placement *p, enum placement_reason reason)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < p->nr; i++)
+		if (p->list[i].reason != reason)
+			p->list[nr++] = p->list[i];
+	p->nr = nr;
+}
+
 /* One CPU list of the user's, of @len characters. */
 static int add_list(struct placement *p, u32 vcpu, const char *text, size_t len,
 		    struct vmm_error *err)

@@ -46,6 +46,9 @@ void placement_fini(struct placement *p);
 int placement_set(struct placement *p, enum placement_reason reason, u32 vcpu,
 		  const char *name, const struct cpumask *cpus);
 
+/* Take the constraints with @reason away. */
+void placement_remove(struct placement *p, enum placement_reason reason);
+
 /* The user's: "0-3,8" or "0=0-1:1=2", for a VM with @nr_vcpus.  -EINVAL. */
 int placement_add_user(struct placement *p, const char *text, u32 nr_vcpus,
 		       struct vmm_error *err);

@@ -195,4 +195,5 @@ int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 void repin_entered(struct vcpu *vcpu)
 {
 	vcpu->streak = 0;
+	vcpu->doubts = 0;
 }

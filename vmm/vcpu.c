@@ -106,6 +106,8 @@ static void ask_machine(struct vcpu *vcpu, int ret)
 	ret = machine_vcpu_exit(vcpu, ret, &err);
 	if (ret == -EXDEV)
 		wrong_cpu(vcpu, (u32)sched_getcpu());
+	else if (ret == -EDQUOT)
+		vm_wait_limit(vcpu, err.msg);
 	else if (ret)
 		fail(vcpu, ret, &err);
 }

@@ -39,6 +39,7 @@ struct vcpu {
 	struct cpumask	cpus;		/* where it may run */
 	u64		last_repin;	/* CLOCK_MONOTONIC */
 	unsigned int	streak;		/* wrong-CPU exits with no entry in between */
+	unsigned int	doubts;		/* ... that may mean something else */
 	char		where[64];	/* written under the placement's lock */
 };
 

@@ -179,13 +179,25 @@ bool vm_vcpu_wait(struct vcpu *vcpu)
 	return go_on;
 }
 
-static void cpus_changed(void *arg)
+void vm_host_changed(struct vmm *vm)
 {
-	struct vmm *vm = arg;
-
 	pthread_mutex_lock(&vm->lock);
 	vm->cpus_seen++;
 	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void cpus_changed(void *arg)
+{
+	vm_host_changed(arg);
+}
+
+void vm_set_limit(struct vmm *vm, int resource, u64 have, u64 need)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->limit = (struct vmm_limit){
+		.size = sizeof(vm->limit), .resource = resource, .have = have, .need = need,
+	};
 	pthread_mutex_unlock(&vm->lock);
 }
 
@@ -238,6 +250,22 @@ bool vm_wait_cpus(struct vmm *vm, u64 *seen)
 	*seen = vm->cpus_seen;
 	pthread_mutex_unlock(&vm->lock);
 	return changed;
+}
+
+void vm_wait_limit(struct vcpu *vcpu, const char *msg)
+{
+	struct vmm *vm = vcpu->vm;
+	struct vmm_event ev = {
+		.size = sizeof(ev), .type = VMM_EVENT_LIMIT, .index = (int)vcpu->id,
+	};
+	u64 seen;
+
+	pthread_mutex_lock(&vm->lock);
+	seen = vm->cpus_seen;
+	pthread_mutex_unlock(&vm->lock);
+	snprintf(ev.msg, sizeof(ev.msg), "%s", msg);
+	vm_event(vm, &ev);
+	vm_wait_cpus(vm, &seen);
 }
 
 void vm_wait_ms(struct vmm *vm, unsigned int ms)

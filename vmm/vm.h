@@ -58,6 +58,8 @@ struct vmm {
 	/* Set by vmm_create() and vmm_set_*(), constant from vmm_start() on. */
 	struct vmm_config		cfg;	/* its pointers are ours */
 	struct vmm_machine_config	mcfg;
+	bool				want_spe;
+	struct vmm_spe_config		scfg;	/* its pointers are ours */
 	struct vm_boot			boot;
 	struct vm_console		consoles[VM_MAX_CONSOLES];
 	u32				nr_consoles;
@@ -96,6 +98,7 @@ struct vmm {
 	u32				first_event;
 	int				event_fd;
 	struct loop_msg			drain_msg;
+	struct vmm_limit		limit;		/* .size is 0: none is in the way */
 
 	/* Host CPUs come and go; listened to since a vCPU first had none. */
 	struct cpuwatch			*cpuwatch;	/* I/O thread 0's */
@@ -128,6 +131,15 @@ bool vm_vcpu_wait(struct vcpu *vcpu);
  */
 void vm_watch_cpus(struct vmm *vm, u64 *seen);
 bool vm_wait_cpus(struct vmm *vm, u64 *seen);
+
+/* Note a limit that is in the way; vmm_limit() tells it. */
+void vm_set_limit(struct vmm *vm, int resource, u64 have, u64 need);
+
+/* vCPU @vcpu waits until the host has raised a limit, or the VM stops or pauses. */
+void vm_wait_limit(struct vcpu *vcpu, const char *msg);
+
+/* The host has changed: who waits for that looks again. */
+void vm_host_changed(struct vmm *vm);
 
 /* Wait @ms milliseconds, less if the VM is stopping or pausing. */
 void vm_wait_ms(struct vmm *vm, unsigned int ms);

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # lib.sh - what scenarios are written with
+#
+# A scenario is a function of scenarios/*.sh, declared by the line before it with
+# its name and the hosts, by globs, on which the emulated runs have it; a real
+# host runs them all.  It runs under `set -e` in an empty directory, for busybox's
+# sh and for dash, and passes if it returns 0 and nothing is left behind: no
+# process, and no file in the working directory, $HOME, $TMPDIR, $XDG_RUNTIME_DIR.
+# Its own files belong in $WORK/files.  See drive.c for the steps.
 
 # For a guest's command line: its console is slow, and so are the self-tests of
 # its cryptography, two thirds of a boot; a crash restarts.

@@ -9,8 +9,8 @@
  *                                        descriptors, memory; then it is killed
  *
  * Prints `@@ METER LABEL NAME=VALUE...`.  Times are in ns of the virtual counter,
- * which under QEMU's -icount shift=0 counts instructions; then, with one CPU, every
- * number is the same from run to run.  Guest RAM is any mapping of RAM_KB or more.
+ * which under QEMU's -icount shift=0 counts instructions; then, with one CPU, the
+ * numbers hardly differ from run to run.  Guest RAM is any mapping of RAM_KB or more.
  */
 #define _GNU_SOURCE
 #include <dirent.h>

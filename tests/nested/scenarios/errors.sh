@@ -59,8 +59,8 @@ few_descriptors()
 		ret=0
 		(
 			ulimit -n $n
-			exec "$VMM" run $options --nodefaults </dev/null
-		) >"$WORK/log/vm.console" 2>"$WORK/log/vm.stderr" || ret=$?
+			exec "$VMM" run $options --nodefaults
+		) </dev/null >"$WORK/log/vm.console" 2>"$WORK/log/vm.stderr" || ret=$?
 		case $ret in
 		0) console | grep -q 'EXIT: STATUS=1' || fail "$n: no sign of the guest" ;;
 		1 | 3 | 4) [ "$(stderr | wc -l)" -eq 1 ] || fail "$n: $(stderr)" ;;
@@ -75,8 +75,8 @@ no_memory()
 	ret=0
 	(
 		ulimit -v 100000
-		exec "$VMM" run --kernel "$NEST/flat" --mem 1G --cpus 1 </dev/null
-	) >"$WORK/log/vm.console" 2>"$WORK/log/vm.stderr" || ret=$?
+		exec "$VMM" run --kernel "$NEST/flat" --mem 1G --cpus 1
+	) </dev/null >"$WORK/log/vm.console" 2>"$WORK/log/vm.stderr" || ret=$?
 	[ $ret = 1 ] || [ $ret = 4 ] || fail "exit status $ret"
 	[ "$(stderr | wc -l)" -eq 1 ] || fail "$(stderr)"
 }
