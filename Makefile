@@ -205,8 +205,8 @@ clean:
 # ---- Unit tests ---------------------------------------------------------------
 #
 # tests/unit/test_*.c is one program each, built in every variant; what else is in
-# the folder they share.  test_sweep sees the library with the calls that can fail
-# renamed (t_malloc for malloc), so that it can make each fail.
+# the folder they share.  UNIT_FAULTY see the library with the calls that can fail
+# renamed (t_malloc for malloc), so that they can make each fail.
 #
 #	make check-unit			all of it
 #	make check-unit UNIT=test_vm	programs whose names begin so
@@ -217,8 +217,9 @@ UNIT_VARIANTS ?= native asan tsan
 UNIT_JOBS ?= 2
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
+UNIT_FAULTY := test_sweep test_repin
 UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
-	fcntl fstat fstatfs pread pread64 sched_getaffinity pthread_create pthread_attr_init \
+	fcntl fstat fstatfs pread pread64 sched_getaffinity sched_setaffinity pthread_create pthread_attr_init \
 	pthread_attr_setstacksize io_uring_queue_init_params
 
 define unit_variant
@@ -230,14 +231,15 @@ $$(B)/$(1)/unit/libtest.a: $$(UNIT_HELP_SRC:%.c=$$(B)/$(1)/obj/%.o) \
 		$$(filter-out %/main.o,$$($(1)_CLI_OBJ))
 	$$(Q)mkdir -p $$(@D) && rm -f $$@ && ar rcD $$@ $$^
 
-$$(B)/$(1)/unit/libvmm-sweep.a: $$(B)/$(1)/libvmm.a Makefile
+$$(B)/$(1)/unit/libvmm-faulty.a: $$(B)/$(1)/libvmm.a Makefile
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)objcopy $$(foreach f,$$(UNIT_FAULTS),--redefine-sym $$(f)=t_$$(f)) $$< $$@
 
-$$(B)/$(1)/unit/test_sweep: $$(B)/$(1)/obj/tests/unit/test_sweep.o \
-		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/unit/libvmm-sweep.a
+$(1)_FAULTY := $$(filter $$(UNIT_FAULTY:%=$$(B)/$(1)/unit/%),$$($(1)_UNIT))
+$$($(1)_FAULTY): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
+		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/unit/libvmm-faulty.a
 
-$$(filter-out %/test_sweep,$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
+$$(filter-out $$($(1)_FAULTY),$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
 		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/libvmm.a
 
 $$($(1)_UNIT):

@@ -263,13 +263,14 @@ static void mention_limit(const struct spe *spe, struct vmm_host_verdict *v)
 		 limit.name, (unsigned long long)limit.have >> 10);
 }
 
-static int judge(struct vmm_host *host, const struct kvm *kvm, const struct vmm_host_config *cfg,
+static int judge(struct vmm_host *host, const struct kvm *kvm, const struct vmm_spe_config *cfg,
 		 struct vmm_error *why)
 {
 	const struct spe_config spe_cfg = {
-		.instance = cfg->spe_instance,
-		.abi = cfg->spe_abi,
-		.abi_text = cfg->spe_abi_text,
+		.instance = cfg->instance,
+		.abi = cfg->abi,
+		.abi_text = cfg->abi_text,
+		.buffer_max = cfg->buffer_max,
 	};
 	struct vmm_host_verdict *v = &host->verdict;
 	struct cpumask cpus;
@@ -306,8 +307,8 @@ void vmm_host_close(struct vmm_host *host)
 	free(host);
 }
 
-static int check(struct vmm_host_config *cfg, const struct vmm_host_config *user,
-		 struct vmm_error *err)
+static int check(struct vmm_host_config *cfg, struct vmm_spe_config *spe,
+		 const struct vmm_host_config *user, struct vmm_error *err)
 {
 	int ret = config_copy(cfg, sizeof(*cfg), user, err);
 
@@ -315,14 +316,19 @@ static int check(struct vmm_host_config *cfg, const struct vmm_host_config *user
 		ret = config_flags(cfg->flags, VMM_HOST_F_KVM_FD, err);
 	if (!ret)
 		ret = config_reserved((u64)cfg->reserved, err);
-	if (!ret && cfg->spe_abi && cfg->spe_abi_text)
+	*spe = (struct vmm_spe_config)VMM_SPE_CONFIG_INIT;
+	if (!ret && cfg->spe)
+		ret = config_copy(spe, sizeof(*spe), cfg->spe, err);
+	if (!ret)
+		ret = config_flags(spe->flags, VMM_SPE_F_OPTIONAL, err);
+	if (!ret && spe->abi && spe->abi_text)
 		ret = error_set(err, -EINVAL,
-				"SPE: the interface is given by name and by a description");
+				"SPE: its kernel interface by name and by description");
 	return ret;
 }
 
-static int look(struct vmm_host *host, const struct vmm_host_config *cfg, struct kvm *kvm,
-		struct vmm_error *err)
+static int look(struct vmm_host *host, const struct vmm_host_config *cfg,
+		const struct vmm_spe_config *spe, struct kvm *kvm, struct vmm_error *err)
 {
 	struct vmm_error why = { "" };
 	int fd = -1;
@@ -341,7 +347,7 @@ static int look(struct vmm_host *host, const struct vmm_host_config *cfg, struct
 	host->info.kvm_error = ask_kvm(kvm, fd, &host->info, &why);
 	snprintf(host->info.kvm_why, sizeof(host->info.kvm_why), "%s", why.msg);
 	why.msg[0] = '\0';
-	host->verdict.error = judge(host, kvm, cfg, &why);
+	host->verdict.error = judge(host, kvm, spe, &why);
 	if (host->verdict.error)
 		snprintf(host->verdict.why, sizeof(host->verdict.why), "%s", why.msg);
 	return 0;
@@ -351,9 +357,10 @@ int hostinfo_open(struct vmm_host **out, const struct vmm_host_config *user,
 		  const struct kvm_ops *ops, void *ctx, struct vmm_error *err)
 {
 	struct vmm_host_config cfg;
+	struct vmm_spe_config spe;
 	struct vmm_host *host;
 	struct kvm kvm;
-	int ret = check(&cfg, user, err);
+	int ret = check(&cfg, &spe, user, err);
 
 	if (ret)
 		return ret;
@@ -361,7 +368,7 @@ int hostinfo_open(struct vmm_host **out, const struct vmm_host_config *user,
 	if (!host)
 		return error_set(err, -ENOMEM, "host: no memory");
 	kvm_init(&kvm, ops, ctx);
-	ret = look(host, &cfg, &kvm, err);
+	ret = look(host, &cfg, &spe, &kvm, err);
 	kvm_close(&kvm);
 	if (ret)
 		vmm_host_close(host);

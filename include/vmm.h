@@ -408,14 +408,7 @@ struct vmm_host_config {
 	int		kvm_fd;
 	int		reserved;
 	const char	*sysfs;		/* where sysfs is mounted; NULL: /sys */
-	/*
-	 * SPE as a guest would ask for it: the instance, NULL being the one
-	 * with the most CPUs; and the kernel's interface, by name or as the
-	 * text of a description, vmm-spe-abi(5), NULL being "find out".
-	 */
-	const char	*spe_instance;
-	const char	*spe_abi;
-	const char	*spe_abi_text;
+	const struct vmm_spe_config *spe;	/* that a guest would have; NULL: any */
 };
 #define VMM_HOST_CONFIG_INIT { .size = sizeof(struct vmm_host_config) }
 

@@ -42,6 +42,11 @@ static const struct bus_region *find(const struct bus *bus, gpa_t gpa, unsigned 
 	return NULL;
 }
 
+static u64 cut(u64 val, unsigned int len)
+{
+	return len < 8 ? val & ((1ull << len * 8) - 1) : val;
+}
+
 u64 bus_read(struct bus *bus, const struct logger *log, gpa_t gpa, unsigned int len)
 {
 	const struct bus_region *r = find(bus, gpa, len);
@@ -54,7 +59,7 @@ u64 bus_read(struct bus *bus, const struct logger *log, gpa_t gpa, unsigned int 
 		return 0;
 	}
 	val = r->ops->read(r->dev, gpa - r->base, len);
-	return len < 8 ? val & ((1ull << len * 8) - 1) : val;
+	return cut(val, len);
 }
 
 void bus_write(struct bus *bus, const struct logger *log, gpa_t gpa, unsigned int len,
@@ -68,5 +73,5 @@ void bus_write(struct bus *bus, const struct logger *log, gpa_t gpa, unsigned in
 			    (unsigned long long)gpa);
 		return;
 	}
-	r->ops->write(r->dev, gpa - r->base, len, val);
+	r->ops->write(r->dev, gpa - r->base, len, cut(val, len));
 }

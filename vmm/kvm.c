@@ -75,8 +75,12 @@ int kvm_capability(const struct kvm *kvm, unsigned int cap)
 
 int kvm_create_vm(struct kvm *kvm, unsigned long type)
 {
-	int ret = kvm_ioctl(kvm, kvm->fd, KVM_CREATE_VM, (void *)type);
+	int ret;
 
+	/* The kernel gives up when it is interrupted, with nothing done. */
+	do
+		ret = kvm_ioctl(kvm, kvm->fd, KVM_CREATE_VM, (void *)type);
+	while (ret == -EINTR);
 	if (ret < 0)
 		return ret;
 	kvm->vm = ret;

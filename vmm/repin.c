@@ -144,6 +144,29 @@ out:
 	return 0;
 }
 
+/* May the thread run where it should not?  Then someone has moved it. */
+static bool moved_away(const struct vcpu *vcpu)
+{
+	struct cpumask now;
+	struct cpumask right;
+
+	if (cpumask_get_affinity(&now))
+		return false;
+	cpumask_and(&right, &now, &vcpu->cpus);
+	return !cpumask_equal(&right, &now);
+}
+
+/*
+ * Does KVM refuse what we took for right?  Not if it was moved again just now, as
+ * often as that may be.
+ */
+static bool refused_again(const struct vcpu *vcpu, u64 now)
+{
+	if (cpumask_empty(&vcpu->cpus))
+		return true;
+	return vcpu->streak && now - vcpu->last_repin < AT_ONCE_NS && !moved_away(vcpu);
+}
+
 /* KVM refuses a CPU that should do: a host in motion, or one that we misread. */
 static int insist(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 {
@@ -160,7 +183,7 @@ static int insist(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 {
 	u64 start = now_ns();
-	bool again = vcpu->streak && start - vcpu->last_repin < AT_ONCE_NS;
+	bool again = refused_again(vcpu, start);
 	int ret;
 
 	count(&vcpu->nr_wrong_cpu);

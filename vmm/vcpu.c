@@ -35,7 +35,7 @@ static void mmio(struct vcpu *vcpu)
 	struct vmm *vm = vcpu->vm;
 	struct kvm_run *run = vcpu->run;
 	unsigned int len = run->mmio.len;
-	u64 val = 0;
+	u64 val;
 
 	if (len > sizeof(val) || !is_power_of_2(len)) {
 		struct vmm_error err;
@@ -44,12 +44,14 @@ static void mmio(struct vcpu *vcpu)
 		fail(vcpu, -EIO, &err);
 		return;
 	}
+	/* All eight bytes: KVM takes what it wants of them, and so do we. */
+	_Static_assert(sizeof(run->mmio.data) == sizeof(val), "kvm_run.mmio");
 	if (run->mmio.is_write) {
-		memcpy(&val, run->mmio.data, len);
+		memcpy(&val, run->mmio.data, sizeof(val));
 		bus_write(&vm->bus, &vm->log, run->mmio.phys_addr, len, val);
 	} else {
 		val = bus_read(&vm->bus, &vm->log, run->mmio.phys_addr, len);
-		memcpy(run->mmio.data, &val, len);
+		memcpy(run->mmio.data, &val, sizeof(val));
 	}
 }
 

@@ -141,10 +141,12 @@ int vm_vcpu_enter(struct vcpu *vcpu)
 	else if (vm->stopping && !vcpu->joinable)
 		ret = -ECANCELED;
 	if (!ret) {
-		vcpu->thread = pthread_self();
 		vcpu->entered = true;
-		/* The library's own threads were counted before they began. */
-		vm->nr_inside += !vcpu->joinable;
+		/* The library's own threads are known and were counted before they began. */
+		if (!vcpu->joinable) {
+			vcpu->thread = pthread_self();
+			vm->nr_inside++;
+		}
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return ret;
@@ -535,6 +537,18 @@ static int build(struct vmm *vm, struct vmm_error *err)
 	return b.ret;
 }
 
+/* What has been read, and what the devices have duplicates of. */
+static void close_inputs(struct vmm *vm)
+{
+	fd_close(&vm->boot.kernel_fd);
+	fd_close(&vm->boot.initrd_fd);
+	fd_close(&vm->boot.dtb_fd);
+	for (u32 i = 0; i < vm->nr_consoles; i++) {
+		fd_close(&vm->consoles[i].in_fd);
+		fd_close(&vm->consoles[i].out_fd);
+	}
+}
+
 int vm_start(struct vmm *vm, struct vmm_error *err)
 {
 	int ret = place(vm, err);
@@ -555,6 +569,7 @@ int vm_start(struct vmm *vm, struct vmm_error *err)
 		ret = start_vcpus(vm, err);
 	if (ret)
 		goto fail;
+	close_inputs(vm);
 	return 0;
 fail:
 	undo(vm);

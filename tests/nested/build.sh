@@ -64,6 +64,16 @@ compile()	# OUT SOURCE FLAG...
 	mv "$out.tmp" "$out"
 }
 
+# For the machine that runs the emulator.
+compile_pmus()
+{
+	out=$nest/pmus
+	older "$out" "$here/pmus.c" || return 0
+	"${HOSTCC:-cc}" -std=gnu11 -O2 -Wall -Wextra -o "$out.tmp" "$here/pmus.c" -lfdt ||
+		die "cannot build pmus.c"
+	mv "$out.tmp" "$out"
+}
+
 compile_flat()
 {
 	out=$nest/flat
@@ -146,16 +156,33 @@ base_part()
 {
 	out=$build/part-base.cpio tree=$build/part.tmp
 	busybox=$cache/busybox/bin/busybox
-	older "$out" "$busybox" "$here/host-init" "$nest/drive" "$nest/meter" "$nest/flat" ||
-		return 0
+	older "$out" "$busybox" "$here/host-init" "$nest/drive" "$nest/meter" "$nest/mover" \
+		"$nest/flat" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/bin" "$tree/nest"
 	cp "$busybox" "$tree/bin/busybox"
 	cp "$here/host-init" "$tree/init"
 	chmod 755 "$tree/init" "$tree/bin/busybox"
-	cp "$nest/drive" "$nest/meter" "$nest/flat" "$tree/nest/"
+	cp "$nest/drive" "$nest/meter" "$nest/mover" "$nest/flat" "$tree/nest/"
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
+}
+
+# The tree of a machine whose CPUs differ in their PMU; the options are QEMU's.
+pmu_tree()	# OUT two|half CPUS MACHINE OPTION...
+{
+	out=$1 pmus=$2 cpus=$3 of=$4
+	shift 4
+	qemu-system-aarch64 -machine "$of,dumpdtb=$out.one" -smp "$cpus" "$@" -nic none \
+		-display none >/dev/null 2>&1 || die "cannot get the tree of $of"
+	first=$(seq -s, 0 $((cpus / 2 - 1))) second=$(seq -s, $((cpus / 2)) $((cpus - 1)))
+	case $pmus in
+	two) set -- arm,cortex-a57-pmu="$first" arm,cortex-a53-pmu="$second" ;;
+	half) set -- arm,cortex-a53-pmu="$second" ;;
+	*) die "PMUs: $pmus?" ;;
+	esac
+	"$nest/pmus" "$out.one" "$out" "$@" || die "cannot make $out"
+	rm -f "$out.one"
 }
 
 # What differs from run to run: the vmm, scripts, and a job for host-init.
@@ -193,6 +220,7 @@ build_nest()
 	done
 	compile drive drive.c -lutil
 	compile meter meter.c
+	compile mover mover.c
 	compile init guest/init.c
 	compile_flat
 	for version in $kernels; do
@@ -207,6 +235,7 @@ build_parts()
 {
 	need qemu-system-aarch64
 	fetch busybox bookworm busybox-static
+	compile_pmus
 	base_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio"

@@ -20,6 +20,12 @@ say_skip()	# REASON
 	exit 77
 }
 
+# For who reads the results of a scenario that passes.
+note()	# TEXT
+{
+	echo "note: $*"
+}
+
 fail()	# REASON
 {
 	echo "$*"

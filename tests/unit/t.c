@@ -18,7 +18,7 @@
 
 /* More than glibc keeps of stacks and the allocator of arenas; less than a guest. */
 #define SLACK_KIB	(24u << 10)
-#define SETTLE_MS	2000
+#define SETTLE_MS	10000
 
 static int by_number(const void *a, const void *b)
 {
@@ -186,7 +186,7 @@ const char *t_process_diff(const struct t_process *before, char *buf, size_t siz
 		t_process_save(&now);
 		if (!diff(before, &now, buf, size))
 			return NULL;
-		/* A joined thread stays in /proc for a moment, as may a ring. */
+		/* A joined thread stays in /proc until the kernel is done with its ring. */
 		if (t_now_ms() > end)
 			return buf;
 		t_sleep_ms(2);

@@ -513,6 +513,7 @@ static void test_verdict_knows_each_kernel(void **state)
 	for (size_t i = 0; i < fake_spe_nr_kernels; i++) {
 		const struct fake_spe_kernel *k = &fake_spe_kernels[i];
 		struct vmm_host_config cfg = VMM_HOST_CONFIG_INIT;
+		struct vmm_spe_config spe = VMM_SPE_CONFIG_INIT;
 		struct fake_spe *fake = fake_spe_create(k);
 		struct vmm_host_verdict v;
 		struct cpumask before;
@@ -521,7 +522,8 @@ static void test_verdict_knows_each_kernel(void **state)
 
 		assert_int_equal(cpumask_get_affinity(&before), 0);
 		cfg.sysfs = root;
-		cfg.spe_abi_text = k->text;
+		spe.abi_text = k->text;
+		cfg.spe = &spe;
 		assert_int_equal(hostinfo_open(&host, &cfg, &fake_spe_ops, fake, NULL), 0);
 		assert_int_equal(cpumask_get_affinity(&after), 0);
 		assert_true(cpumask_equal(&before, &after));
@@ -550,13 +552,15 @@ static void test_verdict_is_no_if_the_instance_is_not_there(void **state)
 {
 	struct fake_spe *fake = fake_spe_create(fake_spe_kernel("elisei-v5"));
 	struct vmm_host_config cfg = VMM_HOST_CONFIG_INIT;
+	struct vmm_spe_config spe = VMM_SPE_CONFIG_INIT;
 	char *root = t_profiling();
 	struct vmm_host_verdict v;
 	struct vmm_host *host;
 
 	(void)state;
 	cfg.sysfs = root;
-	cfg.spe_instance = "arm_spe_7";
+	spe.instance = "arm_spe_7";
+	cfg.spe = &spe;
 	assert_int_equal(hostinfo_open(&host, &cfg, &fake_spe_ops, fake, NULL), 0);
 	v = t_verdict(host);
 	assert_int_equal(v.error, -ENOTSUP);
@@ -605,6 +609,7 @@ static void test_configuration_is_checked(void **state)
 		char			more[8];
 	} newer = { .cfg.size = sizeof(newer) };
 	struct vmm_host_config cfg = VMM_HOST_CONFIG_INIT;
+	struct vmm_spe_config spe = VMM_SPE_CONFIG_INIT;
 	struct fake_kvm *fake = fake_create(&fake_board);
 	struct vmm_host *host;
 	struct vmm_error err;
@@ -617,9 +622,13 @@ static void test_configuration_is_checked(void **state)
 	cfg.reserved = 1;
 	assert_int_equal(hostinfo_open(&host, &cfg, &fake_kvm_ops, fake, &err), -E2BIG);
 	cfg.reserved = 0;
-	cfg.spe_abi = cfg.spe_abi_text = "x";
+	cfg.spe = &spe;
+	spe.abi = spe.abi_text = "x";
 	assert_int_equal(hostinfo_open(&host, &cfg, &fake_kvm_ops, fake, &err), -EINVAL);
-	cfg.spe_abi = cfg.spe_abi_text = NULL;
+	spe.abi = spe.abi_text = NULL;
+	spe.flags = 2;
+	assert_int_equal(hostinfo_open(&host, &cfg, &fake_kvm_ops, fake, &err), -E2BIG);
+	cfg.spe = NULL;
 	cfg.sysfs = "/nonexistent";
 	assert_int_equal(hostinfo_open(&host, &cfg, &fake_kvm_ops, fake, &err), -ENOENT);
 	t_says(err.msg, "/nonexistent");

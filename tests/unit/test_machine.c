@@ -552,13 +552,14 @@ static void test_tree_gives_each_address_once(void **state)
 	t_up(&t);
 	while ((off = fdt_next_node(t.dtb, off, NULL)) >= 0) {
 		int len = 0;
-		const fdt64_t *p = fdt_getprop(t.dtb, off, "reg", &len);
+		const u8 *p = fdt_getprop(t.dtb, off, "reg", &len);
 
 		if (!strncmp(fdt_get_name(t.dtb, off, NULL), "cpu@", 4))
 			continue;
-		for (int i = 0; p && i + 2 <= len / 8; i += 2) {
-			ranges[nr].base = fdt64_to_cpu(p[i]);
-			ranges[nr].size = fdt64_to_cpu(p[i + 1]);
+		/* Of two cells each, and aligned as one is. */
+		for (int i = 0; p && i + 16 <= len; i += 16) {
+			ranges[nr].base = fdt64_ld((const fdt64_t *)(p + i));
+			ranges[nr].size = fdt64_ld((const fdt64_t *)(p + i + 8));
 			for (size_t j = 0; j < nr; j++)
 				assert_false(ranges[nr].base < ranges[j].base + ranges[j].size &&
 					     ranges[j].base < ranges[nr].base + ranges[nr].size);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "vmm/cli/options.h"
+#include "vmm/cli/speopt.h"
 
 #define T_MIB		(1024 * 1024ull)
 #define T_MAX_ARGS	32
@@ -182,6 +183,91 @@ static void test_options_take_a_value_that_looks_like_an_option(void **state)
 	assert_string_equal(opts.params, "a=b");
 }
 
+/* "--pmu NAME" is the kernel NAME, as it always was. */
+static void test_options_take_an_argument_that_may_be_left_out(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "--pmu k");
+	assert_string_equal(opts.kernel, "k");
+	assert_int_equal(opts.machine.flags, VMM_MACHINE_F_PMU);
+	assert_null(opts.machine.pmu);
+	t_accept(&opts, &line, "--pmu=armv8_big k");
+	assert_int_equal(opts.machine.flags, VMM_MACHINE_F_PMU);
+	assert_string_equal(opts.machine.pmu, "armv8_big");
+	t_accept(&opts, &line, "--pmu=armv8_big k --pmu");
+	assert_null(opts.machine.pmu);
+	t_accept(&opts, &line, "--pmu=armv8_big --no-pmu k");
+	assert_int_equal(opts.machine.flags, 0);
+	t_accept(&opts, &line, "k");
+	assert_false(opts.spe);
+	t_accept(&opts, &line, "--spe k");
+	assert_true(opts.spe);
+	assert_null(opts.spe_arg);
+	t_accept(&opts, &line, "--spe=instance=arm_spe_1,optional k");
+	assert_true(opts.spe);
+	assert_string_equal(opts.spe_arg, "instance=arm_spe_1,optional");
+	t_refuse("--pmu= k", -EINVAL, "--pmu: the argument is empty");
+}
+
+static void test_options_take_what_to_do_without_a_cpu(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --on-no-cpu stop");
+	assert_int_equal(opts.on_no_cpu, VMM_NO_CPU_STOP);
+	t_accept(&opts, &line, "k --on-no-cpu=stop --on-no-cpu=wait");
+	assert_int_equal(opts.on_no_cpu, VMM_NO_CPU_WAIT);
+	t_refuse("k --on-no-cpu=go", -EINVAL, "--on-no-cpu go: not wait or stop");
+	t_refuse("k --on-no-cpu", -EINVAL, "--on-no-cpu: the argument is missing, wait|stop");
+}
+
+static void test_spe_takes_its_words_apart(void **state)
+{
+	static const struct t_refusal refusals[] = {
+		{ "k --spe=", "--spe: ''" },
+		{ "k --spe=instance", "--spe: 'instance'" },
+		{ "k --spe=instance=", "--spe: 'instance='" },
+		{ "k --spe=optional,", "--spe: ''" },
+		{ "k --spe=optional=1", "there is no key 'optional'" },
+		{ "k --spe=buffer-max=0", "buffer-max=0" },
+		{ "k --spe=buffer-max=4X", "buffer-max=4X" },
+		{ "k --spe=size=4M", "there is no key 'size'" },
+	};
+	struct vmm_error err;
+	struct speopt opt;
+
+	(void)state;
+	T_REFUSE_ALL(refusals, -EINVAL);
+	assert_int_equal(speopt_parse(&opt, NULL, &err), 0);
+	assert_int_equal(opt.cfg.size, sizeof(opt.cfg));
+	assert_null(opt.cfg.instance);
+	assert_int_equal(speopt_load(&opt, &err), 0);
+	speopt_fini(&opt);
+	assert_int_equal(speopt_parse(&opt, "instance=arm_spe_1,abi=elisei-v5,buffer-max=4M,optional",
+				      &err), 0);
+	assert_string_equal(opt.cfg.instance, "arm_spe_1");
+	assert_string_equal(opt.cfg.abi, "elisei-v5");
+	assert_int_equal(opt.cfg.buffer_max, 4 * T_MIB);
+	assert_int_equal(opt.cfg.flags, VMM_SPE_F_OPTIONAL);
+	assert_int_equal(speopt_load(&opt, &err), 0);
+	assert_null(opt.cfg.abi_text);
+	speopt_fini(&opt);
+	assert_int_equal(speopt_parse(&opt, "abi=/proc/self/comm", &err), 0);
+	assert_null(opt.cfg.abi);
+	assert_int_equal(speopt_load(&opt, &err), 0);
+	assert_string_equal(opt.cfg.abi_text, "test_options\n");
+	speopt_fini(&opt);
+	assert_int_equal(speopt_parse(&opt, "abi=./nonexistent", &err), 0);
+	assert_int_equal(speopt_load(&opt, &err), -ENOENT);
+	assert_string_equal(err.msg, "--spe: abi=./nonexistent: No such file or directory");
+	speopt_fini(&opt);
+}
+
 static void test_options_take_memory_with_unit_and_address(void **state)
 {
 	static const struct {
@@ -283,7 +369,7 @@ static void test_options_refuse_nonsense_naming_it(void **state)
 		{ "k --What", "--What: unknown option" },
 		{ "k --no", "--no: ambiguous, --nodefaults or" },
 		{ "k --de", "--de: ambiguous, --dev or --debug" },
-		{ "k --pmu=yes", "--pmu: takes no argument" },
+		{ "k --nested=yes", "--nested: takes no argument" },
 		{ "k -hx", "--help: takes no argument" },
 		{ "k --cpus", "--cpus: the argument is missing" },
 		{ "k -p", "--params: the argument is missing" },
@@ -503,6 +589,9 @@ int main(void)
 		cmocka_unit_test(test_options_take_each_way_to_write_a_value),
 		cmocka_unit_test(test_options_prefer_an_exact_name_to_a_longer_one),
 		cmocka_unit_test(test_options_take_a_value_that_looks_like_an_option),
+		cmocka_unit_test(test_options_take_an_argument_that_may_be_left_out),
+		cmocka_unit_test(test_options_take_what_to_do_without_a_cpu),
+		cmocka_unit_test(test_spe_takes_its_words_apart),
 		cmocka_unit_test(test_options_take_memory_with_unit_and_address),
 		cmocka_unit_test(test_options_set_what_the_machine_has),
 		cmocka_unit_test(test_options_collect_ttys),

@@ -7,231 +7,21 @@
  * time the same errno has to come out, with a text, nothing may be left behind, and
  * a start that failed has to succeed when it is tried again.
  *
- * The library this is linked with calls t_malloc() for malloc() and so on; see the
- * Makefile.  The fake and the tests themselves call the real ones.
+ * See faults.h for how the calls of libc are made to fail.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/timerfd.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "tests/unit/faults.h"
 #include "tests/unit/t.h"
 #include "vmm/vm.h"
 
 /* No call of ours returns it by itself, and nothing translates it. */
 #define ODD_ERRNO	EDOM
-
-/* ---- Calls of libc's -------------------------------------------------------- */
-
-static struct {
-	pthread_mutex_t	lock;
-	size_t		fail_at;	/* 0: never */
-	size_t		nr;
-	int		err;
-	const char	*failed;	/* what did */
-	size_t		nr_maps;	/* that the library has */
-} faults = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static void arm(size_t n, int err)
-{
-	pthread_mutex_lock(&faults.lock);
-	faults.fail_at = n;
-	faults.nr = 0;
-	faults.err = err;
-	faults.failed = NULL;
-	pthread_mutex_unlock(&faults.lock);
-}
-
-static const char *what_failed(void)
-{
-	const char *what;
-
-	pthread_mutex_lock(&faults.lock);
-	what = faults.failed;
-	pthread_mutex_unlock(&faults.lock);
-	return what;
-}
-
-static int hit(const char *what, int err)
-{
-	bool fails;
-
-	pthread_mutex_lock(&faults.lock);
-	fails = ++faults.nr == faults.fail_at;
-	if (fails) {
-		faults.failed = what;
-		if (err)
-			faults.err = err;
-		err = faults.err;
-	}
-	pthread_mutex_unlock(&faults.lock);
-	if (!fails)
-		return 0;
-	errno = err;
-	return err;
-}
-
-static void count_map(int delta)
-{
-	pthread_mutex_lock(&faults.lock);
-	faults.nr_maps += (size_t)delta;
-	pthread_mutex_unlock(&faults.lock);
-}
-
-static size_t nr_maps(void)
-{
-	size_t nr;
-
-	pthread_mutex_lock(&faults.lock);
-	nr = faults.nr_maps;
-	pthread_mutex_unlock(&faults.lock);
-	return nr;
-}
-
-/* The library calls these by their names with t_ in front. */
-void *t_malloc(size_t size);
-void *t_calloc(size_t n, size_t size);
-void *t_realloc(void *p, size_t size);
-char *t_strdup(const char *s);
-void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
-int t_munmap(void *addr, size_t len);
-int t_eventfd(unsigned int n, int flags);
-int t_timerfd_create(int clock, int flags);
-int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old);
-int t_fcntl(int fd, int cmd, ...);
-int t_fstat(int fd, struct stat *st);
-int t_fstatfs(int fd, struct statfs *fs);
-ssize_t t_pread(int fd, void *buf, size_t len, off_t off);
-ssize_t t_pread64(int fd, void *buf, size_t len, off_t off);
-int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
-int t_pthread_attr_init(pthread_attr_t *attr);
-int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
-int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
-
-void *t_malloc(size_t size)
-{
-	return hit("malloc", ENOMEM) ? NULL : malloc(size);
-}
-
-void *t_calloc(size_t n, size_t size)
-{
-	return hit("calloc", ENOMEM) ? NULL : calloc(n, size);
-}
-
-void *t_realloc(void *p, size_t size)
-{
-	return hit("realloc", ENOMEM) ? NULL : realloc(p, size);
-}
-
-char *t_strdup(const char *s)
-{
-	return hit("strdup", ENOMEM) ? NULL : strdup(s);
-}
-
-void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
-{
-	void *p = hit("mmap", 0) ? MAP_FAILED : mmap(addr, len, prot, flags, fd, off);
-
-	/* What is fixed lies inside another one. */
-	if (p != MAP_FAILED && !(flags & MAP_FIXED))
-		count_map(1);
-	return p;
-}
-
-int t_munmap(void *addr, size_t len)
-{
-	count_map(-1);
-	return munmap(addr, len);
-}
-
-int t_eventfd(unsigned int n, int flags)
-{
-	return hit("eventfd", 0) ? -1 : eventfd(n, flags);
-}
-
-int t_timerfd_create(int clock, int flags)
-{
-	return hit("timerfd_create", 0) ? -1 : timerfd_create(clock, flags);
-}
-
-int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
-{
-	return hit("timerfd_settime", 0) ? -1 : timerfd_settime(fd, flags, new, old);
-}
-
-int t_fcntl(int fd, int cmd, ...)
-{
-	va_list ap;
-	long arg;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
-	return hit(cmd == F_DUPFD_CLOEXEC ? "fcntl" : "fcntl of flags", 0) ? -1 : fcntl(fd, cmd, arg);
-}
-
-int t_fstat(int fd, struct stat *st)
-{
-	return hit("fstat", 0) ? -1 : fstat(fd, st);
-}
-
-int t_fstatfs(int fd, struct statfs *fs)
-{
-	return hit("fstatfs", 0) ? -1 : fstatfs(fd, fs);
-}
-
-ssize_t t_pread(int fd, void *buf, size_t len, off_t off)
-{
-	return hit("pread", 0) ? -1 : pread(fd, buf, len, off);
-}
-
-ssize_t t_pread64(int fd, void *buf, size_t len, off_t off)
-{
-	return hit("pread64", 0) ? -1 : pread(fd, buf, len, off);
-}
-
-int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-	return hit("sched_getaffinity", 0) ? -1 : sched_getaffinity(pid, size, set);
-}
-
-int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
-{
-	int err = hit("pthread_create", 0);
-
-	return err ? err : pthread_create(thread, attr, fn, arg);
-}
-
-int t_pthread_attr_init(pthread_attr_t *attr)
-{
-	int err = hit("pthread_attr_init", 0);
-
-	return err ? err : pthread_attr_init(attr);
-}
-
-int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
-{
-	int err = hit("pthread_attr_setstacksize", 0);
-
-	return err ? err : pthread_attr_setstacksize(attr, size);
-}
-
-int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p)
-{
-	int err = hit("io_uring_queue_init_params", 0);
-
-	return err ? -err : io_uring_queue_init_params(n, ring, p);
-}
 
 /* ---- One life ----------------------------------------------------------------- */
 
@@ -365,8 +155,8 @@ static void blame(struct outcome *out, const struct vmm_error *err, const struct
 		snprintf(out->what, sizeof(out->what), "no text for %d", out->ret);
 	else if (t_process_diff(before, out->what, sizeof(out->what)))
 		return;
-	else if (nr_maps())
-		snprintf(out->what, sizeof(out->what), "%zu mappings left", nr_maps());
+	else if (faults_nr_maps())
+		snprintf(out->what, sizeof(out->what), "%zu mappings left", faults_nr_maps());
 }
 
 /* The fault has been armed; @disarm makes an end of it. */
@@ -456,7 +246,7 @@ static void warm_up(const struct recipe *r, const struct host *host)
 	struct fake_kvm *fake = t_fake(r);
 	struct outcome out;
 
-	arm(0, 0);
+	faults_arm(0, 0);
 	live(fake, r, host, seam_disarm);
 	out = live(fake, r, host, seam_disarm);
 	if (out.verdict != UNHURT || out.what[0])
@@ -500,9 +290,7 @@ static size_t sweep_seam(const struct recipe *r, int err, bool exact)
 static void libc_disarm(struct fake_kvm *fake)
 {
 	(void)fake;
-	pthread_mutex_lock(&faults.lock);
-	faults.fail_at = 0;
-	pthread_mutex_unlock(&faults.lock);
+	faults_disarm();
 }
 
 static bool libc_may(const char *what)
@@ -510,6 +298,7 @@ static bool libc_may(const char *what)
 	static const char *const names[] = {
 		"timerfd_settime",	/* at run time: an alarm that is late */
 		"fcntl of flags",	/* at run time: is the output blocking? */
+		"sched_setaffinity",	/* of a vCPU that comes when the guest is off */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -530,18 +319,18 @@ static size_t sweep_libc(const struct recipe *r, int err, bool exact)
 		struct outcome out;
 		const char *what;
 
-		arm(n, err);
+		faults_arm(n, err);
 		out = live(fake, r, &host, libc_disarm);
-		what = what_failed();
+		what = faults_failed();
 		libc_disarm(fake);
 		if (out.what[0])
 			fail_msg("call %zu of libc, %s, fails with %d: %s", n, what, err, out.what);
 		t_fake_done(fake);
 		if (!what)
 			break;
-		if (exact && out.verdict != UNHURT && out.ret != -faults.err)
+		if (exact && out.verdict != UNHURT && out.ret != -faults_errno())
 			fail_msg("call %zu of libc, %s, fails with %d: it is told as %d", n, what,
-				 faults.err, -out.ret);
+				 faults_errno(), -out.ret);
 		if (exact && out.verdict == UNHURT && !libc_may(what))
 			fail_msg("call %zu of libc, %s, fails, and nobody notices", n, what);
 	}

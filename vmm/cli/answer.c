@@ -61,6 +61,8 @@ static json_t *latencies(const struct vmm_vcpu_stats *stats)
 static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats)
 {
 	int cpu = stats->tid ? cpu_of(stats->tid) : -1;
+	/* Those for a wrong CPU are among the others, and shown apart. */
+	uint64_t others = stats->others > stats->wrong_cpu ? stats->others - stats->wrong_cpu : 0;
 
 	return json_pack("{s:i, s:i, s:o, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I}, s:I, s:o, s:I}",
 			 "index", (int)index,
@@ -73,7 +75,7 @@ static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats)
 				"mmio", (json_int_t)stats->mmio,
 				"kick", (json_int_t)stats->kicks,
 				"wrong_cpu", (json_int_t)stats->wrong_cpu,
-				"other", (json_int_t)stats->others,
+				"other", (json_int_t)others,
 			 "repins", (json_int_t)stats->repins,
 			 "repin_latency", latencies(stats),
 			 "stalls", (json_int_t)stats->stalls);

@@ -35,6 +35,8 @@ static int send_all(int fd, const char *text, size_t len)
 	while (len) {
 		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return -errno;
 		text += n;
@@ -61,6 +63,8 @@ static int receive(int fd, char **line, size_t *len)
 			*line = more;
 		}
 		n = recv(fd, *line + *len, size - *len, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return -errno;
 		if (!n)

@@ -13,11 +13,11 @@
 #include "vmm/cli/columns.h"
 #include "vmm/cli/command.h"
 #include "vmm/cli/report.h"
+#include "vmm/cli/speopt.h"
 #include "vmm/cli/status.h"
 
 #include "vmm.h"
 
-#define ABI_FILE_MAX	16384
 #define FIELD		12	/* what stands in front of a line's matter */
 
 struct host_options {
@@ -25,10 +25,7 @@ struct host_options {
 	bool		spe;		/* the verdict is the exit status */
 	bool		help;
 	const char	*dev;
-	char		*instance;	/* of .spe_arg */
-	char		*abi;
-	char		*spe_arg;	/* a copy */
-	char		abi_text[ABI_FILE_MAX];
+	struct speopt	speopt;
 };
 
 struct host {
@@ -39,7 +36,7 @@ struct host {
 
 static void host_help(void)
 {
-	fputs("usage: vmm host [--json] [--spe[=instance=NAME,abi=NAME|FILE]] [--dev PATH]\n"
+	fputs("usage: vmm host [--json] [--spe[=KEY=VALUE,...]] [--dev PATH]\n"
 	      "\n"
 	      "Show what this host can do for guests.\n"
 	      "\n"
@@ -59,28 +56,18 @@ static int usage(const char *word, const char *matter)
 	return STATUS_USAGE;
 }
 
-/* "instance=NAME,abi=NAME", as of vmm run. */
 static int take_spe(struct host_options *opts, const char *arg)
 {
-	char *item;
-	char *next;
+	struct vmm_error err;
+	int ret;
 
 	opts->spe = true;
-	free(opts->spe_arg);
-	opts->spe_arg = next = strdup(arg);
-	if (!next) {
-		report_fatal("out of memory");
-		return STATUS_ERROR;
-	}
-	while ((item = strsep(&next, ","))) {
-		if (!strncmp(item, "instance=", 9) && item[9])
-			opts->instance = item + 9;
-		else if (!strncmp(item, "abi=", 4) && item[4])
-			opts->abi = item + 4;
-		else
-			return usage("--spe", "its argument is instance=NAME or abi=NAME, with a comma between them");
-	}
-	return 0;
+	speopt_fini(&opts->speopt);
+	ret = speopt_parse(&opts->speopt, arg, &err);
+	if (!ret)
+		return 0;
+	report_fatal("%s", err.msg);
+	return ret == -EINVAL ? STATUS_USAGE : STATUS_ERROR;
 }
 
 static int parse(struct host_options *opts, int argc, char **argv)
@@ -94,7 +81,7 @@ static int parse(struct host_options *opts, int argc, char **argv)
 		else if (!strcmp(word, "--json"))
 			opts->json = true;
 		else if (!strcmp(word, "--spe"))
-			opts->spe = true;
+			status = take_spe(opts, NULL);
 		else if (!strncmp(word, "--spe=", 6))
 			status = take_spe(opts, word + 6);
 		else if (!strncmp(word, "--dev=", 6))
@@ -108,34 +95,6 @@ static int parse(struct host_options *opts, int argc, char **argv)
 		if (status)
 			return status;
 	}
-	return 0;
-}
-
-/* A name has neither slash nor dot. */
-static int read_abi(struct host_options *opts, struct vmm_host_config *cfg)
-{
-	FILE *f;
-	size_t len;
-
-	if (!opts->abi)
-		return 0;
-	if (!strpbrk(opts->abi, "/.")) {
-		cfg->spe_abi = opts->abi;
-		return 0;
-	}
-	f = fopen(opts->abi, "re");
-	if (!f) {
-		report_fatal("--spe=abi=%s: %s", opts->abi, strerror(errno));
-		return STATUS_USAGE;
-	}
-	len = fread(opts->abi_text, 1, sizeof(opts->abi_text), f);
-	fclose(f);
-	if (len == sizeof(opts->abi_text)) {
-		report_fatal("--spe=abi=%s: it is too long", opts->abi);
-		return STATUS_USAGE;
-	}
-	opts->abi_text[len] = '\0';
-	cfg->spe_abi_text = opts->abi_text;
 	return 0;
 }
 
@@ -495,14 +454,18 @@ static int look(struct host_options *opts)
 	struct vmm_host_config cfg = VMM_HOST_CONFIG_INIT;
 	struct host h = { .info = VMM_HOST_INFO_INIT, .verdict = VMM_HOST_VERDICT_INIT };
 	struct vmm_error err = { "" };
-	int status = read_abi(opts, &cfg);
+	int status;
 	int ret;
 
-	if (!status)
-		status = open_dev(opts, &cfg);
+	if (speopt_load(&opts->speopt, &err)) {
+		report_fatal("%s", err.msg);
+		return STATUS_USAGE;
+	}
+	status = open_dev(opts, &cfg);
 	if (status)
 		return status;
-	cfg.spe_instance = opts->instance;
+	if (opts->spe)
+		cfg.spe = &opts->speopt.cfg;
 	ret = vmm_host_open(&h.host, &cfg, &err);
 	if (cfg.flags & VMM_HOST_F_KVM_FD)
 		close(cfg.kvm_fd);
@@ -529,7 +492,7 @@ static int host_run(int argc, char **argv)
 	} else if (!status) {
 		status = look(&opts);
 	}
-	free(opts.spe_arg);
+	speopt_fini(&opts.speopt);
 	return status;
 }
 

@@ -185,6 +185,15 @@ static int stopped(struct run *run, const struct vmm_event *ev)
 	}
 }
 
+/* A vCPU waits for a limit to be raised; the status to end with if it cannot be. */
+static int meet_limit(struct run *run, const struct vmm_event *ev)
+{
+	if (guest_raise_limit(&run->guest) && !vmm_retry(run->guest.vm))
+		return -1;
+	report_fatal("%s", ev->msg);
+	return STATUS_HOST;
+}
+
 /* The status the VM ended with, or -1 while it runs. */
 static int take_events(struct run *run)
 {
@@ -194,6 +203,13 @@ static int take_events(struct run *run)
 		switch (ev.type) {
 		case VMM_EVENT_STOPPED:
 			return stopped(run, &ev);
+		case VMM_EVENT_LIMIT: {
+			int status = meet_limit(run, &ev);
+
+			if (status >= 0)
+				return status;
+			break;
+		}
 		case VMM_EVENT_STALLED:
 			memcpy(run->answerer.stall, ev.msg, sizeof(ev.msg));
 			/* fall through */
@@ -217,8 +233,7 @@ static int watch(struct run *run)
 		fds[0] = (struct pollfd){ .fd = vmm_event_fd(run->guest.vm), .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = run->signal_fd, .events = POLLIN };
 		fds[2] = stdcons_poll(&run->cons);
-		control_poll(&run->control, fds + 3);
-		if (poll(fds, 3 + CONTROL_FDS, -1) < 0) {
+		if (poll(fds, 3 + control_poll(&run->control, fds + 3), -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			report_fatal("poll: %s", strerror(errno));

@@ -70,12 +70,11 @@ static int listen_at(struct control *control, const struct sockdir *dir, struct 
 		return fail(err, ret, "no control socket: its name in %s is too long", dir->path);
 	ret = make(control->fd, &addr);
 	if (ret == -EADDRINUSE) {
-		sockdir_bury(dir, control->name);
+		if (sockdir_bury(dir, control->name))
+			return fail(err, -EEXIST, "--name %s: a guest of this name is running",
+				    control->name);
 		ret = make(control->fd, &addr);
 	}
-	if (ret == -EADDRINUSE)
-		return fail(err, -EEXIST, "--name %s: a guest of this name is running",
-			    control->name);
 	if (!ret && (listen(control->fd, BACKLOG) || lstat(addr.sun_path, &st))) {
 		ret = -errno;
 		unlink(addr.sun_path);
@@ -141,34 +140,39 @@ void control_close(struct control *control)
 			drop(&control->peers[i]);
 	if (control->fd < 0)
 		return;
-	remove_file(control);
 	close(control->fd);
 	control->fd = -1;
+	remove_file(control);
 }
 
 /* ---- Peers ---------------------------------------------------------------------- */
 
 /* The end of the first request, or NULL if it is not complete. */
-static char *line_end(struct control_peer *peer)
+static const char *line_end(const struct control_peer *peer)
 {
 	return memchr(peer->in, '\n', peer->len);
 }
 
-static short wanted(struct control_peer *peer)
+static short wanted(const struct control_peer *peer)
 {
 	return peer->out || peer->ended || line_end(peer) ? POLLOUT : POLLIN;
 }
 
-void control_poll(const struct control *control, struct pollfd *fds)
+nfds_t control_poll(const struct control *control, struct pollfd *fds)
 {
+	nfds_t nr = 1;
+
 	fds[0] = (struct pollfd){ .fd = control->fd, .events = POLLIN };
 	for (size_t i = 0; i < CONTROL_PEERS; i++) {
-		struct control_peer *peer = (struct control_peer *)&control->peers[i];
+		const struct control_peer *peer = &control->peers[i];
 
 		fds[1 + i] = (struct pollfd){ .fd = peer->fd };
-		if (peer->fd >= 0)
-			fds[1 + i].events = wanted(peer);
+		if (peer->fd < 0)
+			continue;
+		fds[1 + i].events = wanted(peer);
+		nr = 2 + i;
 	}
+	return nr;
 }
 
 /* False: the peer is gone. */
@@ -200,7 +204,7 @@ static bool answer(struct control *control, struct control_peer *peer, const cha
 /* The first complete request, if there is one. */
 static bool take_line(struct control *control, struct control_peer *peer)
 {
-	char *end = line_end(peer);
+	const char *end = line_end(peer);
 	size_t len;
 	bool alive;
 

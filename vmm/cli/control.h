@@ -55,8 +55,11 @@ void control_clear(struct control *control);
 int control_open(struct control *control, const char *name, struct vmm_error *err);
 void control_close(struct control *control);
 
-/* CONTROL_FDS descriptors to poll, and what to do when that has returned. */
-void control_poll(const struct control *control, struct pollfd *fds);
+/*
+ * Fill in all CONTROL_FDS of @fds and return how many, from the first one on, are to
+ * be polled; and what to do when that has been done.
+ */
+nfds_t control_poll(const struct control *control, struct pollfd *fds);
 void control_serve(struct control *control, const struct pollfd *fds);
 
 #endif /* VMM_CLI_CONTROL_H */

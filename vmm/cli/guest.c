@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #include "vmm/cli/status.h"
 
 #define CPUS_MAX	8192	/* of a host that can be counted */
+#define MAX_RAISES	4	/* of a limit, which may turn out higher than was told */
 
 /* ---- What is opened once ------------------------------------------------ */
 
@@ -158,11 +160,26 @@ static int make_cmdline(struct guest *guest)
 	return STATUS_ERROR;
 }
 
+static int read_spe(struct guest *guest)
+{
+	struct vmm_error err;
+	int ret = 0;
+
+	if (guest->opts->spe)
+		ret = speopt_parse(&guest->spe, guest->opts->spe_arg, &err);
+	if (!ret)
+		ret = speopt_load(&guest->spe, &err);
+	if (!ret)
+		return 0;
+	report_fatal("%s", err.msg);
+	return ret == -ENOMEM ? STATUS_ERROR : STATUS_USAGE;
+}
+
 int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, size_ram, make_cmdline, open_kvm, open_ptys, open_dtb,
+		open_images, size_ram, make_cmdline, read_spe, open_kvm, open_ptys, open_dtb,
 	};
 	int status = 0;
 
@@ -207,6 +224,7 @@ void guest_close(struct guest *guest)
 	close_fd(&guest->kvm_fd);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
 		pty_close(&guest->ptys[i]);
+	speopt_fini(&guest->spe);
 	free(guest->cmdline);
 	guest->cmdline = NULL;
 }
@@ -365,6 +383,8 @@ int guest_build(struct guest *guest, int in_fd, int out_fd)
 	if (status)
 		return status;
 	ret = vmm_set_machine(guest->vm, &guest->opts->machine, &err);
+	if (ret == 0 && guest->opts->spe)
+		ret = vmm_set_spe(guest->vm, &guest->spe.cfg, &err);
 	if (ret == 0)
 		ret = set_boot(guest, &err);
 	if (ret == 0)
@@ -394,6 +414,31 @@ static void announce(const struct guest *guest)
 			   "--initrd: ignored, firmware is given none");
 }
 
+/* The soft limit alone, if that is enough; the hard one takes privilege. */
+bool guest_raise_limit(const struct guest *guest)
+{
+	struct vmm_limit limit = VMM_LIMIT_INIT;
+	struct rlimit r;
+
+	if (vmm_limit(guest->vm, &limit) <= 0 || limit.need <= limit.have)
+		return false;
+	if (getrlimit((__rlimit_resource_t)limit.resource, &r))
+		return false;
+	r.rlim_cur = limit.need;
+	if (r.rlim_max < r.rlim_cur)
+		r.rlim_max = r.rlim_cur;
+	return !setrlimit((__rlimit_resource_t)limit.resource, &r);
+}
+
+static int start(struct guest *guest, struct vmm_error *err)
+{
+	int ret = vmm_start(guest->vm, err);
+
+	for (int i = 0; ret == -ENOMEM && i < MAX_RAISES && guest_raise_limit(guest); i++)
+		ret = vmm_start(guest->vm, err);
+	return ret;
+}
+
 int guest_start(struct guest *guest)
 {
 	struct vmm_error err = { "" };
@@ -404,7 +449,7 @@ int guest_start(struct guest *guest)
 		report_fatal("--dump-dtb %s: %s", guest->opts->dump_dtb, strerror(errno));
 		return STATUS_ERROR;
 	}
-	ret = vmm_start(guest->vm, &err);
+	ret = start(guest, &err);
 	if (ret)
 		return fail(guest, ret, &err);
 	/* Written; a later boot would append a second tree to the first. */

@@ -14,6 +14,7 @@
 #include "vmm/cli/options.h"
 #include "vmm/cli/ptys.h"
 #include "vmm/cli/report.h"
+#include "vmm/cli/speopt.h"
 
 struct guest {
 	const struct run_options *opts;
@@ -29,6 +30,7 @@ struct guest {
 	bool		made_dtb;	/* there was no such file before */
 	bool		started;	/* once at least */
 	char		*cmdline;
+	struct speopt	spe;
 	struct pty	ptys[OPTIONS_SERIAL_PORTS];
 	char		name[80];
 };
@@ -40,6 +42,9 @@ void guest_close(struct guest *guest);
 /* Serial port 0 reads @in_fd and writes @out_fd, unless it is on a pty. */
 int guest_build(struct guest *guest, int in_fd, int out_fd);
 int guest_start(struct guest *guest);
+
+/* Raise the limit that the VM meets, if this process may. */
+bool guest_raise_limit(const struct guest *guest);
 
 /* Back to before guest_build(). */
 void guest_destroy(struct guest *guest);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "vmm/cli/number.h"
+#include "vmm/cli/speopt.h"
 
 #define KIB		1024ull
 #define MIB		(1024 * KIB)
@@ -58,6 +59,7 @@ enum option_id {
 	OPT_CNTFRQ,
 	OPT_IRQCHIP,
 	OPT_PMU,
+	OPT_SPE,
 	OPT_AFFINITY,
 	OPT_ON_NO_CPU,
 	OPT_DUMP_DTB,
@@ -136,6 +138,10 @@ static const struct option table[] = {
 	       "give the guest a PMUv3 (default: that of the\n"
 	       "most host CPUs, where they differ)"),
 	FLAG(OPT_MACHINE_FLAG, "no-pmu", 0, VMM_MACHINE_F_PMU, "... or none (default)"),
+	OPTIONAL(OPT_SPE, "spe", "KEY=VALUE,...",
+		 "give the guest SPE, for profiling; keys are\n"
+		 "instance=NAME, abi=NAME|FILE, buffer-max=SIZE,\n"
+		 "and optional: go without if there is none"),
 	FLAG(OPT_MACHINE_FLAG, "nested", VMM_MACHINE_F_NESTED, 0, "start vCPUs at EL2"),
 	FLAG(OPT_MACHINE_FLAG, "e2h0", VMM_MACHINE_F_E2H0, 0, "... without VHE"),
 	FLAG(OPT_MACHINE_FLAG, "no-sve", VMM_MACHINE_F_NO_SVE, 0, "hide SVE"),
@@ -377,6 +383,18 @@ static int take_pmu(struct run_options *opts, const struct option *opt, const ch
 	return arg ? take_path(opt, arg, &opts->machine.pmu, err) : 0;
 }
 
+/* Its words, and that they make sense; who runs the VM takes them apart again. */
+static int take_spe(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	struct speopt opt;
+	int ret = speopt_parse(&opt, arg, err);
+
+	speopt_fini(&opt);
+	opts->spe = true;
+	opts->spe_arg = arg;
+	return ret ? -EINVAL : 0;
+}
+
 static int take_on_no_cpu(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
 	if (!strcmp(arg, "wait"))
@@ -473,6 +491,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_irqchip(opts, arg, err);
 	case OPT_PMU:
 		return take_pmu(opts, opt, arg, err);
+	case OPT_SPE:
+		return take_spe(opts, arg, err);
 	case OPT_ON_NO_CPU:
 		return take_on_no_cpu(opts, arg, err);
 	case OPT_AFFINITY:

@@ -22,6 +22,7 @@ struct run_options {
 	bool		nodefaults;
 	bool		no_reboot;
 	bool		memfd;
+	bool		spe;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	ttys;		/* bit N: serial port N is on a pty */
@@ -39,6 +40,7 @@ struct run_options {
 	const char	*hugetlbfs;
 	const char	*affinity;
 	const char	*dump_dtb;
+	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	struct vmm_machine_config machine;
 };
 

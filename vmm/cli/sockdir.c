@@ -112,24 +112,28 @@ int sockdir_connect(const struct sockdir *dir, const char *name, int timeout_ms)
 	/* One who is suspended accepts nobody, and the queue may be full. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	return fd;
+	do {
+		ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0;
+	} while (ret == -EINTR);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
 }
 
 bool sockdir_bury(const struct sockdir *dir, const char *name)
 {
 	struct sockaddr_un addr;
+	struct stat st;
 	int fd = sockdir_connect(dir, name, 1);
 
 	if (fd >= 0)
 		close(fd);
 	if (fd != -ECONNREFUSED)
 		return fd != -ENOENT;
-	if (!sockdir_address(dir, name, &addr))
+	/* That is also what is said of a file that is no socket. */
+	if (!sockdir_address(dir, name, &addr) && !lstat(addr.sun_path, &st) &&
+	    S_ISSOCK(st.st_mode))
 		unlink(addr.sun_path);
 	return false;
 }

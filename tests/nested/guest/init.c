@@ -15,6 +15,9 @@
  *   echo      answer each console line with `ECHO line`, power off at `quit`
  *   work      on every CPU: the same sum over some memory; print, power off
  *   pmu       count cycles with the PMU; print, power off
+ *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
+ *             time and on the PMU, and numbered lines on the console.  `more` waits
+ *             until every CPU has got on and answers, `end` sums up and powers off
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,7 +25,10 @@
 #include <fcntl.h>
 #include <linux/input.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +44,8 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DT "/sys/firmware/devicetree/base"
@@ -173,6 +181,160 @@ static void ready(void)
 	       gic_version(), log_has("ITS [mem"), open_cycles() >= 0,
 	       !!(hwcap & HWCAP_SVE), !!(hwcap & HWCAP_PACA),
 	       !!(getauxval(AT_HWCAP2) & HWCAP2_MTE), log_has("using stolen time PV"));
+}
+
+/* --- the storm --- */
+
+#define STORM_CPUS	8
+#define STORM_WORDS	2048
+
+struct storm_cpu {
+	atomic_ulong rounds, wrong, backwards, early, uncounted;
+};
+
+struct storm {
+	atomic_bool end;
+	atomic_ullong latest;		/* the latest time that any CPU has seen */
+	struct storm_cpu cpu[STORM_CPUS];
+};
+
+static unsigned long long clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + (unsigned long long)ts.tv_nsec;
+}
+
+static uint64_t storm_sum(void)
+{
+	static uint64_t mem[STORM_WORDS];
+	uint64_t x = 88172645463325252ULL;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < STORM_WORDS; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		mem[i] = x;
+	}
+	for (int i = STORM_WORDS; i-- > 0;)
+		sum = (sum << 1 | sum >> 63) + mem[i];
+	return sum;
+}
+
+/* Whoever reads the clock later, on whatever CPU, reads no less. */
+static void storm_clock(struct storm *s, struct storm_cpu *cpu)
+{
+	for (int i = 0; i < 20; i++) {
+		unsigned long long latest = atomic_load(&s->latest);
+		unsigned long long now = clock_ns();
+
+		if (now < latest)
+			cpu->backwards++;
+		while (latest < now && !atomic_compare_exchange_weak(&s->latest, &latest, now))
+			;
+	}
+}
+
+static void storm_sleep(struct storm_cpu *cpu)
+{
+	unsigned long long start = clock_ns();
+
+	usleep(1000);
+	if (clock_ns() - start < 1000000)
+		cpu->early++;
+}
+
+static void storm_cpu(struct storm *s, int index)
+{
+	struct storm_cpu *cpu = &s->cpu[index];
+	uint64_t want = storm_sum();
+	uint64_t before = 0;
+	uint64_t cycles;
+	int pmu = open_cycles();
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(index, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	while (!s->end) {
+		if (storm_sum() != want)
+			cpu->wrong++;
+		storm_clock(s, cpu);
+		if (cpu->rounds % 16 == 0)
+			storm_sleep(cpu);
+		if (read(pmu, &cycles, sizeof(cycles)) != sizeof(cycles) || cycles <= before)
+			cpu->uncounted++;
+		before = cycles;
+		cpu->rounds++;
+	}
+	_exit(sched_getcpu() != index);
+}
+
+static void storm_more(struct storm *s, long cpus)
+{
+	for (long i = 0; i < cpus; i++)
+		for (unsigned long from = s->cpu[i].rounds; s->cpu[i].rounds < from + 3;)
+			usleep(1000);
+	printf("GUEST-MORE\n");
+}
+
+static void storm_judge(struct storm *s, long cpus)
+{
+	struct storm_cpu sum = { 0 };
+	unsigned long least = -1UL;
+	long good = 0;
+
+	for (long i = 0; i < cpus; i++) {
+		struct storm_cpu *cpu = &s->cpu[i];
+		int status;
+
+		good += wait(&status) > 0 && status == 0;
+		least = cpu->rounds < least ? cpu->rounds : least;
+		sum.wrong += cpu->wrong;
+		sum.backwards += cpu->backwards;
+		sum.early += cpu->early;
+		sum.uncounted += cpu->uncounted;
+	}
+	printf("GUEST-STORM good=%ld of=%ld least=%lu wrong=%lu backwards=%lu early=%lu"
+	       " uncounted=%lu.\n", good, cpus, least, sum.wrong, sum.backwards, sum.early,
+	       sum.uncounted);
+}
+
+static void task_storm(void)
+{
+	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int lines = 0;
+	struct termios tty;
+	char command[16];
+
+	tcgetattr(0, &tty);
+	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
+	tcsetattr(0, TCSANOW, &tty);
+	for (int i = 0; i < cpus; i++)
+		if (fork() == 0)
+			storm_cpu(s, i);
+	storm_more(s, cpus);
+	for (;;) {
+		ssize_t n;
+
+		if (!poll(&in, 1, 200)) {
+			printf("LINE %u\n", ++lines);
+			continue;
+		}
+		n = read(0, command, sizeof(command) - 1);
+		command[n > 0 ? n : 0] = 0;
+		if (!strcmp(command, "more\n"))
+			storm_more(s, cpus);
+		if (!strcmp(command, "end\n"))
+			break;
+	}
+	s->end = true;
+	storm_judge(s, cpus);
 }
 
 static void load_module(const char *path)
@@ -356,6 +518,8 @@ int main(void)
 		task_work();
 	else if (!strcmp(task, "pmu"))
 		task_pmu();
+	else if (!strcmp(task, "storm"))
+		task_storm();
 	else if (!strcmp(task, "reboot"))
 		reboot(RB_AUTOBOOT);
 	else if (!strcmp(task, "idle"))

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# placement.sh - vCPUs on the CPUs that they need, whatever is done to them
+#
+# The hosts "two-*" have a PMU for CPUs 0 and 1 and another for CPUs 2 and 3, and
+# "half-*" has one for CPUs 2 and 3: KVM runs a vCPU that has it nowhere else.
+
+A57=armv8_cortex_a57	# 0-1
+A53=armv8_cortex_a53	# 2-3, and the default: by name the first of equals
+CGROUP=/sys/fs/cgroup
+CPU=/sys/devices/system/cpu
+
+emulated()
+{
+	[ "$HOST" != native ] || say_skip "made for the CPUs of an emulated host"
+}
+
+# A step that runs a function of this file.
+step()	# NAME
+{
+	echo "shell:sh $NEST/scenario one $1"
+}
+
+# ... which sees PID, and the guest by the name "storm".  The sum over its vCPUs:
+counted()	# wrong_cpu|repins|stalls
+{
+	"$VMM" stat storm --json | awk -F '[:,]' -v key="\"$1\"" '
+		index($1, key) { n += $2; found = 1 }
+		END { if (!found) exit 1; print n }'
+}
+
+# Waits until standard error has N lines with TEXT.
+said()	# N TEXT
+{
+	for i in $(seq 300); do
+		[ "$(grep -c -e "$2" "$WORK/log/vm.stderr")" -lt "$1" ] || return 0
+		usleep 100000
+	done
+	fail "not $1 lines on standard error with: $2"
+}
+
+threads_on()	# vcpu|others LIST: all of these threads may run just there
+{
+	for dir in /proc/"$PID"/task/*; do
+		case $(cat "$dir/comm") in
+		vcpu*) [ "$1" = vcpu ] || continue ;;
+		*) [ "$1" = others ] || continue ;;
+		esac
+		list=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "$dir/status")
+		[ "$list" = "$2" ] || fail "$(cat "$dir/comm") may run on $list, not $2"
+	done
+}
+
+on_0_1()
+{
+	threads_on vcpu 0-1
+	threads_on others 0-3
+}
+
+on_2_3()
+{
+	threads_on vcpu 2-3
+	threads_on others 0-3
+}
+
+spins_on()	# LIST OPTIONS
+{
+	check=$(echo "on_$1" | tr - _)
+	shift
+	vm want:FLAT "$(step "$check")" kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) -c 2 -p t=spin "$@"
+}
+
+scenario placement-pmu "two-*"
+placement_pmu()
+{
+	emulated
+	spins_on 2-3 --pmu
+	spins_on 0-1 --pmu=$A57
+	# The PMU of the CPUs that are left, also if it is not the default.
+	spins_on 0-1 --pmu --vcpu-affinity 0-1
+	refused 4 "no armv8_nothing.*: $A53, $A57" $(flat) --pmu=armv8_nothing
+	refused 4 "no CPU is both in the CPUs asked for (0-1) and in PMU $A53 (2-3)" \
+		$(flat) --pmu=$A53 --vcpu-affinity 0-1
+	refused 4 "vCPU 1.*(0) and in PMU $A53 (2-3)" $(flat) -c 2 --pmu=$A53 --vcpu-affinity 0=2:1=0
+}
+
+# ---- The storm -----------------------------------------------------------------
+
+group()	# NAME CPUS
+{
+	[ -d "$CGROUP/$1" ] || mkdir "$CGROUP/$1"
+	echo "$2" >"$CGROUP/$1/cpuset.cpus"
+}
+
+ungroup()	# NAME...
+{
+	for name; do
+		[ ! -d "$CGROUP/$name" ] || rmdir "$CGROUP/$name"
+	done
+}
+
+# What the guest says at its end: nothing went wrong, and no line of its console
+# was lost or came twice.
+storm_is_over()
+{
+	console | grep -q 'GUEST-STORM good=\(.\) of=\1 .* wrong=0 backwards=0 early=0 uncounted=0\.' ||
+		fail "$(console | tail -n 1)"
+	console | grep '^LINE' | awk '$2 != NR { bad = 1 } END { exit bad || !NR }' ||
+		fail "the console's lines are not all there, or not in order"
+}
+
+storm_steady()
+{
+	on_2_3
+	usleep 1000000
+	[ "$(counted wrong_cpu)" = 0 ] || fail "wrong-CPU exits in a steady run: $(counted wrong_cpu)"
+}
+
+storm_moves()
+{
+	"$NEST/mover" storm "$PID" 1000 0,1 $CGROUP/low $CGROUP/high >"$WORK/files/moves" ||
+		fail "$(cat "$WORK/files/moves")"
+	back=$(sed -n 's/.* back=//p' "$WORK/files/moves")
+	wrong=$(counted wrong_cpu) repins=$(counted repins)
+	echo "$(cat "$WORK/files/moves") wrong_cpu=$wrong repins=$repins"
+	[ "$back" -gt 800 ] && [ "$wrong" -ge "$back" ] && [ "$repins" -ge "$back" ] ||
+		fail "it counts $wrong wrong-CPU exits and $repins re-pins: $(cat "$WORK/files/moves")"
+	[ "$(counted stalls)" = 0 ] || fail "it stalled"
+}
+
+# Neither group forbids all of the right CPUs.
+scenario placement-storm "two-*"
+placement_storm()
+{
+	emulated
+	echo +cpuset >$CGROUP/cgroup.subtree_control
+	group low 0-2
+	group high 0,1,3
+	PATIENCE=250 vm want:GUEST-READY "want:GUEST-MORE" "$(step storm-steady)" \
+		"send:more\n" "want:GUEST-MORE" "$(step storm-moves)" \
+		"send:more\n" "want:GUEST-MORE" "send:end\n" want:GUEST-STORM exit:0 -- \
+		$(linux 6.1) -c 2 --pmu --name storm -p "$QUIET t=storm"
+	storm_is_over
+	silent
+	note "$(sed -n 's/^MOVER //p' "$WORK/log/vm.verdict")"
+	note "$(console | sed -n 's/^GUEST-STORM //p')"
+	ungroup low high
+}
+
+# ---- Nowhere to go ---------------------------------------------------------------
+
+online()	# CPU 0|1
+{
+	echo "$2" >"$CPU/cpu$1/online"
+}
+
+switches()
+{
+	cat /proc/"$PID"/task/*/status | awk '/ctxt_switches/ { n += $2 } END { print n }'
+}
+
+stall_offline()
+{
+	online 2 0
+	[ "$(counted stalls)" = 0 ] || fail "it stalled with CPU 3 online"
+	online 3 0
+	said 2 "vcpu[01]: stalled: no online CPU among 2-3 (PMU $A53)"
+	"$VMM" stat storm --json >"$WORK/files/stat"
+	grep -q '"reason": "vcpu[01]: stalled: no online CPU among 2-3' "$WORK/files/stat" ||
+		fail "$(cat "$WORK/files/stat")"
+	[ "$(grep -c '"state": "stalled"' "$WORK/files/stat")" -eq 3 ] || fail "$(cat "$WORK/files/stat")"
+	# It waits: nothing runs.
+	before=$(switches)
+	usleep 2000000
+	[ "$(switches)" = "$before" ] || fail "it is not asleep: $before, $(switches)"
+	# The wrong ones come and go.
+	online 1 0
+	online 1 1
+	online 3 1
+	said 2 "vcpu[01]: goes on, on CPUs 2-3 (PMU $A53)"
+}
+
+stall_back()
+{
+	online 2 1
+	[ "$(counted stalls)" = 2 ] || fail "$(counted stalls) stalls"
+}
+
+to_group()	# NAME
+{
+	echo "$PID" >"$CGROUP/$1/cgroup.procs"
+}
+
+# The set changes under it, it is moved into another one, and both at once.
+stall_cpuset()
+{
+	group here 0-3
+	group there 0,1
+	to_group here
+	group here 0-1
+	said 2 "vcpu[01]: stalled: the cpuset of this process allows CPUs 0-1, none among 2-3"
+	group here 0,3
+	said 4 "vcpu[01]: goes on"
+	to_group there
+	said 4 "vcpu[01]: stalled: the cpuset of this process allows CPUs 0-1, none among 2-3"
+	to_group here
+	said 6 "vcpu[01]: goes on"
+	to_group there
+	said 6 "vcpu[01]: stalled: the cpuset"
+	group there 1-2
+	said 8 "vcpu[01]: goes on"
+	echo "$PID" >$CGROUP/cgroup.procs
+	ungroup here there
+}
+
+scenario placement-stall "two-*"
+placement_stall()
+{
+	emulated
+	echo +cpuset >$CGROUP/cgroup.subtree_control
+	PATIENCE=250 vm want:GUEST-READY "want:GUEST-MORE" \
+		"$(step stall-offline)" "send:more\n" "want:GUEST-MORE" \
+		"$(step stall-back)" "send:more\n" "want:GUEST-MORE" \
+		"$(step stall-cpuset)" "send:more\n" "want:GUEST-MORE" \
+		"send:end\n" want:GUEST-STORM exit:0 -- \
+		$(linux 6.1) -c 2 --pmu --name storm -p "$QUIET t=storm"
+	storm_is_over
+	! stderr | grep -v 'stalled: \|goes on' | grep . || exit 1
+}
+
+right_ones_off()
+{
+	online 2 0
+	online 3 0
+}
+
+scenario placement-stop "two-*"
+placement_stop()
+{
+	emulated
+	ret=0
+	vm want:FLAT "$(step right-ones-off)" exit:1 -- \
+		$(flat) -c 2 --pmu --on-no-cpu=stop -p t=spin || ret=1
+	online 2 1
+	online 3 1
+	[ $ret = 0 ] || exit 1
+	[ "$(stderr | wc -l)" -eq 1 ] || fail "$(stderr)"
+	stderr | grep -q "no online CPU among 2-3 (PMU $A53)" || fail "$(stderr)"
+}
+
+# ---- What a re-pin costs -----------------------------------------------------------
+
+count_calls()
+{
+	"$NEST/mover" calls "$PID" 100 0,1 >"$WORK/files/calls" || fail "$(cat "$WORK/files/calls")"
+	cat "$WORK/files/calls"
+	grep -q ' back=100 calls=200 setaffinity=100 ioctl=100 idle=0$' "$WORK/files/calls" ||
+		fail "not one sched_setaffinity() and one KVM_RUN: $(cat "$WORK/files/calls")"
+}
+
+scenario placement-cost "two-*"
+placement_cost()
+{
+	emulated
+	vm want:FLAT "$(step count-calls)" kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) --pmu -p t=spin
+	note "$(sed -n 's/^MOVER //p' "$WORK/log/vm.verdict")"
+}
+
+# ---- A PMU on half of the CPUs -------------------------------------------------------
+
+scenario placement-half "half-*"
+placement_half()
+{
+	emulated
+	# From a shell without one: the machine is made where there is one.
+	vm want:FLAT "$(step on_2_3)" kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) -c 2 --pmu -p t=spin
+	vm want:GUEST-READY "want:GUEST-PMU counts" exit:0 -- $(linux 6.1) --pmu -p "$QUIET t=pmu"
+	silent
+}
+
+# ---- vmm host --------------------------------------------------------------------
+

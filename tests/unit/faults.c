@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * faults.c - calls of libc's that fail on request
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "tests/unit/faults.h"
+
+static struct {
+	pthread_mutex_t	lock;
+	size_t		fail_at;	/* 0: never */
+	size_t		nr;
+	int		err;
+	const char	*failed;	/* what did */
+	size_t		nr_maps;	/* that the library has */
+	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
+} faults = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void faults_arm(size_t n, int err)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.fail_at = n;
+	faults.nr = 0;
+	faults.err = err;
+	faults.failed = NULL;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+const char *faults_failed(void)
+{
+	const char *what;
+
+	pthread_mutex_lock(&faults.lock);
+	what = faults.failed;
+	pthread_mutex_unlock(&faults.lock);
+	return what;
+}
+
+void faults_disarm(void)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.fail_at = 0;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+int faults_errno(void)
+{
+	int err;
+
+	pthread_mutex_lock(&faults.lock);
+	err = faults.err;
+	pthread_mutex_unlock(&faults.lock);
+	return err;
+}
+
+void faults_set_affinity(int err)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.affinity = err;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+static int hit(const char *what, int err)
+{
+	bool fails;
+
+	pthread_mutex_lock(&faults.lock);
+	fails = ++faults.nr == faults.fail_at;
+	if (fails) {
+		faults.failed = what;
+		if (err)
+			faults.err = err;
+		err = faults.err;
+	}
+	pthread_mutex_unlock(&faults.lock);
+	if (!fails)
+		return 0;
+	errno = err;
+	return err;
+}
+
+static void count_map(int delta)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.nr_maps += (size_t)delta;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+size_t faults_nr_maps(void)
+{
+	size_t nr;
+
+	pthread_mutex_lock(&faults.lock);
+	nr = faults.nr_maps;
+	pthread_mutex_unlock(&faults.lock);
+	return nr;
+}
+
+/* The library calls these by their names with t_ in front. */
+void *t_malloc(size_t size);
+void *t_calloc(size_t n, size_t size);
+void *t_realloc(void *p, size_t size);
+char *t_strdup(const char *s);
+void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+int t_munmap(void *addr, size_t len);
+int t_eventfd(unsigned int n, int flags);
+int t_timerfd_create(int clock, int flags);
+int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old);
+int t_fcntl(int fd, int cmd, ...);
+int t_fstat(int fd, struct stat *st);
+int t_fstatfs(int fd, struct statfs *fs);
+ssize_t t_pread(int fd, void *buf, size_t len, off_t off);
+ssize_t t_pread64(int fd, void *buf, size_t len, off_t off);
+int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int t_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set);
+int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+int t_pthread_attr_init(pthread_attr_t *attr);
+int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
+int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
+
+void *t_malloc(size_t size)
+{
+	return hit("malloc", ENOMEM) ? NULL : malloc(size);
+}
+
+void *t_calloc(size_t n, size_t size)
+{
+	return hit("calloc", ENOMEM) ? NULL : calloc(n, size);
+}
+
+void *t_realloc(void *p, size_t size)
+{
+	return hit("realloc", ENOMEM) ? NULL : realloc(p, size);
+}
+
+char *t_strdup(const char *s)
+{
+	return hit("strdup", ENOMEM) ? NULL : strdup(s);
+}
+
+void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *p = hit("mmap", 0) ? MAP_FAILED : mmap(addr, len, prot, flags, fd, off);
+
+	/* What is fixed lies inside another one. */
+	if (p != MAP_FAILED && !(flags & MAP_FIXED))
+		count_map(1);
+	return p;
+}
+
+int t_munmap(void *addr, size_t len)
+{
+	count_map(-1);
+	return munmap(addr, len);
+}
+
+int t_eventfd(unsigned int n, int flags)
+{
+	return hit("eventfd", 0) ? -1 : eventfd(n, flags);
+}
+
+int t_timerfd_create(int clock, int flags)
+{
+	return hit("timerfd_create", 0) ? -1 : timerfd_create(clock, flags);
+}
+
+int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
+{
+	return hit("timerfd_settime", 0) ? -1 : timerfd_settime(fd, flags, new, old);
+}
+
+int t_fcntl(int fd, int cmd, ...)
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	return hit(cmd == F_DUPFD_CLOEXEC ? "fcntl" : "fcntl of flags", 0) ? -1 : fcntl(fd, cmd, arg);
+}
+
+int t_fstat(int fd, struct stat *st)
+{
+	return hit("fstat", 0) ? -1 : fstat(fd, st);
+}
+
+int t_fstatfs(int fd, struct statfs *fs)
+{
+	return hit("fstatfs", 0) ? -1 : fstatfs(fd, fs);
+}
+
+ssize_t t_pread(int fd, void *buf, size_t len, off_t off)
+{
+	return hit("pread", 0) ? -1 : pread(fd, buf, len, off);
+}
+
+ssize_t t_pread64(int fd, void *buf, size_t len, off_t off)
+{
+	return hit("pread64", 0) ? -1 : pread(fd, buf, len, off);
+}
+
+int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	return hit("sched_getaffinity", 0) ? -1 : sched_getaffinity(pid, size, set);
+}
+
+int t_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
+{
+	pthread_mutex_lock(&faults.lock);
+	errno = faults.affinity;
+	pthread_mutex_unlock(&faults.lock);
+	if (errno || hit("sched_setaffinity", 0))
+		return -1;
+	return sched_setaffinity(pid, size, set);
+}
+
+int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	int err = hit("pthread_create", 0);
+
+	return err ? err : pthread_create(thread, attr, fn, arg);
+}
+
+int t_pthread_attr_init(pthread_attr_t *attr)
+{
+	int err = hit("pthread_attr_init", 0);
+
+	return err ? err : pthread_attr_init(attr);
+}
+
+int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
+{
+	int err = hit("pthread_attr_setstacksize", 0);
+
+	return err ? err : pthread_attr_setstacksize(attr, size);
+}
+
+int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p)
+{
+	int err = hit("io_uring_queue_init_params", 0);
+
+	return err ? -err : io_uring_queue_init_params(n, ring, p);
+}

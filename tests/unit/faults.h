@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * faults.h - calls of libc's that fail on request
+ *
+ * The programs that the Makefile names in UNIT_FAULTY are linked with a library
+ * that calls t_malloc() for malloc() and so on.  The fake and the tests themselves
+ * call the real ones.
+ */
+#ifndef TESTS_FAULTS_H
+#define TESTS_FAULTS_H
+
+#include <stddef.h>
+
+/* The @n-th call from now on, counted from 1, fails with @err, once; or ENOMEM, if
+ * it allocates.  0: none does. */
+void faults_arm(size_t n, int err);
+void faults_disarm(void);
+
+/* What failed since faults_arm(), by name, and with which errno; NULL: nothing. */
+const char *faults_failed(void);
+int faults_errno(void);
+
+/* Mappings that the library has. */
+size_t faults_nr_maps(void);
+
+/* Every sched_setaffinity() fails with @err, until it is 0. */
+void faults_set_affinity(int err);
+
+#endif

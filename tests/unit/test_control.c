@@ -1,0 +1,818 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_control.c - the control socket: vmm/cli/control.c, sockdir.c, answer.c, ask.c
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/t.h"
+#include "vmm/cli/answer.h"
+#include "vmm/cli/ask.h"
+#include "vmm/cli/control.h"
+#include "vmm/cli/sockdir.h"
+
+#define STAT	"{\"command\":\"stat\"}"
+#define BIG	(4u << 20)		/* more than any socket's buffer */
+
+/* ---- A place of our own ---------------------------------------------------------- */
+
+struct place {
+	char	base[64];
+	char	dir[128];		/* where the sockets are */
+};
+
+static int t_place(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	if (!place)
+		return -1;
+	strcpy(place->base, "/tmp/test_control.XXXXXX");
+	if (!mkdtemp(place->base))
+		return -1;
+	snprintf(place->dir, sizeof(place->dir), "%s/vmm", place->base);
+	*state = place;
+	return setenv("XDG_RUNTIME_DIR", place->base, 1);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int t_remove(void **state)
+{
+	struct place *place = *state;
+	int ret = nftw(place->base, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+
+	free(place);
+	return ret;
+}
+
+static void t_path(const struct place *place, const char *name, char *path, size_t size)
+{
+	assert_true(snprintf(path, size, "%s/%s.sock", place->dir, name) < (int)size);
+}
+
+static bool t_exists(const struct place *place, const char *name)
+{
+	char path[256];
+	struct stat st;
+
+	t_path(place, name, path, sizeof(path));
+	return !lstat(path, &st);
+}
+
+/* ---- A server ---------------------------------------------------------------------- */
+
+/* Echo, or with "big" more than can be sent at once; NULL for "none". */
+static char *echo(void *arg, const char *line, size_t len)
+{
+	char *reply;
+
+	++*(u32 *)arg;
+	if (len == 3 && !memcmp(line, "big", 3)) {
+		reply = malloc(BIG + 2);
+		assert_non_null(reply);
+		memset(reply, 'x', BIG);
+		strcpy(reply + BIG, "\n");
+		return reply;
+	}
+	if (len == 4 && !memcmp(line, "none", 4))
+		return NULL;
+	if (len >= CONTROL_LINE)
+		return strdup("too long\n");
+	assert_true(asprintf(&reply, "<%.*s>\n", (int)len, line) > 0);
+	return reply;
+}
+
+struct server {
+	struct control	control;
+	u32		nr_asked;
+};
+
+static void t_open(struct server *server, const char *name)
+{
+	struct vmm_error err = { "" };
+
+	memset(server, 0x55, sizeof(*server));
+	control_clear(&server->control);
+	server->nr_asked = 0;
+	server->control.answer = echo;
+	server->control.arg = &server->nr_asked;
+	if (control_open(&server->control, name, &err))
+		fail_msg("%s", err.msg);
+}
+
+/* Serve until nothing happens any more.  The number of turns. */
+static u32 t_serve(struct server *server)
+{
+	struct pollfd fds[CONTROL_FDS];
+	u32 turns = 0;
+
+	for (;;) {
+		if (poll(fds, control_poll(&server->control, fds), 0) <= 0)
+			return turns;
+		control_serve(&server->control, fds);
+		if (++turns > 100000)
+			fail_msg("it goes on for ever");
+	}
+}
+
+static u32 t_nr_peers(const struct server *server)
+{
+	u32 nr = 0;
+
+	for (size_t i = 0; i < CONTROL_PEERS; i++)
+		nr += server->control.peers[i].fd >= 0;
+	return nr;
+}
+
+/* ---- Peers ------------------------------------------------------------------------- */
+
+static int t_connect(const char *name)
+{
+	struct sockdir dir;
+	int fd;
+
+	assert_int_equal(sockdir_open(&dir, false), 0);
+	fd = sockdir_connect(&dir, name, 10);
+	sockdir_close(&dir);
+	return fd;
+}
+
+static void t_send(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* What has come so far; "" at the end of the connection. */
+static const char *t_received(int fd, char *buf, size_t size)
+{
+	ssize_t n = recv(fd, buf, size - 1, MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN)
+		return "nothing";
+	buf[n > 0 ? n : 0] = '\0';
+	return buf;
+}
+
+static void t_answers(struct server *server, int fd, const char *request, const char *reply)
+{
+	char buf[4096];
+
+	t_send(fd, request);
+	t_serve(server);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), reply);
+}
+
+/* ---- The socket -------------------------------------------------------------------- */
+
+static void test_socket_is_the_users_alone(void **state)
+{
+	struct place *place = *state;
+	struct server server;
+	struct t_process before;
+	struct stat st;
+	char path[256];
+	mode_t mask = umask(0);
+
+	t_process_save(&before);
+	t_open(&server, "guest");
+	umask(mask);
+	t_path(place, "guest", path, sizeof(path));
+	assert_int_equal(lstat(path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat(place->dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(st.st_uid, geteuid());
+	control_close(&server.control);
+	assert_false(t_exists(place, "guest"));
+	control_close(&server.control);
+	t_process_check(&before);
+}
+
+static void test_live_guest_keeps_its_name(void **state)
+{
+	struct place *place = *state;
+	struct vmm_error err = { "" };
+	struct server server;
+	struct server other;
+
+	t_open(&server, "guest");
+	control_clear(&other.control);
+	assert_int_equal(control_open(&other.control, "guest", &err), -EEXIST);
+	assert_non_null(strstr(err.msg, "a guest of this name is running"));
+	control_close(&other.control);
+	assert_true(t_exists(place, "guest"));
+	/* ... also one that is too busy to accept anybody. */
+	for (int i = 0; i < 40; i++)
+		t_connect("guest");
+	assert_int_equal(control_open(&other.control, "guest", &err), -EEXIST);
+	t_open(&other, "guest2");
+	control_close(&other.control);
+	control_close(&server.control);
+	assert_false(t_exists(place, "guest"));
+}
+
+/* Both kinds that a killed process may leave: bound, and bound and listening. */
+static void test_dead_guest_is_replaced(void **state)
+{
+	struct place *place = *state;
+	struct server server;
+	struct sockdir dir;
+	struct sockaddr_un addr;
+	int fd;
+
+	t_open(&server, "guest");
+	close(server.control.fd);
+	server.control.fd = -1;
+	assert_true(t_exists(place, "guest"));
+	t_open(&server, "guest");
+	control_close(&server.control);
+
+	assert_int_equal(sockdir_open(&dir, true), 0);
+	assert_int_equal(sockdir_address(&dir, "guest", &addr), 0);
+	sockdir_close(&dir);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	t_open(&server, "guest");
+	close(fd);
+	fd = t_connect("guest");
+	t_answers(&server, fd, "hello\n", "<hello>\n");
+	close(fd);
+	control_close(&server.control);
+	assert_false(t_exists(place, "guest"));
+}
+
+static void test_what_is_no_socket_is_left_alone(void **state)
+{
+	struct place *place = *state;
+	struct vmm_error err = { "" };
+	struct server server;
+	char path[256];
+	int fd;
+
+	t_open(&server, "guest");
+	control_close(&server.control);
+	t_path(place, "guest", path, sizeof(path));
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	/* connect() says of a file what it says of a dead socket. */
+	assert_int_equal(control_open(&server.control, "guest", &err), -EADDRINUSE);
+	assert_true(t_exists(place, "guest"));
+	control_close(&server.control);
+}
+
+/* Somebody else's socket by the same name is not removed at the end. */
+static void test_only_the_own_file_is_removed(void **state)
+{
+	struct place *place = *state;
+	struct server first;
+	struct server second;
+	char path[256];
+
+	t_open(&first, "guest");
+	t_path(place, "guest", path, sizeof(path));
+	assert_int_equal(unlink(path), 0);
+	t_open(&second, "guest");
+	control_close(&first.control);
+	assert_true(t_exists(place, "guest"));
+	control_close(&second.control);
+	assert_false(t_exists(place, "guest"));
+}
+
+static void t_refused(int want, const char *text)
+{
+	struct vmm_error err = { "" };
+	struct t_process before;
+	struct server server;
+
+	t_process_save(&before);
+	control_clear(&server.control);
+	assert_int_equal(control_open(&server.control, "guest", &err), want);
+	if (!strstr(err.msg, text))
+		fail_msg("'%s' does not say '%s'", err.msg, text);
+	control_close(&server.control);
+	t_process_check(&before);
+}
+
+static void test_guest_goes_on_without_a_directory(void **state)
+{
+	struct place *place = *state;
+	char longer[200];
+
+	setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+	t_refused(-ENOENT, "/nonexistent/vmm: No such file");
+	setenv("XDG_RUNTIME_DIR", "/dev/null", 1);
+	t_refused(-ENOTDIR, "/dev/null/vmm");
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[0] = '/';
+	longer[sizeof(longer) - 1] = '\0';
+	setenv("XDG_RUNTIME_DIR", longer, 1);
+	t_refused(-ENAMETOOLONG, "no control socket: ");
+	setenv("XDG_RUNTIME_DIR", place->base, 1);
+	assert_int_equal(mkdir(place->dir, 0755), 0);
+	assert_int_equal(chmod(place->dir, 0755), 0);
+	t_refused(-EPERM, "is not this user's alone");
+	assert_int_equal(rmdir(place->dir), 0);
+	assert_int_equal(symlink("/tmp", place->dir), 0);
+	t_refused(-ENOTDIR, place->dir);
+	if (geteuid()) {
+		unsetenv("XDG_RUNTIME_DIR");
+		t_refused(-ENOENT, "XDG_RUNTIME_DIR is not set");
+	}
+}
+
+/* ---- Peers of every kind ---------------------------------------------------------- */
+
+static void test_requests_are_answered_in_order(void **state)
+{
+	struct server server;
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	t_answers(&server, fd, "a\n", "<a>\n");
+	t_answers(&server, fd, "b\nc\n\n\nd\n", "<b>\n<c>\n<d>\n");
+	t_answers(&server, fd, "half", "nothing");
+	t_answers(&server, fd, "-line\nnext", "<half-line>\n");
+	t_answers(&server, fd, "\n", "<next>\n");
+	close(fd);
+	t_serve(&server);
+	assert_int_equal(t_nr_peers(&server), 0);
+	control_close(&server.control);
+}
+
+static void test_requests_before_the_end_are_answered(void **state)
+{
+	struct server server;
+	char buf[256];
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	t_send(fd, "a\nb\nc");
+	shutdown(fd, SHUT_WR);
+	t_serve(&server);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "<a>\n<b>\n");
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "");
+	assert_int_equal(t_nr_peers(&server), 0);
+	close(fd);
+	control_close(&server.control);
+}
+
+static void test_line_without_end_costs_the_connection(void **state)
+{
+	struct server server;
+	char junk[3 * CONTROL_LINE];
+	char buf[256];
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	memset(junk, 'j', sizeof(junk));
+	assert_int_equal(send(fd, junk, sizeof(junk), MSG_NOSIGNAL), sizeof(junk));
+	t_serve(&server);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "too long\n");
+	assert_int_equal(t_nr_peers(&server), 0);
+	assert_int_equal(server.nr_asked, 1);
+	close(fd);
+
+	/* The longest that fits is a request. */
+	fd = t_connect("guest");
+	junk[CONTROL_LINE - 1] = '\n';
+	assert_int_equal(send(fd, junk, CONTROL_LINE, MSG_NOSIGNAL), CONTROL_LINE);
+	t_serve(&server);
+	assert_int_equal(server.nr_asked, 2);
+	assert_int_equal(t_nr_peers(&server), 1);
+	close(fd);
+	control_close(&server.control);
+}
+
+static void test_peer_that_does_not_read_waits(void **state)
+{
+	struct server server;
+	char *buf = malloc(BIG + 16);
+	size_t len = 0;
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	for (int i = 0; i < 100; i++)
+		t_send(fd, "big\n");
+	assert_true(t_serve(&server) < 50);
+	/* One answer is made, not a hundred. */
+	assert_int_equal(server.nr_asked, 1);
+	while (len < BIG + 1) {
+		ssize_t n = recv(fd, buf + len, BIG + 1 - len, MSG_DONTWAIT);
+
+		if (n > 0)
+			len += (size_t)n;
+		else
+			t_serve(&server);
+	}
+	assert_int_equal(buf[BIG], '\n');
+	close(fd);
+	t_serve(&server);
+	assert_int_equal(t_nr_peers(&server), 0);
+	free(buf);
+	control_close(&server.control);
+}
+
+static void test_peer_that_goes_is_forgotten(void **state)
+{
+	struct t_process before;
+	struct server server;
+
+	(void)state;
+	t_process_save(&before);
+	t_open(&server, "guest");
+	for (int i = 0; i < 100; i++) {
+		int fd = t_connect("guest");
+
+		t_send(fd, i % 2 ? "big\n" : "a\nb\n");
+		if (i % 3)
+			t_serve(&server);
+		close(fd);
+		t_serve(&server);
+		assert_int_equal(t_nr_peers(&server), 0);
+	}
+	control_close(&server.control);
+	t_process_check(&before);
+}
+
+static void test_silent_peers_give_way(void **state)
+{
+	struct server server;
+	int fds[3 * CONTROL_PEERS];
+	char buf[64];
+	int talks;
+
+	(void)state;
+	t_open(&server, "guest");
+	talks = t_connect("guest");
+	t_answers(&server, talks, "a\n", "<a>\n");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = t_connect("guest");
+		assert_true(fds[i] >= 0);
+		t_serve(&server);
+		/* The one that talks stays. */
+		t_answers(&server, talks, "b\n", "<b>\n");
+	}
+	assert_int_equal(t_nr_peers(&server), CONTROL_PEERS);
+	assert_string_equal(t_received(fds[0], buf, sizeof(buf)), "");
+	t_answers(&server, fds[ARRAY_SIZE(fds) - 1], "c\n", "<c>\n");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	close(talks);
+	t_serve(&server);
+	assert_int_equal(t_nr_peers(&server), 0);
+	control_close(&server.control);
+}
+
+static void test_answer_without_memory_costs_the_connection(void **state)
+{
+	struct server server;
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	t_answers(&server, fd, "none\n", "");
+	assert_int_equal(t_nr_peers(&server), 0);
+	close(fd);
+	control_close(&server.control);
+}
+
+static void test_no_descriptor_left_ends_the_service(void **state)
+{
+	struct place *place = *state;
+	struct rlimit limit;
+	struct rlimit low;
+	struct server server;
+	int spare;
+	int next;
+	int fd;
+
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	/* Below ours there is none free. */
+	spare = dup(fd);
+	next = dup(fd);
+	assert_true(next > server.control.fd);
+	close(next);
+	low.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	t_serve(&server);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(server.control.fd, -1);
+	close(fd);
+	close(spare);
+	assert_false(t_exists(place, "guest"));
+}
+
+/* SO_PEERCRED is of the process that connects. */
+static void test_strangers_are_not_served(void **state)
+{
+	struct place *place = *state;
+	struct server server;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char byte;
+	int ready[2];
+	pid_t pid;
+	int status;
+
+	if (geteuid()) {
+		print_message("skipped: needs root\n");
+		skip();
+	}
+	t_open(&server, "guest");
+	t_path(place, "guest", path, sizeof(path));
+	/* What the modes would keep out. */
+	assert_int_equal(chmod(place->base, 0755), 0);
+	assert_int_equal(chmod(place->dir, 0755), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		struct sockaddr_un addr = { .sun_family = AF_UNIX };
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		memcpy(addr.sun_path, path, sizeof(addr.sun_path));
+		if (setresuid(65534, 65534, 65534) ||
+		    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
+		    send(fd, "a\n", 2, MSG_NOSIGNAL) != 2 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		/* The end, or a reset for what was not read; no answer. */
+		_exit(recv(fd, &byte, 1, 0) <= 0 ? 0 : 2);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	t_serve(&server);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(server.nr_asked, 0);
+	close(ready[0]);
+	close(ready[1]);
+	assert_int_equal(chmod(place->dir, 0700), 0);
+	control_close(&server.control);
+	assert_false(t_exists(place, "guest"));
+}
+
+/* ---- Who lives --------------------------------------------------------------------- */
+
+static void test_the_living_are_listed_and_the_dead_removed(void **state)
+{
+	struct place *place = *state;
+	struct server servers[3];
+	struct sockdir dir;
+	char **names;
+	char path[256];
+
+	t_open(&servers[0], "b");
+	t_open(&servers[1], "a.sock");
+	t_open(&servers[2], "dead");
+	close(servers[2].control.fd);
+	snprintf(path, sizeof(path), "%s/other", place->dir);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(sockdir_open(&dir, false), 0);
+	names = sockdir_living(&dir);
+	assert_non_null(names);
+	assert_string_equal(names[0], "a.sock");
+	assert_string_equal(names[1], "b");
+	assert_null(names[2]);
+	assert_false(t_exists(place, "dead"));
+	free(names);
+	sockdir_close(&dir);
+	control_close(&servers[0].control);
+	control_close(&servers[1].control);
+}
+
+/* ---- What is said -------------------------------------------------------------------- */
+
+static json_t *t_ask(struct answerer *who, const char *request)
+{
+	char *line = answer_line(who, request, strlen(request));
+	json_t *reply;
+
+	assert_non_null(line);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	reply = json_loads(line, 0, NULL);
+	assert_true(json_is_object(reply));
+	free(line);
+	return reply;
+}
+
+static void test_nonsense_is_answered_with_an_error(void **state)
+{
+	static const char *const requests[] = {
+		"", "x", "{", "[]", "null", "\"stat\"", "{}", "{\"command\":1}", "{\"command\":null}",
+		"{\"command\":\"\"}", "{\"command\":\"stop\"}", "{\"command\":\"stat\"} x",
+		"{\"command\":\"stat\",\"command\":\"stat\"}", "{\"command\":\"st\\u0000at\"}",
+		"{\"command\":\"\xff\"}", "{\"command\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+	};
+	struct answerer who = { .name = "guest" };
+	char deep[CONTROL_LINE - 1];
+	char *line;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		json_t *reply = t_ask(&who, requests[i]);
+
+		if (!*ask_string(reply, "error"))
+			fail_msg("%s is answered", requests[i]);
+		json_decref(reply);
+	}
+	memset(deep, '[', sizeof(deep));
+	line = answer_line(&who, deep, sizeof(deep));
+	assert_non_null(strstr(line, "error"));
+	free(line);
+	line = answer_line(&who, deep, CONTROL_LINE);
+	assert_non_null(strstr(line, "too long"));
+	free(line);
+}
+
+static void test_stat_tells_of_each_vcpu(void **state)
+{
+	static const struct fake_step steps[] = {
+		{ .kind = FAKE_READ, .addr = T_UART_LSR, .len = 1, .times = 7 },
+		{ .kind = FAKE_BLOCK },
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct answerer who = { .name = "guest", .cpus = 2, .boots = 1 };
+	const json_t *vcpu;
+	json_t *reply;
+
+	(void)state;
+	cfg.vcpus = 2;
+	cfg.cpus = "0-8191";
+	fake_script(fake, 0, steps, 2, 1);
+	who.vm = t_vm(fake, &cfg);
+	who.booted_ms = answer_now_ms() - 1500;
+	strcpy(who.stall, "not said unless it is so");
+	t_start(who.vm);
+	assert_true(fake_wait_inside(fake, 2));
+	reply = t_ask(&who, STAT);
+	assert_string_equal(ask_string(reply, "name"), "guest");
+	assert_string_equal(ask_string(reply, "state"), "running");
+	assert_string_equal(ask_string(reply, "version"), vmm_version());
+	assert_null(json_object_get(reply, "reason"));
+	assert_int_equal(ask_number(reply, "pid"), getpid());
+	assert_int_equal(ask_number(reply, "boots"), 1);
+	assert_true(json_number_value(json_object_get(reply, "uptime")) >= 1.5);
+	assert_int_equal(json_array_size(json_object_get(reply, "vcpus")), 2);
+	vcpu = json_array_get(json_object_get(reply, "vcpus"), 0);
+	assert_int_equal(ask_number(vcpu, "index"), 0);
+	assert_true(ask_number(vcpu, "thread") > 0 && ask_number(vcpu, "thread") != getpid());
+	assert_true(json_is_integer(json_object_get(vcpu, "cpu")));
+	assert_string_equal(ask_string(vcpu, "state"), "running");
+	assert_true(strstr(ask_string(vcpu, "placement"), "user"));
+	assert_int_equal(ask_number(vcpu, "runs"), 8);
+	assert_int_equal(ask_number(json_object_get(vcpu, "exits"), "mmio"), 7);
+	assert_int_equal(ask_number(json_object_get(vcpu, "exits"), "wrong_cpu"), 0);
+	assert_int_equal(ask_number(vcpu, "repins"), 0);
+	assert_int_equal(json_array_size(json_object_get(vcpu, "repin_latency")),
+			 VMM_LATENCY_BUCKETS);
+	json_decref(reply);
+	who.asked = true;
+	reply = t_ask(&who, STAT);
+	assert_string_equal(ask_string(reply, "state"), "stopping");
+	json_decref(reply);
+	vmm_destroy(who.vm);
+	t_fake_done(fake);
+}
+
+/* ---- Asking ---------------------------------------------------------------------------- */
+
+static void *serve_thread(void *arg)
+{
+	struct server *server = arg;
+	struct pollfd fds[CONTROL_FDS];
+	u64 end = t_now_ms() + T_TIMEOUT_MS;
+
+	while (server->nr_asked < 3 && t_now_ms() < end) {
+		if (poll(fds, control_poll(&server->control, fds), 50) > 0)
+			control_serve(&server->control, fds);
+	}
+	return NULL;
+}
+
+/* A big answer, an error, and nonsense, one after another. */
+static char *answers(void *arg, const char *line, size_t len)
+{
+	u32 *nr = arg;
+	char *reply = NULL;
+
+	(void)line;
+	(void)len;
+	switch ((*nr)++) {
+	case 0:
+		if (asprintf(&reply, "{\"name\":\"%*s\"}\n", 1 << 20, "x") < 0)
+			return NULL;
+		return reply;
+	case 1:
+		return strdup("{\"error\":\"not today\"}\n");
+	}
+	return strdup("<html>\n");
+}
+
+static void test_ask_takes_any_answer(void **state)
+{
+	struct vmm_error err;
+	struct server server;
+	struct sockdir dir;
+	pthread_t thread;
+	json_t *reply;
+
+	(void)state;
+	t_open(&server, "guest");
+	server.control.answer = answers;
+	assert_int_equal(pthread_create(&thread, NULL, serve_thread, &server), 0);
+	assert_int_equal(sockdir_open(&dir, false), 0);
+	assert_int_equal(ask(&dir, "guest", STAT, &reply, &err), 0);
+	assert_int_equal(strlen(ask_string(reply, "name")), 1 << 20);
+	assert_string_equal(ask_string(reply, "nothing"), "");
+	assert_int_equal(ask_number(reply, "name"), 0);
+	json_decref(reply);
+	assert_int_equal(ask(&dir, "guest", STAT, &reply, &err), -EPROTO);
+	assert_string_equal(err.msg, "guest: it says: not today");
+	assert_int_equal(ask(&dir, "guest", STAT, &reply, &err), -EPROTO);
+	pthread_join(thread, NULL);
+	assert_int_equal(ask(&dir, "other", STAT, &reply, &err), -ENOENT);
+	assert_string_equal(err.msg, "other: no guest of this name is running");
+	control_close(&server.control);
+	sockdir_close(&dir);
+}
+
+static void test_ask_does_not_wait_for_ever(void **state)
+{
+	struct vmm_error err;
+	struct server server;
+	struct sockdir dir;
+	json_t *reply;
+	u64 start;
+
+	(void)state;
+	t_open(&server, "guest");
+	assert_int_equal(sockdir_open(&dir, false), 0);
+	start = t_now_ms();
+	assert_int_equal(ask(&dir, "guest", STAT, &reply, &err), -EAGAIN);
+	assert_true(t_now_ms() - start < T_TIMEOUT_MS);
+	assert_non_null(strstr(err.msg, "does not answer"));
+	sockdir_close(&dir);
+	control_close(&server.control);
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, t_place, t_remove)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_socket_is_the_users_alone),
+		TEST(test_live_guest_keeps_its_name),
+		TEST(test_dead_guest_is_replaced),
+		TEST(test_what_is_no_socket_is_left_alone),
+		TEST(test_only_the_own_file_is_removed),
+		TEST(test_guest_goes_on_without_a_directory),
+		TEST(test_requests_are_answered_in_order),
+		TEST(test_requests_before_the_end_are_answered),
+		TEST(test_line_without_end_costs_the_connection),
+		TEST(test_peer_that_does_not_read_waits),
+		TEST(test_peer_that_goes_is_forgotten),
+		TEST(test_silent_peers_give_way),
+		TEST(test_answer_without_memory_costs_the_connection),
+		TEST(test_no_descriptor_left_ends_the_service),
+		TEST(test_strangers_are_not_served),
+		TEST(test_the_living_are_listed_and_the_dead_removed),
+		TEST(test_nonsense_is_answered_with_an_error),
+		TEST(test_stat_tells_of_each_vcpu),
+		TEST(test_ask_takes_any_answer),
+		TEST(test_ask_does_not_wait_for_ever),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
