@@ -8,6 +8,10 @@
  * whoever changes it writes to a file, and inotify tells of writes on any file
  * system.  The same works for the "online" files of CPUs, so that a container
  * which gets no uevents hears of hotplug as well.
+ *
+ * Not heard: a thread that is moved to another cgroup, unless it was the last one
+ * in its own, which "cgroup.events" tells; and from inside a cgroup namespace what
+ * is written outside, to the files of another mount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,10 +32,11 @@
 #include "vmm/loop.h"
 
 #define UEVENT_GROUP	1	/* the kernel's own; 2 is udev's */
-#define CPUSET_FILES	3
+#define CPUSET_FILES	4
 
 struct cpuwatch {
 	struct loop	*loop;
+	const char	*sysfs;
 	void		(*fn)(void *arg);
 	void		*arg;
 	int		uevents;
@@ -101,6 +106,7 @@ static void watch_cgroup(struct cpuwatch *cw, const char *mount, const char *gro
 {
 	static const char *const files[CPUSET_FILES] = {
 		"cpuset.cpus", "cpuset.cpus.partition", "cgroup.subtree_control",
+		"cgroup.events",
 	};
 	char dir[PATH_MAX];
 	char path[PATH_MAX + 32];
@@ -119,14 +125,17 @@ static void watch_cgroup(struct cpuwatch *cw, const char *mount, const char *gro
 }
 
 /*
- * /proc/self/cgroup, cgroups(7): "0::/PATH" for version 2, "N:cpuset:/PATH" for the
+ * /proc/PID/cgroup, cgroups(7): "0::/PATH" for version 2, "N:cpuset:/PATH" for the
  * cpuset controller of version 1.
  */
-static void watch_cgroups(struct cpuwatch *cw, const char *sysfs)
+void cpuwatch_cgroup(struct cpuwatch *cw)
 {
-	FILE *f = fopen("/proc/self/cgroup", "re");
 	char line[PATH_MAX];
+	FILE *f;
 
+	if (cw->inotify < 0)
+		return;
+	f = fopen("/proc/thread-self/cgroup", "re");
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
@@ -142,20 +151,21 @@ static void watch_cgroups(struct cpuwatch *cw, const char *sysfs)
 		v2 = !controllers[1];
 		if (!v2 && strcmp(controllers + 1, "cpuset"))
 			continue;
-		if (snprintf(mount, sizeof(mount), "%s/fs/cgroup%s", sysfs, v2 ? "" : "/cpuset") <
-		    (int)sizeof(mount))
+		if (snprintf(mount, sizeof(mount), "%s/fs/cgroup%s", cw->sysfs,
+			     v2 ? "" : "/cpuset") < (int)sizeof(mount))
 			watch_cgroup(cw, mount, group);
 	}
 	fclose(f);
 }
 
-static void watch_cpus(struct cpuwatch *cw, const char *sysfs)
+static void watch_cpus(struct cpuwatch *cw)
 {
 	char path[PATH_MAX];
 	long nr = sysconf(_SC_NPROCESSORS_CONF);
 
 	for (long cpu = 0; cpu < nr && cpu < CPUMASK_BITS; cpu++) {
-		snprintf(path, sizeof(path), "%s/devices/system/cpu/cpu%ld/online", sysfs, cpu);
+		snprintf(path, sizeof(path), "%s/devices/system/cpu/cpu%ld/online", cw->sysfs,
+			 cpu);
 		watch_file(cw, path);
 	}
 }
@@ -169,6 +179,7 @@ int cpuwatch_create(struct cpuwatch **out, struct loop *loop, const char *sysfs,
 	if (!cw)
 		return error_set(err, -ENOMEM, "host CPUs: no memory");
 	cw->loop = loop;
+	cw->sysfs = sysfs;
 	cw->fn = fn;
 	cw->arg = arg;
 	cw->uevent_watch = (struct watch){ .fn = on_uevent, .arg = cw };
@@ -183,8 +194,7 @@ int cpuwatch_create(struct cpuwatch **out, struct loop *loop, const char *sysfs,
 		return error_sys(err, ret, "host CPUs: cannot hear of their coming and going");
 	}
 	if (cw->inotify >= 0) {
-		watch_cgroups(cw, sysfs);
-		watch_cpus(cw, sysfs);
+		watch_cpus(cw);
 		loop_watch(loop, &cw->inotify_watch, cw->inotify, POLLIN);
 	}
 	if (cw->uevents >= 0)

@@ -19,6 +19,13 @@ struct loop;
  */
 int cpuwatch_create(struct cpuwatch **watch, struct loop *loop, const char *sysfs,
 		    void (*fn)(void *arg), void *arg, struct vmm_error *err);
+
+/*
+ * Hear of the calling thread's cpuset, and go on hearing of those before.  On any
+ * thread; what cannot be watched is not.
+ */
+void cpuwatch_cgroup(struct cpuwatch *watch);
+
 void cpuwatch_destroy(struct cpuwatch *watch);
 
 #endif

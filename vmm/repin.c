@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -23,6 +24,7 @@
 #define PATIENCE	4		/* of them, before tries are spaced out */
 #define BACKOFF_MAX	8		/* the longest pause is 2^8 ms */
 #define TRIES_MAX	400		/* about a minute and a half of them */
+#define CPUSET_LOOK_MS	1000		/* see cpuwatch.c for what goes unheard */
 
 static u64 now_ns(void)
 {
@@ -84,27 +86,56 @@ int repin_first(struct vcpu *vcpu, struct vmm_error *err)
 }
 
 /*
- * What keeps us from all of our CPUs?  A thread that asks for every CPU there can
- * be gets those of its cpuset.
+ * What the cpuset leaves us: a thread that asks for every CPU there can be gets those.
+ * Its status has them all, sched_getaffinity() not those on their way out.
  */
-static void explain_stall(struct vcpu *vcpu, char *buf, size_t size)
+static int read_cpuset(struct cpumask *cpus)
 {
-	struct cpumask all;
+	static const char key[] = "Cpus_allowed_list:\t";
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+	int ret = -ENOENT;
+	FILE *f;
+
+	memset(cpus, 0xff, sizeof(*cpus));
+	cpumask_set_affinity(cpus);
+	f = fopen("/proc/thread-self/status", "re");
+	if (!f)
+		return -errno;
+	while (ret == -ENOENT && (len = getline(&line, &size, f)) > 0)
+		if (!strncmp(line, key, sizeof(key) - 1))
+			ret = cpumask_parse(cpus, line + sizeof(key) - 1,
+					    (size_t)len - (sizeof(key) - 1));
+	free(line);
+	fclose(f);
+	return ret;
+}
+
+static bool disjoint(const struct cpumask *a, const struct cpumask *b)
+{
 	struct cpumask both;
+
+	cpumask_and(&both, a, b);
+	return cpumask_empty(&both);
+}
+
+/* What keeps us from all of our CPUs?  Returns whether it is the cpuset. */
+static bool explain_stall(struct vcpu *vcpu, char *buf, size_t size)
+{
+	struct cpumask cpuset;
+	struct cpumask online;
 	char list[64];
 
-	if (machine_online(vcpu->vm, &all))
-		cpumask_clear(&all);
-	cpumask_and(&both, &all, &vcpu->cpus);
-	if (cpumask_empty(&both)) {
-		snprintf(buf, size, "vcpu%u: stalled: no online CPU among %s", vcpu->id, vcpu->where);
-		return;
+	if (!machine_online(vcpu->vm, &online) && !disjoint(&online, &vcpu->cpus) &&
+	    !read_cpuset(&cpuset) && disjoint(&cpuset, &vcpu->cpus)) {
+		snprintf(buf, size,
+			 "vcpu%u: stalled: the cpuset of this process allows CPUs %s, none among %s",
+			 vcpu->id, cpumask_format(&cpuset, list, sizeof(list)), vcpu->where);
+		return true;
 	}
-	memset(&all, 0xff, sizeof(all));
-	if (cpumask_set_affinity(&all) || cpumask_get_affinity(&all))
-		cpumask_clear(&all);
-	snprintf(buf, size, "vcpu%u: stalled: the cpuset of this process allows CPUs %s, none among %s",
-		 vcpu->id, cpumask_format(&all, list, sizeof(list)), vcpu->where);
+	snprintf(buf, size, "vcpu%u: stalled: no online CPU among %s", vcpu->id, vcpu->where);
+	return false;
 }
 
 static void tell(struct vcpu *vcpu, int type, const char *msg)
@@ -117,26 +148,40 @@ static void tell(struct vcpu *vcpu, int type, const char *msg)
 	log_limited(&vcpu->vm->log, &vcpu->vm->repin_limit, VMM_LOG_DEBUG, "%s", msg);
 }
 
+/* Say what we wait for, when it begins and when it becomes something else. */
+static void tell_stall(struct vcpu *vcpu, char *told, const char *msg)
+{
+	if (!strcmp(told, msg))
+		return;
+	strcpy(told, msg);
+	tell(vcpu, VMM_EVENT_STALLED, msg);
+}
+
 /*
  * No CPU to go to.  Hear of changes first and look again then, or the change that
- * matters may come in between.
+ * matters may come in between.  Not all that a cpuset does can be heard.
  */
 static int stall(struct vcpu *vcpu, struct vmm_error *err)
 {
 	struct vmm *vm = vcpu->vm;
+	char told[VMM_MSG_SIZE] = "";
 	char msg[VMM_MSG_SIZE];
+	bool cpuset;
 	u64 seen;
 
-	explain_stall(vcpu, msg, sizeof(msg));
+	cpuset = explain_stall(vcpu, msg, sizeof(msg));
 	if (vm->cfg.on_no_cpu == VMM_NO_CPU_STOP)
 		return error_set(err, -ENODEV, "%s", msg);
 	count(&vcpu->nr_stalls);
 	atomic_store(&vcpu->stalled, 1);
-	tell(vcpu, VMM_EVENT_STALLED, msg);
+	tell_stall(vcpu, told, msg);
 	vm_watch_cpus(vm, &seen);
-	while (resolve(vcpu, true, NULL) || cpumask_set_affinity(&vcpu->cpus))
-		if (!vm_wait_cpus(vm, &seen))
+	while (resolve(vcpu, true, NULL) || cpumask_set_affinity(&vcpu->cpus)) {
+		cpuset = explain_stall(vcpu, msg, sizeof(msg));
+		tell_stall(vcpu, told, msg);
+		if (!vm_wait_cpus(vm, &seen, cpuset ? CPUSET_LOOK_MS : 0))
 			goto out;
+	}
 	snprintf(msg, sizeof(msg), "vcpu%u: goes on, on CPUs %s", vcpu->id, vcpu->where);
 	tell(vcpu, VMM_EVENT_UNSTALLED, msg);
 out:
@@ -147,8 +192,8 @@ out:
 /* May the thread run where it should not?  Then someone has moved it. */
 static bool moved_away(const struct vcpu *vcpu)
 {
-	struct cpumask now;
 	struct cpumask right;
+	struct cpumask now;
 
 	if (cpumask_get_affinity(&now))
 		return false;

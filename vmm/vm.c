@@ -229,6 +229,8 @@ static bool called_away(const struct vmm *vm)
 
 void vm_watch_cpus(struct vmm *vm, u64 *seen)
 {
+	bool up;
+
 	pthread_mutex_lock(&vm->lock);
 	if (!vm->cpuwatch_asked) {
 		vm->cpuwatch_asked = true;
@@ -237,21 +239,49 @@ void vm_watch_cpus(struct vmm *vm, u64 *seen)
 	}
 	while (!vm->cpuwatch_up && !called_away(vm))
 		pthread_cond_wait(&vm->changed, &vm->lock);
+	up = vm->cpuwatch_up;
 	*seen = vm->cpus_seen;
 	pthread_mutex_unlock(&vm->lock);
+	/* Each time: it may be another cgroup than the last one. */
+	if (up)
+		cpuwatch_cgroup(vm->cpuwatch);
 }
 
-bool vm_wait_cpus(struct vmm *vm, u64 *seen)
+static struct timespec in_ms(unsigned int ms)
 {
-	bool changed;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	return until;
+}
+
+/* Under the lock: false when the time is up. */
+static bool wait_until(struct vmm *vm, const struct timespec *until)
+{
+	return pthread_cond_clockwait(&vm->changed, &vm->lock, CLOCK_MONOTONIC, until) != ETIMEDOUT;
+}
+
+bool vm_wait_cpus(struct vmm *vm, u64 *seen, unsigned int ms)
+{
+	struct timespec until = in_ms(ms);
+	bool in_time = true;
+	bool go_on;
 
 	pthread_mutex_lock(&vm->lock);
-	while (vm->cpus_seen == *seen && !called_away(vm))
-		pthread_cond_wait(&vm->changed, &vm->lock);
-	changed = vm->cpus_seen != *seen;
+	while (vm->cpus_seen == *seen && !called_away(vm) && in_time) {
+		if (ms)
+			in_time = wait_until(vm, &until);
+		else
+			pthread_cond_wait(&vm->changed, &vm->lock);
+	}
+	go_on = !called_away(vm);
 	*seen = vm->cpus_seen;
 	pthread_mutex_unlock(&vm->lock);
-	return changed;
+	return go_on;
 }
 
 void vm_wait_limit(struct vcpu *vcpu, const char *msg)
@@ -267,20 +297,15 @@ void vm_wait_limit(struct vcpu *vcpu, const char *msg)
 	pthread_mutex_unlock(&vm->lock);
 	snprintf(ev.msg, sizeof(ev.msg), "%s", msg);
 	vm_event(vm, &ev);
-	vm_wait_cpus(vm, &seen);
+	vm_wait_cpus(vm, &seen, 0);
 }
 
 void vm_wait_ms(struct vmm *vm, unsigned int ms)
 {
-	struct timespec until;
+	struct timespec until = in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (long)ms * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&vm->lock);
-	while (!called_away(vm) &&
-	       pthread_cond_clockwait(&vm->changed, &vm->lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+	while (!called_away(vm) && wait_until(vm, &until))
 		;
 	pthread_mutex_unlock(&vm->lock);
 }

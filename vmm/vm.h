@@ -125,12 +125,13 @@ void vm_drained(struct vmm *vm);
 bool vm_vcpu_wait(struct vcpu *vcpu);
 
 /*
- * For a vCPU that has no host CPU: begin to hear of changes, and say in @seen how
- * many there have been; then wait for one more.  False if there was none, because
- * the VM is stopping or pausing; that ends any wait.
+ * For a vCPU that has no host CPU, on its thread: begin to hear of changes, and say
+ * in @seen how many there have been; then wait for one more, or at most @ms
+ * milliseconds if that is not 0.  False if the VM is stopping or pausing, which
+ * ends any wait.
  */
 void vm_watch_cpus(struct vmm *vm, u64 *seen);
-bool vm_wait_cpus(struct vmm *vm, u64 *seen);
+bool vm_wait_cpus(struct vmm *vm, u64 *seen, unsigned int ms);
 
 /* Note a limit that is in the way; vmm_limit() tells it. */
 void vm_set_limit(struct vmm *vm, int resource, u64 have, u64 need);

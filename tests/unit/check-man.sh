@@ -5,8 +5,8 @@
 #
 # Every public function of include/vmm.h has a page of section 3 with its name and
 # its prototype; its constants, structures and their fields are described somewhere;
-# no page names a function that is not there; all pages of the library are free of
-# warnings; and their complete examples compile.  With LIBVMM.SO, it exports every
+# no page names a function that is not there; all pages, also of the program, are free
+# of warnings; and complete examples compile.  With LIBVMM.SO, it exports every
 # public function, and nothing else.
 
 set -u
@@ -89,7 +89,7 @@ for name in $fields; do
 	grep -qE "Va $name\>" "${pages[@]}" || fail "the field .$name is not described"
 done
 
-for page in "${pages[@]}"; do
+for page in "$root"/man/*.[1-8]; do
 	said=$(mandoc -Tlint -W warning "$page" 2>&1) || fail "${page#"$root"/}: $said"
 done
 

@@ -27,6 +27,7 @@ static struct {
 	const char	*failed;	/* what did */
 	size_t		nr_maps;	/* that the library has */
 	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
+	int		ring;		/* what waiting for a ring does */
 } faults = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void faults_arm(size_t n, int err)
@@ -70,6 +71,13 @@ void faults_set_affinity(int err)
 {
 	pthread_mutex_lock(&faults.lock);
 	faults.affinity = err;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+void faults_break_rings(int err)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.ring = err;
 	pthread_mutex_unlock(&faults.lock);
 }
 
@@ -130,6 +138,7 @@ int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(
 int t_pthread_attr_init(pthread_attr_t *attr);
 int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
 int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
+int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n);
 
 void *t_malloc(size_t size)
 {
@@ -254,4 +263,14 @@ int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct i
 	int err = hit("io_uring_queue_init_params", 0);
 
 	return err ? -err : io_uring_queue_init_params(n, ring, p);
+}
+
+int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
+{
+	int err;
+
+	pthread_mutex_lock(&faults.lock);
+	err = faults.ring;
+	pthread_mutex_unlock(&faults.lock);
+	return err ? -err : io_uring_submit_and_wait(ring, n);
 }

@@ -26,4 +26,7 @@ size_t faults_nr_maps(void);
 /* Every sched_setaffinity() fails with @err, until it is 0. */
 void faults_set_affinity(int err);
 
+/* Every wait for a ring that begins fails with @err, until it is 0. */
+void faults_break_rings(int err);
+
 #endif

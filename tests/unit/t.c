@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -104,6 +105,8 @@ static u64 address_space(void)
 
 void t_process_save(struct t_process *p)
 {
+	/* A thread's first malloc() would reserve 64 MiB for good. */
+	mallopt(M_ARENA_MAX, 1);
 	memset(p, 0, sizeof(*p));
 	save_fds(p);
 	p->nr_threads = count_threads(p->thread, sizeof(p->thread));
@@ -183,6 +186,7 @@ const char *t_process_diff(const struct t_process *before, char *buf, size_t siz
 	for (;;) {
 		struct t_process now;
 
+		buf[0] = '\0';
 		t_process_save(&now);
 		if (!diff(before, &now, buf, size))
 			return NULL;

@@ -14,6 +14,7 @@
 
 #include "arm64/hostinfo.h"
 #include "tests/unit/fake_spe.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/t.h"
 
 #define CPU	"devices/system/cpu"
@@ -600,6 +601,47 @@ static void test_each_failing_call_leaves_nothing(void **state)
 	t_remove(root);
 }
 
+/* Of libc's calls: out of memory fails it, and nothing is left behind. */
+static void test_each_failing_call_of_libc_leaves_nothing(void **state)
+{
+	char *root = t_profiling();
+	struct t_process before;
+	size_t n = 0;
+	bool failed;
+
+	(void)state;
+	do {
+		struct fake_spe *fake = fake_spe_create(fake_spe_kernel("elisei-v5"));
+		struct vmm_host_config cfg = VMM_HOST_CONFIG_INIT;
+		struct vmm_error err = { "" };
+		struct vmm_host *host = NULL;
+		int ret;
+
+		cfg.sysfs = root;
+		t_process_save(&before);
+		faults_arm(++n, EDOM);
+		ret = hostinfo_open(&host, &cfg, &fake_spe_ops, fake, &err);
+		failed = faults_failed();
+		faults_disarm();
+		if (ret) {
+			assert_true(failed);
+			assert_int_equal(ret, -faults_errno());
+			assert_true(strlen(err.msg) > 5);
+		} else if (failed) {
+			/* A thread that cannot be made is the verdict's affair. */
+			assert_true(t_verdict(host).error < 0 || !t_verdict(host).why[0]);
+		} else {
+			assert_int_equal(t_verdict(host).error, 0);
+		}
+		vmm_host_close(host);
+		t_process_check(&before);
+		assert_int_equal(fake_nr_open(fake_spe_base(fake)), 0);
+		fake_spe_destroy(fake);
+	} while (failed);
+	assert_true(n > 5);
+	t_remove(root);
+}
+
 /* ---- The structs ------------------------------------------------------------------ */
 
 static void test_configuration_is_checked(void **state)
@@ -707,6 +749,7 @@ int main(void)
 		cmocka_unit_test(test_verdict_knows_each_kernel),
 		cmocka_unit_test(test_verdict_is_no_if_the_instance_is_not_there),
 		cmocka_unit_test(test_each_failing_call_leaves_nothing),
+		cmocka_unit_test(test_each_failing_call_of_libc_leaves_nothing),
 		cmocka_unit_test(test_configuration_is_checked),
 		cmocka_unit_test(test_older_and_newer_callers_are_served),
 		cmocka_unit_test(test_this_host_can_be_looked_at),

@@ -390,6 +390,36 @@ static void test_libc_calls_fail_with_errnos_that_mean_something(void **state)
 		assert_in_range(sweep_libc(&middle, errs[i], false), 15, 1000);
 }
 
+/* Later than any sweep gets: the I/O thread's ring breaks while the guest runs. */
+static void test_ring_that_breaks_stops_the_vm(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct t_process before;
+	struct vmm_event ev;
+	struct vmm *vm;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	t_process_save(&before);
+	vm = t_vm(fake, NULL);
+	assert_int_equal(t_add_console(vm, fds[0], fds[1]), 0);
+	t_start(vm);
+	faults_break_rings(EBADF);
+	/* Something to do for it. */
+	assert_int_equal(vmm_shutdown(vm), 0);
+	t_event(vm, &ev);
+	assert_int_equal(ev.type, VMM_EVENT_STOPPED);
+	assert_int_equal(ev.reason, VMM_STOP_ERROR);
+	assert_int_equal(ev.error, -EBADF);
+	vmm_destroy(vm);
+	faults_break_rings(0);
+	t_process_check(&before);
+	t_fake_done(fake);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -400,6 +430,7 @@ int main(void)
 		cmocka_unit_test(test_each_libc_call_fails_on_a_small_host),
 		cmocka_unit_test(test_each_libc_call_fails_with_everything_on),
 		cmocka_unit_test(test_libc_calls_fail_with_errnos_that_mean_something),
+		cmocka_unit_test(test_ring_that_breaks_stops_the_vm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

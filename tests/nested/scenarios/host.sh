@@ -18,8 +18,8 @@ cpus_with_pmu()
 	sed -n '/^CPU/,/^$/p' "$1" | awk '$1 ~ /^[0-9]/ && $5 != "-" { n++ } END { print n + 0 }'
 }
 
-scenario host "6.1-a76 6.12-max 6.1-gicv2 two-6.12 half-6.1"
-host()
+scenario host-table "6.1-a76 6.12-max 6.1-gicv2 two-6.12 half-6.1"
+host_table()
 {
 	out=$WORK/log/host
 	"$VMM" host >"$out" || fail "exit status $?"
@@ -74,8 +74,8 @@ host_without()
 	says "$out" "^KVM  *no: there is no /dev/kvm" "^1  *no  *-"
 }
 
-scenario stat "6.1-a76 two-6.12"
-stat()
+scenario stat-table "6.1-a76 two-6.12"
+stat_table()
 {
 	log=$WORK/log
 	pmu=

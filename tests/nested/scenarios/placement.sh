@@ -13,6 +13,15 @@ CPU=/sys/devices/system/cpu
 emulated()
 {
 	[ "$HOST" != native ] || say_skip "made for the CPUs of an emulated host"
+	# Whatever the last one has left.
+	for cpu in 1 2 3; do
+		online $cpu 1
+	done
+}
+
+online()	# CPU 0|1
+{
+	echo "$2" >"$CPU/cpu$1/online"
 }
 
 # A step that runs a function of this file.
@@ -149,11 +158,6 @@ placement_storm()
 }
 
 # ---- Nowhere to go ---------------------------------------------------------------
-
-online()	# CPU 0|1
-{
-	echo "$2" >"$CPU/cpu$1/online"
-}
 
 switches()
 {
