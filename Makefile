@@ -38,7 +38,9 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wundef $(if $(WERROR),-Werror)
 COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARN) -fvisibility=hidden -fPIC \
 	-fno-common -ffile-prefix-map=$(CURDIR)=.
-HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection
+# clang has no protection against stack clashes on arm64.
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
+	$(if $(filter clang,$(TOOLCHAIN)),,-fstack-clash-protection)
 HARDEN_LD := -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--build-id=none
 LIBS := -lfdt -luring -lz -lzstd
 CLI_LIBS := -ljansson
@@ -269,7 +271,7 @@ check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
 .PHONY: bench
-check-nested: $(B)/arm64/vmm $(B)/arm64/embed
+check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,6 +24,7 @@
 #define BACKOFF_MAX	8		/* the longest pause is 2^8 ms */
 #define TRIES_MAX	400		/* about a minute and a half of them */
 #define CPUSET_LOOK_MS	1000		/* see cpuwatch.c for what goes unheard */
+#define SETTLE_MS	200		/* from unused to offline */
 
 static u64 now_ns(void)
 {
@@ -85,31 +85,12 @@ int repin_first(struct vcpu *vcpu, struct vmm_error *err)
 			       vcpu->where) : 0;
 }
 
-/*
- * What the cpuset leaves us: a thread that asks for every CPU there can be gets those.
- * Its status has them all, sched_getaffinity() not those on their way out.
- */
+/* What the cpuset leaves us: a thread that asks for every CPU there can be gets those. */
 static int read_cpuset(struct cpumask *cpus)
 {
-	static const char key[] = "Cpus_allowed_list:\t";
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
-	int ret = -ENOENT;
-	FILE *f;
-
 	memset(cpus, 0xff, sizeof(*cpus));
 	cpumask_set_affinity(cpus);
-	f = fopen("/proc/thread-self/status", "re");
-	if (!f)
-		return -errno;
-	while (ret == -ENOENT && (len = getline(&line, &size, f)) > 0)
-		if (!strncmp(line, key, sizeof(key) - 1))
-			ret = cpumask_parse(cpus, line + sizeof(key) - 1,
-					    (size_t)len - (sizeof(key) - 1));
-	free(line);
-	fclose(f);
-	return ret;
+	return cpumask_get_affinity(cpus);
 }
 
 static bool disjoint(const struct cpumask *a, const struct cpumask *b)
@@ -169,7 +150,11 @@ static int stall(struct vcpu *vcpu, struct vmm_error *err)
 	bool cpuset;
 	u64 seen;
 
-	cpuset = explain_stall(vcpu, msg, sizeof(msg));
+	if (explain_stall(vcpu, msg, sizeof(msg))) {
+		/* A CPU that goes offline leaves the cpusets first. */
+		vm_wait_ms(vm, SETTLE_MS);
+		explain_stall(vcpu, msg, sizeof(msg));
+	}
 	if (vm->cfg.on_no_cpu == VMM_NO_CPU_STOP)
 		return error_set(err, -ENODEV, "%s", msg);
 	count(&vcpu->nr_stalls);

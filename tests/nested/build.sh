@@ -185,6 +185,26 @@ pmu_tree()	# OUT two|half CPUS MACHINE OPTION...
 	rm -f "$out.one"
 }
 
+# The example of embedding, against either form of the library, with what the
+# second needs to be loaded where there is nothing but us.
+embed_files()
+{
+	from=$(dirname "$vmm") to=$nest/embed
+	rm -rf "$to"
+	[ -x "$from/embed-shared" ] || return 0
+	mkdir -p "$to"
+	cp -L "$from/embed" "$from/embed-shared" "$from/libvmm.so.0" "$to/"
+	[ "$(uname -m)" != aarch64 ] || return 0
+	cross=$("$cc" -print-file-name=libc.so.6)
+	for lib in "$(dirname "$cross")"/ld-linux-aarch64.so.1 "$cross" \
+		"$from"/../sysroot/usr/lib/aarch64-linux-gnu/libfdt.so.1 \
+		"$from"/../sysroot/usr/lib/aarch64-linux-gnu/liburing.so.2 \
+		"$from"/../sysroot/lib/aarch64-linux-gnu/libz.so.1 \
+		"$from"/../sysroot/usr/lib/aarch64-linux-gnu/libzstd.so.1; do
+		cp -L "$lib" "$to/" || die "cannot copy $lib"
+	done
+}
+
 # What differs from run to run: the vmm, scripts, and a job for host-init.
 job_part()	# OUT LINE-OF-JOB...
 {
@@ -194,6 +214,7 @@ job_part()	# OUT LINE-OF-JOB...
 	cp "$vmm" "$tree/nest/vmm"
 	cp "$here/scenario" "$here/lib.sh" "$here/measure-host" "$here/demo-host" "$tree/nest/"
 	cp "$here"/scenarios/*.sh "$tree/nest/scenarios/"
+	[ ! -d "$nest/embed" ] || cp -R "$nest/embed" "$tree/nest/"
 	printf '%s\n' "$@" >"$tree/nest/job"
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
@@ -227,6 +248,7 @@ build_nest()
 		kernel "$version"
 	done
 	formats
+	embed_files
 	exec 7>&-
 }
 
