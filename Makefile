@@ -262,6 +262,7 @@ UNIT_CHECKS := $(if $(UNIT),, \
 	"tests/unit/check-calls.sh $(B)/arm64 $(arm64_TOOLS)" \
 	"tests/unit/check-statics.sh $(B)/arm64 $(arm64_TOOLS)" \
 	"tests/unit/check-link.sh $(B)/arm64 $(arm64_TOOLS) $(arm64_LDFLAGS)" \
+	"tests/unit/check-reproducible.sh $(B)" \
 	"tests/unit/check-options.sh $(B)/native/vmm" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")
 

@@ -278,12 +278,106 @@ scenario placement-half "half-*"
 placement_half()
 {
 	emulated
-	# From a shell without one: the machine is made where there is one.
-	vm want:FLAT "$(step on_2_3)" kill:TERM sleep:200 kill:TERM exit:12 -- \
+	vm want:FLAT "$(step on-2-3)" kill:TERM sleep:200 kill:TERM exit:12 -- \
 		$(flat) -c 2 --pmu -p t=spin
 	vm want:GUEST-READY "want:GUEST-PMU counts" exit:0 -- $(linux 6.1) --pmu -p "$QUIET t=pmu"
 	silent
+	# Nobody's business without --pmu.
+	vm want:FLAT "$(step on-0-3)" kill:TERM sleep:200 kill:TERM exit:12 -- $(flat) -p t=spin
+	# The rest runs as a process that may use some CPUs only.
+	taskset -p 1 $$ >/dev/null
+	refused 4 "the affinity of this process (0) and in PMU $A53 (2-3)" $(flat) --pmu
+	refused 4 "the affinity of this process (0) and in PMU $A53 (2-3)" $(flat) --pmu=$A53
+	vm want:FLAT exit:0 -- $(flat)
+	taskset -p c $$ >/dev/null
+	vm want:FLAT exit:0 -- $(flat) --pmu
+	# The machine is made where there is one, wherever the program was started.
+	for i in 1 2 3; do
+		taskset -p 2 $$ >/dev/null
+		taskset -p a $$ >/dev/null
+		vm want:FLAT "$(step on-3)" kill:TERM sleep:200 kill:TERM exit:12 -- \
+			$(flat) --pmu -p t=spin
+	done
+}
+
+on_0_3()
+{
+	threads_on vcpu 0-3
+}
+
+# The affinity of the process is a constraint like the others.
+on_3()
+{
+	threads_on vcpu 3
+	threads_on others 1,3
 }
 
 # ---- vmm host --------------------------------------------------------------------
 
+# The PMU of each CPU, as `vmm host --json` has it, in one line.
+host_pmus()
+{
+	echo $(sed -n '/"cpus": \[/,/\]/s/.*"pmu": "*\([^",]*\)"*,*$/\1/p' "$WORK/files/host")
+}
+
+host_says()	# PATTERN
+{
+	grep -q -e "$1" "$WORK/files/host" || fail "no $1 in: $(cat "$WORK/files/host")"
+}
+
+ask_host()	# STATUS OPTIONS
+{
+	status=$1
+	shift
+	ret=0
+	"$VMM" host "$@" >"$WORK/files/host" 2>"$WORK/log/vm.stderr" || ret=$?
+	[ $ret = "$status" ] || fail "vmm host $*: status $ret, $(stderr)"
+	silent
+}
+
+scenario host-truth "two-* half-* 6.1-a76 6.1-gicv2 6.12-max"
+host_truth()
+{
+	emulated
+	case $HOST in
+	two-*) want="$A57 $A57 $A53 $A53" pmu=true ;;
+	half-*) want="null null $A53 $A53" pmu=true ;;
+	*-gicv2) want="null null" pmu=false ;;
+	*) want="armv8_pmuv3_0 armv8_pmuv3_0" pmu=true ;;
+	esac
+	ask_host 0 --json
+	[ "$(host_pmus)" = "$want" ] || fail "PMUs: $(host_pmus)"
+	host_says '"usable": true'
+	host_says "\"pmu\": $pmu"
+	ask_host 0
+	host_says 'vmm run --spe: no, because'
+	ask_host 1 --spe
+	# Without KVM it knows as much about CPUs.
+	mv /dev/kvm /dev/kvm.gone
+	ret=0
+	(without_kvm) || ret=1
+	mv /dev/kvm.gone /dev/kvm
+	[ $ret = 0 ] || exit 1
+}
+
+without_kvm()
+{
+	ask_host 0 --json
+	[ "$(host_pmus)" = "$want" ] || fail "PMUs: $(host_pmus)"
+	host_says '"usable": false'
+	ask_host 0
+	host_says '^KVM  *no: .*/dev/kvm'
+	ask_host 1 --spe
+	refused 4 "/dev/kvm" $(flat)
+}
+
+# A kernel that has no SPE for guests.
+scenario spe-refused "two-6.12 6.1-a76"
+spe_refused()
+{
+	emulated
+	"$VMM" run --help | grep -q -e --spe || say_skip "not there yet"
+	refused 4 "SPE" $(flat) --spe
+	vm want:FLAT exit:0 -- $(flat) --spe=optional
+	[ "$(stderr | grep -c SPE)" -eq 1 ] || fail "$(stderr)"
+}
