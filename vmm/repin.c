@@ -101,22 +101,45 @@ static bool disjoint(const struct cpumask *a, const struct cpumask *b)
 	return cpumask_empty(&both);
 }
 
-/* What keeps us from all of our CPUs?  Returns whether it is the cpuset. */
-static bool explain_stall(struct vcpu *vcpu, char *buf, size_t size)
+enum stall {
+	STALL_OFFLINE,
+	STALL_CPUSET,
+	STALL_UNKNOWN,		/* nothing to be seen; a CPU on its way out is still online */
+};
+
+/* What keeps us from all of our CPUs? */
+static enum stall explain_stall(struct vcpu *vcpu, char *buf, size_t size)
 {
 	struct cpumask cpuset;
 	struct cpumask online;
 	char list[64];
 
-	if (!machine_online(vcpu->vm, &online) && !disjoint(&online, &vcpu->cpus) &&
-	    !read_cpuset(&cpuset) && disjoint(&cpuset, &vcpu->cpus)) {
-		snprintf(buf, size,
-			 "vcpu%u: stalled: the cpuset of this process allows CPUs %s, none among %s",
-			 vcpu->id, cpumask_format(&cpuset, list, sizeof(list)), vcpu->where);
-		return true;
-	}
 	snprintf(buf, size, "vcpu%u: stalled: no online CPU among %s", vcpu->id, vcpu->where);
-	return false;
+	if (machine_online(vcpu->vm, &online) || disjoint(&online, &vcpu->cpus))
+		return STALL_OFFLINE;
+	if (read_cpuset(&cpuset) || !disjoint(&cpuset, &vcpu->cpus))
+		return STALL_UNKNOWN;
+	snprintf(buf, size,
+		 "vcpu%u: stalled: the cpuset of this process allows CPUs %s, none among %s",
+		 vcpu->id, cpumask_format(&cpuset, list, sizeof(list)), vcpu->where);
+	return STALL_CPUSET;
+}
+
+/*
+ * Is there really no CPU to go to?  The kernel also refuses when a cpuset changes at
+ * the same moment; and a CPU that goes offline leaves the cpusets first.
+ */
+static bool is_stalled(struct vcpu *vcpu, char *buf, size_t size)
+{
+	if (explain_stall(vcpu, buf, size) == STALL_OFFLINE)
+		return true;
+	if (!cpumask_set_affinity(&vcpu->cpus))
+		return false;
+	vm_wait_ms(vcpu->vm, SETTLE_MS);
+	if (!cpumask_set_affinity(&vcpu->cpus))
+		return false;
+	explain_stall(vcpu, buf, size);
+	return true;
 }
 
 static void tell(struct vcpu *vcpu, int type, const char *msg)
@@ -147,14 +170,11 @@ static int stall(struct vcpu *vcpu, struct vmm_error *err)
 	struct vmm *vm = vcpu->vm;
 	char told[VMM_MSG_SIZE] = "";
 	char msg[VMM_MSG_SIZE];
-	bool cpuset;
+	enum stall why;
 	u64 seen;
 
-	if (explain_stall(vcpu, msg, sizeof(msg))) {
-		/* A CPU that goes offline leaves the cpusets first. */
-		vm_wait_ms(vm, SETTLE_MS);
-		explain_stall(vcpu, msg, sizeof(msg));
-	}
+	if (!is_stalled(vcpu, msg, sizeof(msg)))
+		return 0;
 	if (vm->cfg.on_no_cpu == VMM_NO_CPU_STOP)
 		return error_set(err, -ENODEV, "%s", msg);
 	count(&vcpu->nr_stalls);
@@ -162,9 +182,9 @@ static int stall(struct vcpu *vcpu, struct vmm_error *err)
 	tell_stall(vcpu, told, msg);
 	vm_watch_cpus(vm, &seen);
 	while (resolve(vcpu, true, NULL) || cpumask_set_affinity(&vcpu->cpus)) {
-		cpuset = explain_stall(vcpu, msg, sizeof(msg));
+		why = explain_stall(vcpu, msg, sizeof(msg));
 		tell_stall(vcpu, told, msg);
-		if (!vm_wait_cpus(vm, &seen, cpuset ? CPUSET_LOOK_MS : 0))
+		if (!vm_wait_cpus(vm, &seen, why == STALL_OFFLINE ? 0 : CPUSET_LOOK_MS))
 			goto out;
 	}
 	snprintf(msg, sizeof(msg), "vcpu%u: goes on, on CPUs %s", vcpu->id, vcpu->where);

@@ -208,9 +208,16 @@ static void start_cpuwatch(void *arg)
 {
 	struct vmm *vm = arg;
 	struct vmm_error err;
-	int ret = cpuwatch_create(&vm->cpuwatch, vm->io[0].loop, vm->cfg.sysfs, cpus_changed, vm,
-				  &err);
+	bool over;
+	int ret;
 
+	pthread_mutex_lock(&vm->lock);
+	over = vm->stopping;
+	pthread_mutex_unlock(&vm->lock);
+	/* The loop also finds what is left for it when all is taken down. */
+	if (over)
+		return;
+	ret = cpuwatch_create(&vm->cpuwatch, vm->io[0].loop, vm->cfg.sysfs, cpus_changed, vm, &err);
 	if (ret) {
 		vm_stop(vm, VMM_STOP_ERROR, ret, -1, err.msg);
 		return;

@@ -133,7 +133,7 @@ storm_moves()
 	back=$(sed -n 's/.* back=//p' "$WORK/files/moves")
 	wrong=$(counted wrong_cpu) repins=$(counted repins)
 	echo "$(cat "$WORK/files/moves") wrong_cpu=$wrong repins=$repins"
-	[ "$back" -gt 800 ] && [ "$wrong" -ge "$back" ] && [ "$repins" -ge "$back" ] ||
+	[ "$back" -gt 600 ] && [ "$wrong" -ge "$back" ] && [ "$repins" -ge "$back" ] ||
 		fail "it counts $wrong wrong-CPU exits and $repins re-pins: $(cat "$WORK/files/moves")"
 	[ "$(counted stalls)" = 0 ] || fail "it stalled"
 }
@@ -255,11 +255,12 @@ placement_stop()
 
 # ---- What a re-pin costs -----------------------------------------------------------
 
+# A late clock may have it ask for its affinity now and then.
 count_calls()
 {
-	"$NEST/mover" calls "$PID" 100 0,1 >"$WORK/files/calls" || fail "$(cat "$WORK/files/calls")"
+	"$NEST/mover" calls "$PID" 50 0,1 >"$WORK/files/calls" || fail "$(cat "$WORK/files/calls")"
 	cat "$WORK/files/calls"
-	grep -q ' back=100 calls=200 setaffinity=100 ioctl=100 idle=0$' "$WORK/files/calls" ||
+	grep -q ' back=50 calls=10[0-2] setaffinity=50 ioctl=50 idle=0$' "$WORK/files/calls" ||
 		fail "not one sched_setaffinity() and one KVM_RUN: $(cat "$WORK/files/calls")"
 }
 
