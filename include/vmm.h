@@ -303,7 +303,8 @@ VMM_API int vmm_stop(struct vmm *vm);
 enum vmm_event_type {
 	VMM_EVENT_STOPPED = 1,	/* .reason says why; the last event of a VM */
 	VMM_EVENT_BROKEN,	/* device .index waits for a guest reset */
-	VMM_EVENT_STALLED,	/* vCPU .index waits for a host CPU; .msg says which */
+	VMM_EVENT_STALLED,	/* vCPU .index waits for a host CPU; .msg says which, and
+				 * is told again when what it waits for changes */
 	VMM_EVENT_UNSTALLED,	/* ... and has got one */
 	VMM_EVENT_LIMIT,	/* vCPU .index waits for a limit: see vmm_limit() */
 };

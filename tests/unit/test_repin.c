@@ -183,6 +183,29 @@ static void test_thread_that_was_moved_comes_back(void **state)
 	t_fake_done(fake);
 }
 
+/* Whoever moves it again and again slows nothing down, and does not end the VM. */
+static void test_moves_in_a_row_are_all_undone(void **state)
+{
+	enum { MOVES = 500 };
+	struct look seen = { 0 };
+	const struct fake_step steps[] = {
+		{ .kind = FAKE_CALL, .fn = moved, .times = MOVES },
+		{ .kind = FAKE_CALL, .fn = look, .arg = &seen },
+		T_OFF,
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm = t_pinned(fake, *state, VMM_NO_CPU_WAIT);
+
+	fake_script(fake, 0, steps, ARRAY_SIZE(steps), 1);
+	t_start(vm);
+	t_stopped(vm, VMM_STOP_GUEST_OFF);
+	assert_false(seen.wrong);
+	assert_int_equal(t_stats(vm).wrong_cpu, MOVES);
+	assert_int_equal(t_stats(vm).repins, MOVES);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
 /* KVM refuses a CPU that is right: it is asked ever more slowly, and can be stopped. */
 static void test_refusals_without_a_reason_are_not_a_busy_loop(void **state)
 {
@@ -248,6 +271,31 @@ static void test_vcpu_waits_until_a_cpu_returns(void **state)
 	t_stopped(vm, VMM_STOP_GUEST_OFF);
 	assert_false(seen.wrong);
 	assert_int_equal(t_stats(vm).stalled, 0);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+/* The kernel says EINVAL as well when a cpuset changes at the same moment. */
+static void test_refusal_that_passes_is_no_stall(void **state)
+{
+	struct look gone = { .err = EINVAL };
+	struct look seen = { 0 };
+	const struct fake_step steps[] = {
+		{ .kind = FAKE_CALL, .fn = moved, .arg = &gone },
+		{ .kind = FAKE_CALL, .fn = look, .arg = &seen },
+		T_OFF,
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm = t_pinned(fake, *state, VMM_NO_CPU_STOP);
+
+	fake_script(fake, 0, steps, ARRAY_SIZE(steps), 1);
+	t_start(vm);
+	t_until(t_stats(vm).wrong_cpu == 1);
+	faults_set_affinity(0);
+	t_stopped(vm, VMM_STOP_GUEST_OFF);
+	assert_false(seen.wrong);
+	assert_int_equal(t_stats(vm).stalls, 0);
+	assert_int_equal(t_stats(vm).repins, 1);
 	vmm_destroy(vm);
 	t_fake_done(fake);
 }
@@ -325,8 +373,10 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		WITH_SYSFS(test_thread_is_pinned_before_the_first_entry),
 		WITH_SYSFS(test_thread_that_was_moved_comes_back),
+		WITH_SYSFS(test_moves_in_a_row_are_all_undone),
 		WITH_SYSFS(test_refusals_without_a_reason_are_not_a_busy_loop),
 		WITH_SYSFS(test_vcpu_waits_until_a_cpu_returns),
+		WITH_SYSFS(test_refusal_that_passes_is_no_stall),
 		WITH_SYSFS(test_vcpu_that_waits_can_be_paused_and_stopped),
 		WITH_SYSFS(test_host_may_prefer_to_stop),
 		WITH_SYSFS(test_pinning_that_is_forbidden_is_told),
