@@ -78,7 +78,7 @@ asan_CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fn
 tsan_CC := $(TOOLCHAIN)
 tsan_CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 
-.PHONY: all deps check check-unit check-nested check-tree demo install clean help FORCE
+.PHONY: all deps check check-unit check-sanitizers check-nested demo install clean help FORCE
 all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
 
 help:
@@ -210,12 +210,12 @@ clean:
 # the folder they share.  UNIT_FAULTY see the library with the calls that can fail
 # renamed (t_malloc for malloc), so that they can make each fail.
 #
-#	make check-unit			all of it
+#	make check-unit			all of it, as it is
 #	make check-unit UNIT=test_vm	programs whose names begin so
-#	make check-unit UNIT_VARIANTS=native
+#	make check-sanitizers		the programs again, under the sanitizers
 
 UNIT ?=
-UNIT_VARIANTS ?= native asan tsan
+UNIT_VARIANTS ?= native
 UNIT_JOBS ?= 2
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
@@ -269,6 +269,9 @@ UNIT_CHECKS := $(if $(UNIT),, \
 check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
 	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)
 
+check-sanitizers:
+	@$(MAKE) --no-print-directory check-unit UNIT_VARIANTS="asan tsan" UNIT=test_
+
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
 .PHONY: bench
@@ -276,7 +279,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-nested
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-nested
 
 # What it costs, in instructions.
 bench: $(B)/arm64/vmm
