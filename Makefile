@@ -266,7 +266,7 @@ UNIT_CHECKS := $(if $(UNIT),, \
 	"tests/unit/check-options.sh $(B)/native/vmm" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")
 
-check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
+check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
 	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)
 
 check-sanitizers:
