@@ -123,8 +123,10 @@ static void test_fork_does_not_inherit_it(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (T_SANITIZED)
-		skip();		/* a forked sanitizer is no fun */
+	if (T_SANITIZED) {
+		print_message("skipped: a child of fork() deadlocks in a sanitizer\n");
+		skip();
+	}
 	mem = t_gmem(-1);
 	mem.host[0] = 1;
 	pid = fork();

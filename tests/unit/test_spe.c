@@ -783,16 +783,20 @@ static void test_mlock_that_is_refused_names_the_limit(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (T_SANITIZED)
-		skip();		/* their mlock() does nothing */
+	if (T_SANITIZED) {
+		print_message("skipped: the sanitizers' mlock() does nothing\n");
+		skip();
+	}
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid)
 		_exit(t_mlock_refused());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
+	if (WEXITSTATUS(status) == 77) {
+		print_message("skipped: this user may lock all memory there is\n");
 		skip();
+	}
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
