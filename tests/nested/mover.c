@@ -8,6 +8,10 @@
  *   mover calls PID MOVES CPU,CPU...
  *        the same one by one, with quiet moments in between, and count the system
  *        calls that the program makes in its vCPU threads for it
+ *   mover cost PID MOVES CPU,CPU...
+ *        the same, and count the instructions that these threads spend on it in the
+ *        program and in the kernel, less what they spend when they are left alone;
+ *        for an emulator that counts them (QEMU's -icount)
  *
  * A thread is back when none of the CPUs is in its affinity any more, which only it
  * itself brings about; until then it is not moved again.  Prints one line:
@@ -39,6 +43,10 @@
 #define MAX_PAUSE_US	3000
 #define QUIET_US	40000		/* between moves that shall not be one */
 #define PATIENCE_S	30
+#define PMUS		"/sys/bus/event_source/devices"
+#define MAX_PMUS	4
+#define EVENT_INST	0x08		/* INST_RETIRED */
+#define SHORT_QUIET_US	5000
 #define SYS_ENTER	"/sys/kernel/tracing/events/raw_syscalls/sys_enter/id"
 
 enum count { ALL, SETAFFINITY, IOCTL, COUNTS };
@@ -269,17 +277,107 @@ static void calls(struct mover *m, unsigned long moves)
 	       sum(m, IOCTL), idle);
 }
 
+/* ---- What it costs ------------------------------------------------------------- */
+
+enum side { USER, KERNEL, SIDES };
+
+/* A counter of one PMU, for one thread: a thread that is moved needs one of each. */
+static int open_instructions(pid_t tid, int type, enum side side)
+{
+	struct perf_event_attr attr = {
+		.type = (uint32_t)type, .size = sizeof(attr), .config = EVENT_INST,
+		.exclude_user = side == KERNEL, .exclude_kernel = side == USER,
+		.exclude_hv = side == USER, .exclude_guest = 1,
+	};
+	int fd = (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		die("perf_event_open, PMU %d: %s", type, strerror(errno));
+	return fd;
+}
+
+static int find_pmus(int *types)
+{
+	DIR *dir = opendir(PMUS);
+	struct dirent *e;
+	int nr = 0;
+
+	while (dir && (e = readdir(dir))) {
+		char path[512];
+		FILE *f;
+
+		if (strncmp(e->d_name, "armv8_", 6) || nr == MAX_PMUS)
+			continue;
+		snprintf(path, sizeof(path), PMUS "/%s/type", e->d_name);
+		f = fopen(path, "r");
+		if (f && fscanf(f, "%d", &types[nr]) == 1)
+			nr++;
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return nr;
+}
+
+static void read_all(int fds[SIDES][MAX_THREADS * MAX_PMUS], int nr, double *sums)
+{
+	for (int side = 0; side < SIDES; side++) {
+		sums[side] = 0;
+		for (int i = 0; i < nr; i++) {
+			uint64_t n;
+
+			if (read(fds[side][i], &n, sizeof(n)) != sizeof(n))
+				die("cannot read a counter");
+			sums[side] += (double)n;
+		}
+	}
+}
+
+static void cost(struct mover *m, unsigned long moves)
+{
+	static int fds[SIDES][MAX_THREADS * MAX_PMUS];
+	double start[SIDES], idle[SIDES], end[SIDES];
+	int types[MAX_PMUS];
+	int nr_pmus = find_pmus(types);
+	int nr = 0;
+
+	for (int i = 0; i < m->nr_threads; i++)
+		for (int p = 0; p < nr_pmus; p++, nr++)
+			for (int side = 0; side < SIDES; side++)
+				fds[side][nr] = open_instructions(m->threads[i].tid, types[p],
+								  (enum side)side);
+	read_all(fds, nr, start);
+	for (unsigned long i = 0; i < moves; i++)
+		usleep(SHORT_QUIET_US);
+	read_all(fds, nr, idle);
+	for (; m->moves < moves; m->moves++) {
+		struct thread *t = &m->threads[m->moves % (unsigned int)m->nr_threads];
+
+		move(m, t);
+		usleep(SHORT_QUIET_US);
+		wait_back(m, t);
+	}
+	read_all(fds, nr, end);
+	for (int side = 0; side < SIDES; side++)
+		end[side] = (end[side] - idle[side]) - (idle[side] - start[side]);
+	printf("MOVER moves=%lu threads=%lu back=%lu user=%.0f kernel=%.0f\n", m->moves,
+	       m->thread_moves, m->back, end[USER] / (double)moves, end[KERNEL] / (double)moves);
+}
+
 int main(int argc, char **argv)
 {
 	struct mover m = { .random = 0x9e3779b97f4a7c15ULL };
 
 	if (argc != 5 && argc != 7)
-		die("usage: mover storm|calls PID MOVES CPU,CPU... [GROUP GROUP]");
+		die("usage: mover storm|calls|cost PID MOVES CPU,CPU... [GROUP GROUP]");
 	m.pid = atoi(argv[2]);
 	take_cpus(&m, argv[4]);
 	find_threads(&m);
 	if (!strcmp(argv[1], "calls"))
 		calls(&m, strtoul(argv[3], NULL, 10));
+	else if (!strcmp(argv[1], "cost"))
+		cost(&m, strtoul(argv[3], NULL, 10));
 	else
 		storm(&m, strtoul(argv[3], NULL, 10), argc == 7 ? argv + 5 : NULL);
 	return 0;
