@@ -289,6 +289,17 @@ demo: deps
 	@$(MAKE) --no-print-directory $(B)/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/nested/demo
 
+# ---- The test bed: a host with SPE, emulated ------------------------------------
+#
+# Not needed by make check.  See tests/testbed/README.md.
+
+DEPS_TESTBED := bc bison flex libglib2.0-dev make ninja-build patch python3-venv
+
+.PHONY: testbed
+testbed:
+	@$(MAKE) --no-print-directory deps DEPS_BUILD="$(DEPS_BUILD) $(DEPS_TESTBED)"
+	@tests/testbed/build
+
 # ---- The example of embedding, against either form of the library ---------------
 
 $(B)/arm64/embed: examples/embed.c include/vmm.h $(B)/arm64/libvmm.a

@@ -31,8 +31,12 @@ int pvtime_up(struct machine *m, struct vmm_error *err)
 	void *p;
 	int ret;
 
-	/* Not a thing to insist on: the kernel may have no run delays to report. */
+	/*
+	 * Not a thing to insist on: the kernel may have no run delays to report.
+	 * The attribute alone proves nothing, group 2 was SPE's in a kernel of 2019.
+	 */
 	if (machine_has(m, VMM_MACHINE_F_NO_PVTIME) ||
+	    kvm_capability(kvm, KVM_CAP_STEAL_TIME) <= 0 ||
 	    kvm_has_attr(kvm, m->vm->vcpus[0].fd, KVM_ARM_VCPU_PVTIME_CTRL,
 			 KVM_ARM_VCPU_PVTIME_IPA))
 		return 0;

@@ -24,10 +24,14 @@ struct kvm_arm_counter_offset {
 /* 6.16: nested virtualisation. */
 #ifndef KVM_CAP_ARM_EL2
 #define KVM_CAP_ARM_EL2		240
+#endif
+#ifndef KVM_CAP_ARM_EL2_E2H0
 #define KVM_CAP_ARM_EL2_E2H0	241
 #endif
 #ifndef KVM_ARM_VCPU_HAS_EL2
-#define KVM_ARM_VCPU_HAS_EL2		7
+#define KVM_ARM_VCPU_HAS_EL2	7
+#endif
+#ifndef KVM_ARM_VCPU_HAS_EL2_E2H0
 #define KVM_ARM_VCPU_HAS_EL2_E2H0	8
 #endif
 
