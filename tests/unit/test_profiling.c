@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -182,11 +183,43 @@ static void test_each_call_fails(void **state)
 	}
 }
 
+/* The vCPU waits until the host has raised the limit, and then goes on. */
+static void test_limit_is_an_event_and_the_guest_waits(void **state)
+{
+	const struct fake_spe_kernel *k = fake_spe_kernel("elisei-v6");
+	const struct fake_step steps[] = {
+		{ .kind = FAKE_EXIT, .data = k->exit_rlimit },
+		{ .kind = FAKE_EXIT, .data = k->exit_rlimit },
+		T_OFF,
+	};
+	struct fake_spe *fake = fake_spe_create(k);
+	struct vmm *vm = t_spe_vm(fake, *state, k->text, 0, NULL);
+	struct vmm_limit limit = VMM_LIMIT_INIT;
+	struct vmm_event ev = VMM_EVENT_INIT;
+
+	fake_script(fake_spe_base(fake), 0, steps, ARRAY_SIZE(steps), 1);
+	assert_int_equal(vmm_limit(vm, &limit), 0);
+	t_start(vm);
+	for (int i = 0; i < 2; i++) {
+		t_event(vm, &ev);
+		assert_int_equal(ev.type, VMM_EVENT_LIMIT);
+		assert_int_equal(ev.index, 0);
+		assert_non_null(strstr(ev.msg, "RLIMIT_MEMLOCK"));
+		assert_int_equal(vmm_limit(vm, &limit), 1);
+		assert_int_equal(limit.resource, RLIMIT_MEMLOCK);
+		assert_int_equal(vmm_retry(vm), 0);
+	}
+	t_stopped(vm, VMM_STOP_GUEST_OFF);
+	vmm_destroy(vm);
+	t_spe_done(fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_kernel_gives_what_it_has_or_says_that_it_has_nothing),
 		cmocka_unit_test(test_optional_starts_without_and_says_so_once),
+		cmocka_unit_test(test_limit_is_an_event_and_the_guest_waits),
 		cmocka_unit_test(test_each_call_fails),
 	};
 
