@@ -276,12 +276,12 @@ static int boot(struct run *run)
 		return status;
 	stdcons_enter(&run->cons);
 	status = guest_start(&run->guest);
-	if (status == 0) {
-		booted(run);
-		status = watch(run);
+	if (status) {
+		guest_destroy(&run->guest);
+		return status;
 	}
-	guest_destroy(&run->guest);
-	return status;
+	booted(run);
+	return watch(run);
 }
 
 /*
@@ -292,12 +292,16 @@ static int boot_again_and_again(struct run *run)
 {
 	int status;
 
-	do {
+	for (;;) {
 		status = boot(run);
-		if (status == STATUS_REBOOT && run->answerer.asked)
+		if (status != STATUS_REBOOT)
+			return status;
+		if (run->answerer.asked)
 			return STATUS_STOPPED;
-	} while (status == STATUS_REBOOT && !run->guest.opts->no_reboot);
-	return status;
+		if (run->guest.opts->no_reboot)
+			return status;
+		guest_destroy(&run->guest);
+	}
 }
 
 /* With serial port 0 on a pty, stdin and stdout are not the guest's. */
