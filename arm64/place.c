@@ -8,8 +8,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "arm64/machine.h"
 #include "spe/spe.h"
@@ -26,8 +24,7 @@ static void others(const struct vmm *vm, enum placement_reason reason, struct cp
 		struct cpumask cpus;
 
 		placement_allows(&vm->placement, i, reason, &cpus);
-		for (size_t w = 0; w < ARRAY_SIZE(sum->bits); w++)
-			sum->bits[w] |= cpus.bits[w];
+		cpumask_or(sum, sum, &cpus);
 	}
 }
 
@@ -103,10 +100,10 @@ static int refresh_spe(struct machine *m, const struct topology *topo, struct vm
 {
 	struct cpumask cpus = *spe_cpus(m->spe);
 	struct cpumask now;
-	int ret = spe_cpus_now(m->spe, topo, &now);
+	int ret;
 
-	for (size_t i = 0; !ret && i < ARRAY_SIZE(cpus.bits); i++)
-		cpus.bits[i] |= now.bits[i];
+	if (!spe_cpus_now(m->spe, topo, &now))
+		cpumask_or(&cpus, &cpus, &now);
 	ret = placement_set(&m->vm->placement, PLACE_SPE, PLACE_ALL, spe_instance(m->spe), &cpus);
 	return ret ? error_set(err, ret, "placement: no memory") : 0;
 }

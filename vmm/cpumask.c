@@ -33,6 +33,12 @@ void cpumask_and(struct cpumask *out, const struct cpumask *a, const struct cpum
 		out->bits[i] = a->bits[i] & b->bits[i];
 }
 
+void cpumask_or(struct cpumask *out, const struct cpumask *a, const struct cpumask *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(out->bits); i++)
+		out->bits[i] = a->bits[i] | b->bits[i];
+}
+
 unsigned int cpumask_count(const struct cpumask *mask)
 {
 	unsigned int n = 0;

@@ -29,6 +29,7 @@ void cpumask_clear(struct cpumask *mask);
 bool cpumask_empty(const struct cpumask *mask);
 bool cpumask_equal(const struct cpumask *a, const struct cpumask *b);
 void cpumask_and(struct cpumask *out, const struct cpumask *a, const struct cpumask *b);
+void cpumask_or(struct cpumask *out, const struct cpumask *a, const struct cpumask *b);
 unsigned int cpumask_count(const struct cpumask *mask);
 
 /*
