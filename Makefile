@@ -163,8 +163,7 @@ endif
 
 DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
 	libjansson-dev
-DEPS_TEST := g++ clang libcmocka-dev pkg-config mandoc device-tree-compiler cpio gzip zstd \
-	xz-utils qemu-system-arm python3-minimal
+DEPS_TEST := g++ clang libcmocka-dev mandoc cpio gzip zstd xz-utils qemu-system-arm
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
 endif
@@ -298,7 +297,7 @@ demo: deps
 #
 # Not needed by make check.  See tests/testbed/README.md.
 
-DEPS_TESTBED := bc bison flex libglib2.0-dev make ninja-build patch python3-venv
+DEPS_TESTBED := bc bison flex libglib2.0-dev make ninja-build patch pkg-config python3-venv
 
 .PHONY: testbed
 testbed:
