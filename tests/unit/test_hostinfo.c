@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,52 +14,13 @@
 #include "arm64/hostinfo.h"
 #include "tests/unit/fake_spe.h"
 #include "tests/unit/faults.h"
+#include "tests/unit/sysfs.h"
 #include "tests/unit/t.h"
 
 #define CPU	"devices/system/cpu"
 #define SOURCES	"bus/event_source/devices"
 
 /* ---- Trees ---------------------------------------------------------------------- */
-
-static char *t_root(void)
-{
-	char *root = strdup("/tmp/test_hostinfo.XXXXXX");
-
-	assert_non_null(root);
-	assert_non_null(mkdtemp(root));
-	return root;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void t_remove(char *root)
-{
-	assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-	free(root);
-}
-
-static void t_put(const char *root, const char *path, const char *text)
-{
-	char full[512];
-	int fd;
-
-	snprintf(full, sizeof(full), "%s/%s", root, path);
-	for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		assert_true(!mkdir(full, 0755) || errno == EEXIST);
-		*p = '/';
-	}
-	fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
 
 static void t_source(const char *root, const char *name, const char *type, const char *file,
 		     const char *cpus)

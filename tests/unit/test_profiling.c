@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,35 +12,18 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_spe.h"
+#include "tests/unit/sysfs.h"
 #include "tests/unit/t.h"
 #include "vmm/vm.h"
 
 /* ---- The host: every CPU that this process has is one of arm_spe_0's ------------- */
 
-static void t_put(const char *root, const char *path, const char *text)
-{
-	char full[512];
-	int fd;
-
-	snprintf(full, sizeof(full), "%s/%s", root, path);
-	for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		assert_true(!mkdir(full, 0755) || errno == EEXIST);
-		*p = '/';
-	}
-	fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 static int make_host(void **state)
 {
-	char *root = strdup("/tmp/test_profiling.XXXXXX");
+	char *root = t_root();
 	struct cpumask cpus;
 	char list[4096];
 
-	assert_non_null(mkdtemp(root));
 	assert_int_equal(cpumask_get_affinity(&cpus), 0);
 	cpumask_format(&cpus, list, sizeof(list));
 	t_put(root, "devices/system/cpu/online", list);
@@ -52,18 +34,9 @@ static int make_host(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static int remove_host(void **state)
 {
-	nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	free(*state);
+	t_remove(*state);
 	return 0;
 }
 

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,56 +18,12 @@
 #include <unistd.h>
 
 #include "spe/topology.h"
+#include "tests/unit/sysfs.h"
 
 #define SPE0	"bus/event_source/devices/arm_spe_0"
 #define SPE1	"bus/event_source/devices/arm_spe_1"
 #define PMUS	"bus/event_source/devices"
 #define CPU	"devices/system/cpu"
-
-static char *t_root(void)
-{
-	char *root = strdup("/tmp/test_topology.XXXXXX");
-
-	assert_non_null(root);
-	assert_non_null(mkdtemp(root));
-	return root;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void t_remove(char *root)
-{
-	assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
-	free(root);
-}
-
-static void t_bytes(const char *root, const char *path, const void *data, size_t len)
-{
-	char full[512];
-	int fd;
-
-	snprintf(full, sizeof(full), "%s/%s", root, path);
-	for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		assert_true(!mkdir(full, 0755) || errno == EEXIST);
-		*p = '/';
-	}
-	fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, data, len), len);
-	close(fd);
-}
-
-static void t_put(const char *root, const char *path, const char *text)
-{
-	t_bytes(root, path, text, strlen(text));
-}
 
 static void t_cpus(const char *root, const char *list)
 {
