@@ -283,7 +283,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-nested
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-nested check-spe
 
 # What it costs, in instructions.
 bench: $(B)/arm64/vmm
@@ -295,14 +295,22 @@ demo: deps
 
 # ---- The test bed: a host with SPE, emulated ------------------------------------
 #
-# Not needed by make check.  See tests/testbed/README.md.
+# See tests/testbed/README.md.
 
 DEPS_TESTBED := bc bison flex libglib2.0-dev make ninja-build patch pkg-config python3-venv
 
-.PHONY: testbed
+.PHONY: testbed check-spe
 testbed:
 	@$(MAKE) --no-print-directory deps DEPS_BUILD="$(DEPS_BUILD) $(DEPS_TESTBED)"
 	@tests/testbed/build
+
+# One program knows the kernel's numbers from a file of the user's; the other was
+# built against its headers.
+check-spe: testbed $(B)/arm64/vmm
+	@eval "$$(tests/testbed/build -p)" && $(MAKE) --no-print-directory B=$(B)/testbed-uapi \
+		arm64_SYSROOT=$(arm64_SYSROOT) \
+		arm64_CPPFLAGS="-isystem $$TESTBED_UAPI $(arm64_CPPFLAGS)" $(B)/testbed-uapi/arm64/vmm
+	@BUILD=$(abspath $(B)) tests/spe/run
 
 # ---- The example of embedding, against either form of the library ---------------
 
