@@ -232,6 +232,13 @@ static void report(const struct counts *counts, const char *name, bool filtered,
 	*ok &= counts->data + counts->other >= counts->loads + counts->stores;
 }
 
+static void run_round(void)
+{
+	for (int i = 0; i < 100; i++)
+		for (int l = 0; l < NR_LOOPS; l++)
+			loops[l].run(1000, datum);
+}
+
 static void usage(void)
 {
 	printf("usage: loops [options]\n"
@@ -242,6 +249,7 @@ static void usage(void)
 	       "  -b KIB   AUX buffer (default: 4096)\n"
 	       "  -f b|l|s only branches, loads or stores\n"
 	       "  -k       the kernel too\n"
+	       "  -n       only run, for another program that profiles\n"
 	       "  -t PCT   tolerance (default: 1)\n");
 }
 
@@ -256,12 +264,12 @@ int main(int argc, char **argv)
 	unsigned long rounds = 20, aux_size = 4096 * 1024;
 	struct perf_event_mmap_page *page;
 	double tolerance = 1;
-	bool ok = true;
+	bool ok = true, quiet = false;
 	int cpu = -1, fd, opt, type;
 	char name[256] = "";
 	uint8_t *aux;
 
-	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:kt:h")) != -1) {
+	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:knt:h")) != -1) {
 		switch (opt) {
 		case 'd': want = optarg; break;
 		case 'C': cpu = atoi(optarg); break;
@@ -272,10 +280,16 @@ int main(int argc, char **argv)
 			attr.config |= *optarg == 'b' ? SPE_BRANCH : *optarg == 'l' ? SPE_LOAD : SPE_STORE;
 			break;
 		case 'k': attr.exclude_kernel = 0; break;
+		case 'n': quiet = true; break;
 		case 't': tolerance = atof(optarg); break;
 		case 'h': usage(); return 0;
 		default: usage(); return 2;
 		}
+	}
+	if (quiet) {
+		while (rounds--)
+			run_round();
+		return 0;
 	}
 	type = spe_type(want, name, sizeof(name));
 	if (type < 0) {
@@ -302,10 +316,7 @@ int main(int argc, char **argv)
 	}
 	for (unsigned long round = 0; round < rounds; round++) {
 		ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
-		for (int i = 0; i < 100; i++) {
-			for (int l = 0; l < NR_LOOPS; l++)
-				loops[l].run(1000, datum);
-		}
+		run_round();
 		ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
 		drain(page, aux, &counts);
 	}
