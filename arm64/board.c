@@ -187,9 +187,9 @@ void machine_start_io(struct vmm *vm)
 			chardev_kick_rx(vm->machine->chardevs[i]);
 }
 
-void machine_power_button(struct vmm *vm)
+int machine_power_button(struct vmm *vm)
 {
-	pl061_press(vm->machine->gpio);
+	return pl061_press(vm->machine->gpio);
 }
 
 static void drained_one(void *arg)

@@ -159,6 +159,19 @@ static int image_up(struct machine *m, struct vmm_error *err)
 }
 
 /*
+ * Descriptors that nobody uses any more.  A device lives as long as its VM, unless
+ * it has a release operation (struct kvm_device_ops), which interrupt controllers
+ * do not.
+ */
+static int spare_descriptors(struct machine *m, struct vmm_error *err)
+{
+	(void)err;
+	gic_down(m);
+	kvm_close_dev(&m->vm->kvm);
+	return 0;
+}
+
+/*
  * A line a step, with what it must come after.  Each "down" takes what a half-made
  * "up" has left.
  */
@@ -180,6 +193,7 @@ static const struct step {
 	{ image_up, NULL },		/* wants to know the vCPUs' page sizes */
 	{ dt_up, NULL },		/* tells of all the above */
 	{ cpu_boot, NULL },		/* the first registers point to kernel and tree */
+	{ spare_descriptors, NULL },	/* all is set up */
 };
 
 static void undo(struct machine *m, size_t nr_done)

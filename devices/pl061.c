@@ -58,9 +58,10 @@ struct pl061 {
 	u8		seen;		/* pins read since the key went down */
 	unsigned int	nr_steps;	/* since the key went down */
 	struct irq_line	irq;
+	int		timer;		/* made when the key is first pressed */
 	struct loop	*loop;
+	struct loop_msg	watch_msg;
 	struct watch	watch;
-	int		timer;
 };
 
 static const u8 pl061_id[4] = { 0x61, 0x10, 0x04, 0x00 };
@@ -106,16 +107,33 @@ static void set_timer(struct pl061 *gpio, long ns)
 		return;
 }
 
-void pl061_press(struct pl061 *gpio)
+int pl061_press(struct pl061 *gpio)
 {
+	int ret = 0;
+
 	pthread_mutex_lock(&gpio->lock);
-	if (!(gpio->pins & 1u << PL061_KEY)) {
+	if (gpio->timer < 0) {
+		gpio->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+		if (gpio->timer < 0)
+			ret = -errno;
+		else
+			loop_post(gpio->loop, &gpio->watch_msg);
+	}
+	if (!ret && !(gpio->pins & 1u << PL061_KEY)) {
 		gpio->seen = 0;
 		gpio->nr_steps = 0;
 		set_pins(gpio, 1u << PL061_KEY);
 		set_timer(gpio, STEP_NS);
 	}
 	pthread_mutex_unlock(&gpio->lock);
+	return ret;
+}
+
+static void watch_timer(void *arg)
+{
+	struct pl061 *gpio = arg;
+
+	loop_watch(gpio->loop, &gpio->watch, gpio->timer, POLLIN);
 }
 
 static void on_timer(struct watch *w, u32 revents)
@@ -244,7 +262,6 @@ int pl061_create(struct pl061 **out, struct loop *loop, const struct irq_line *i
 		 struct vmm_error *err)
 {
 	struct pl061 *gpio = calloc(1, sizeof(*gpio));
-	int ret;
 
 	if (!gpio)
 		return error_set(err, -ENOMEM, "gpio: no memory");
@@ -252,13 +269,8 @@ int pl061_create(struct pl061 **out, struct loop *loop, const struct irq_line *i
 	gpio->irq = *irq;
 	gpio->loop = loop;
 	gpio->watch = (struct watch){ .fn = on_timer, .arg = gpio };
-	gpio->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (gpio->timer < 0) {
-		ret = error_sys(err, -errno, "gpio: timerfd");
-		pl061_destroy(gpio);
-		return ret;
-	}
-	loop_watch(loop, &gpio->watch, gpio->timer, POLLIN);
+	gpio->watch_msg = (struct loop_msg){ .fn = watch_timer, .arg = gpio };
+	gpio->timer = -1;
 	*out = gpio;
 	return 0;
 }
@@ -267,6 +279,9 @@ void pl061_destroy(struct pl061 *gpio)
 {
 	if (!gpio)
 		return;
+	/* The loop must not find a message of ours when we are gone. */
+	while (gpio->watch_msg.queued && !loop_dispatch(gpio->loop))
+		;
 	loop_unwatch(&gpio->watch);
 	fd_close(&gpio->timer);
 	pthread_mutex_destroy(&gpio->lock);

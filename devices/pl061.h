@@ -30,8 +30,9 @@ void pl061_destroy(struct pl061 *gpio);
 /*
  * Press the key.  From any thread.  It is let go of by the loop, some time after
  * the guest has seen it, or if it never looks.  A key that is down stays down.
+ * Fails if there is no descriptor for the timer that this takes.
  */
-void pl061_press(struct pl061 *gpio);
+int pl061_press(struct pl061 *gpio);
 
 /* @off is a multiple of 4 below PL061_SIZE. */
 u32 pl061_read(struct pl061 *gpio, u32 off);

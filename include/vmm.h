@@ -292,7 +292,10 @@ struct vmm_limit {
 VMM_API int vmm_limit(struct vmm *vm, struct vmm_limit *limit);
 VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
 
-/* Press the power button.  The guest decides whether and when to stop. */
+/*
+ * Press the power button.  The guest decides whether and when to stop.  The first
+ * press takes a descriptor: -EMFILE, -ENFILE.
+ */
 VMM_API VMM_MUST_CHECK int vmm_shutdown(struct vmm *vm);
 
 /* Pull the plug.  Returns at once; VMM_EVENT_STOPPED follows. */

@@ -428,16 +428,15 @@ static bool has_started(struct vmm *vm)
 
 int vmm_shutdown(struct vmm *vm)
 {
-	enum vm_state state;
+	int ret = -EBUSY;
 
 	KEEP_ERRNO();
 	pthread_mutex_lock(&vm->lock);
-	state = vm->state;
 	/* Under the lock: it keeps vmm_destroy() away from the machine. */
-	if (state == VM_RUNNING)
-		machine_power_button(vm);
+	if (vm->state == VM_RUNNING)
+		ret = machine_power_button(vm);
 	pthread_mutex_unlock(&vm->lock);
-	return state == VM_RUNNING ? 0 : -EBUSY;
+	return ret;
 }
 
 int vmm_stop(struct vmm *vm)

@@ -53,10 +53,15 @@ void kvm_destroy_vm(struct kvm *kvm)
 	close_fd(kvm, &kvm->vm);
 }
 
+void kvm_close_dev(struct kvm *kvm)
+{
+	close_fd(kvm, &kvm->fd);
+}
+
 void kvm_close(struct kvm *kvm)
 {
 	close_fd(kvm, &kvm->vm);
-	close_fd(kvm, &kvm->fd);
+	kvm_close_dev(kvm);
 }
 
 int kvm_check_extension(const struct kvm *kvm, unsigned int cap)

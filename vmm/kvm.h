@@ -54,6 +54,8 @@ int kvm_capability(const struct kvm *kvm, unsigned int cap);
 int kvm_check_extension(const struct kvm *kvm, unsigned int cap);
 
 int kvm_create_vm(struct kvm *kvm, unsigned long type);
+/* Close /dev/kvm, which a VM needs no more once its vCPUs are there. */
+void kvm_close_dev(struct kvm *kvm);
 /* Close the VM and leave /dev/kvm open. */
 void kvm_destroy_vm(struct kvm *kvm);
 int kvm_enable_cap(const struct kvm *kvm, unsigned int cap, u64 arg);

@@ -47,7 +47,7 @@ void machine_start_io(struct vmm *vm);
 void machine_drain(struct vmm *vm, bool abandon);
 
 /* Press the power button.  From any thread, while the VM runs. */
-void machine_power_button(struct vmm *vm);
+int machine_power_button(struct vmm *vm);
 
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture

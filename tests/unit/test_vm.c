@@ -753,6 +753,22 @@ static void test_power_button_raises_its_interrupt(void **state)
 	t_fake_done(fake);
 }
 
+static void test_running_vm_keeps_its_own_descriptors_alone(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct vmm *vm;
+
+	(void)state;
+	cfg.vcpus = 3;
+	vm = t_vm(fake, &cfg);
+	t_start(vm);
+	/* The VM and its vCPUs: neither /dev/kvm nor the interrupt controller. */
+	assert_int_equal(fake_nr_open(fake), 4);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
 static void test_memory_is_read_and_written_within_bounds(void **state)
 {
 	struct fake_kvm *fake = fake_create(&fake_server);
@@ -869,6 +885,7 @@ int main(void)
 		cmocka_unit_test(test_input_reaches_the_guest),
 		cmocka_unit_test(test_consoles_are_four),
 		cmocka_unit_test(test_power_button_raises_its_interrupt),
+		cmocka_unit_test(test_running_vm_keeps_its_own_descriptors_alone),
 		cmocka_unit_test(test_memory_is_read_and_written_within_bounds),
 		cmocka_unit_test(test_stats_count_by_kind),
 		cmocka_unit_test(test_strays_of_the_guest_are_harmless),

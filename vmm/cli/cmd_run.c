@@ -271,7 +271,9 @@ static int boot(struct run *run)
 {
 	int status;
 
+	stdcons_open_out(&run->cons);
 	status = guest_build(&run->guest, run->cons.pipe_rd, run->cons.out_fd);
+	stdcons_close_out(&run->cons);
 	if (status)
 		return status;
 	stdcons_enter(&run->cons);

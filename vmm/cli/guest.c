@@ -367,8 +367,8 @@ static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_erro
 			cfg.in_fd = guest->ptys[i].fd;
 			cfg.out_fd = guest->ptys[i].fd;
 		} else if (i == 0) {
-			cfg.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
-			cfg.in_fd = in_fd;
+			cfg.flags = VMM_CONSOLE_F_OUT | (in_fd >= 0 ? VMM_CONSOLE_F_IN : 0);
+			cfg.in_fd = in_fd >= 0 ? in_fd : 0;
 			cfg.out_fd = out_fd;
 		}
 		ret = vmm_add_console(guest->vm, &cfg, err);

@@ -39,7 +39,7 @@ struct guest {
 int guest_open(struct guest *guest, const struct run_options *opts);
 void guest_close(struct guest *guest);
 
-/* Serial port 0 reads @in_fd and writes @out_fd, unless it is on a pty. */
+/* Serial port 0 reads @in_fd unless that is -1, and writes @out_fd, or is on a pty. */
 int guest_build(struct guest *guest, int in_fd, int out_fd);
 int guest_start(struct guest *guest);
 

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -58,7 +59,6 @@ int stdcons_init(struct stdcons *cons)
 		return -errno;
 	cons->pipe_rd = fds[0];
 	cons->pipe_wr = fds[1];
-	cons->out_fd = open_stdout();
 	cons->is_terminal = terminal_open(STDIN_FILENO);
 	cons->state = STDCONS_OPEN;
 	return 0;
@@ -71,13 +71,23 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+void stdcons_open_out(struct stdcons *cons)
+{
+	cons->out_fd = open_stdout();
+}
+
+void stdcons_close_out(struct stdcons *cons)
+{
+	if (cons->out_fd != STDOUT_FILENO)
+		close_fd(&cons->out_fd);
+	cons->out_fd = -1;
+}
+
 void stdcons_fini(struct stdcons *cons)
 {
 	stdcons_leave(cons);
 	close_fd(&cons->pipe_rd);
 	close_fd(&cons->pipe_wr);
-	if (cons->out_fd != STDOUT_FILENO)
-		close_fd(&cons->out_fd);
 	close_fd(&cons->away_fd);
 }
 
@@ -130,11 +140,18 @@ struct pollfd stdcons_poll(const struct stdcons *cons)
 	return p;
 }
 
-/* The guest sees the end of its input; it runs on. */
+/*
+ * The guest sees the end of its input; it runs on.  What it has not taken yet is for
+ * the next one, if it reboots.
+ */
 static void end(struct stdcons *cons)
 {
+	int left;
+
 	cons->state = STDCONS_ENDED;
 	close_fd(&cons->pipe_wr);
+	if (!ioctl(cons->pipe_rd, FIONREAD, &left) && !left)
+		close_fd(&cons->pipe_rd);
 }
 
 static void flush(struct stdcons *cons)

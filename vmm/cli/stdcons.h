@@ -22,9 +22,9 @@ enum stdcons_state {
 struct stdcons {
 	enum stdcons_state state;
 	bool		is_terminal;
-	int		pipe_rd;	/* for the guest's console to read */
+	int		pipe_rd;	/* for the guest's console to read; -1: no more input */
 	int		pipe_wr;
-	int		out_fd;		/* for the guest's console to write */
+	int		out_fd;		/* for the guest's console to write, while it is made */
 	int		away_fd;	/* epoll, see stdcons.c; -1 if never away */
 	struct keys	keys;
 	size_t		start;		/* of what the pipe has not taken yet */
@@ -36,6 +36,10 @@ struct stdcons {
 void stdcons_clear(struct stdcons *cons);
 int stdcons_init(struct stdcons *cons);
 void stdcons_fini(struct stdcons *cons);
+
+/* .out_fd, which is of use only until the guest has a duplicate. */
+void stdcons_open_out(struct stdcons *cons);
+void stdcons_close_out(struct stdcons *cons);
 
 /* The guest gets the terminal; also after a SIGCONT. */
 void stdcons_enter(struct stdcons *cons);
