@@ -28,7 +28,8 @@
 
 static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 {
-	const u64 known = VMM_F_KVM_FD | VMM_F_RAM_FD | VMM_F_HOST_THREADS | VMM_F_NO_HUGEPAGES;
+	const u64 known = VMM_F_KVM_FD | VMM_F_RAM_FD | VMM_F_HOST_THREADS | VMM_F_NO_HUGEPAGES |
+			  VMM_F_KICK_HANDLER;
 	u64 end;
 	int ret = config_flags(cfg->flags, known, err);
 
@@ -138,6 +139,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 		vm->consoles[i].in_fd = vm->consoles[i].out_fd = -1;
 	vm->log = (struct logger){ .fn = cfg.log, .opaque = cfg.opaque, .level = cfg.log_level };
 	vm->kick_signal = cfg.kick_signal ? cfg.kick_signal : SIGRTMIN;
+	vm->kick_handled = cfg.flags & VMM_F_KICK_HANDLER;
 	kvm_init(&vm->kvm, ops, ctx);
 
 	vm->cfg = cfg;

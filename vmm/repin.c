@@ -264,9 +264,3 @@ int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 	count_latency(vcpu, vcpu->last_repin - start);
 	return 0;
 }
-
-void repin_entered(struct vcpu *vcpu)
-{
-	vcpu->streak = 0;
-	vcpu->doubts = 0;
-}

@@ -10,8 +10,7 @@
 #include "vmm.h"
 
 #include "vmm/types.h"
-
-struct vcpu;
+#include "vmm/vcpu.h"
 
 /* Before the first entry.  Does nothing for a vCPU that may run anywhere. */
 int repin_first(struct vcpu *vcpu, struct vmm_error *err);
@@ -24,6 +23,10 @@ int repin_first(struct vcpu *vcpu, struct vmm_error *err);
 int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err);
 
 /* KVM_RUN came back for any other reason: the vCPU was in the guest. */
-void repin_entered(struct vcpu *vcpu);
+static inline void repin_entered(struct vcpu *vcpu)
+{
+	vcpu->streak = 0;
+	vcpu->doubts = 0;
+}
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -29,6 +30,14 @@ static void fail(struct vcpu *vcpu, int ret, const struct vmm_error *err)
 	vm_stop(vcpu->vm, VMM_STOP_ERROR, ret, (int)vcpu->id, err->msg);
 }
 
+static void odd_mmio(struct vcpu *vcpu)
+{
+	struct vmm_error err;
+
+	error_set(&err, -EIO, "vcpu%u: MMIO access of %u bytes", vcpu->id, vcpu->run->mmio.len);
+	fail(vcpu, -EIO, &err);
+}
+
 /* Guests are little-endian on the bus; so is every host we run on. */
 static void mmio(struct vcpu *vcpu)
 {
@@ -38,10 +47,7 @@ static void mmio(struct vcpu *vcpu)
 	u64 val;
 
 	if (len > sizeof(val) || !is_power_of_2(len)) {
-		struct vmm_error err;
-
-		error_set(&err, -EIO, "vcpu%u: MMIO access of %u bytes", vcpu->id, len);
-		fail(vcpu, -EIO, &err);
+		odd_mmio(vcpu);
 		return;
 	}
 	/* All eight bytes: KVM takes what it wants of them, and so do we. */
@@ -114,7 +120,7 @@ static void ask_machine(struct vcpu *vcpu, int ret)
 		fail(vcpu, ret, &err);
 }
 
-static void handle_exit(struct vcpu *vcpu)
+static void rare_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	struct vmm_error err;
@@ -126,10 +132,6 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 	repin_entered(vcpu);
 	switch (run->exit_reason) {
-	case KVM_EXIT_MMIO:
-		count(&vcpu->nr_mmio);
-		mmio(vcpu);
-		return;
 	case KVM_EXIT_INTR:
 		count(&vcpu->nr_kicks);
 		return;
@@ -148,13 +150,39 @@ static void handle_exit(struct vcpu *vcpu)
 	ask_machine(vcpu, 0);
 }
 
+/* What a guest does all the time, at the least cost. */
+static void handle_exit(struct vcpu *vcpu)
+{
+	if (vcpu->run->exit_reason != KVM_EXIT_MMIO) {
+		rare_exit(vcpu);
+		return;
+	}
+	repin_entered(vcpu);
+	count(&vcpu->nr_mmio);
+	mmio(vcpu);
+}
+
+/*
+ * An answered kick.  Where a handler takes the signal, .immediate_exit is what keeps
+ * a kick from getting lost before the entry; whoever kicks has set .halt before it.
+ */
+static void unkick(struct vcpu *vcpu)
+{
+	if (!vcpu->vm->kick_handled) {
+		kvm_unkick(&vcpu->vm->kvm, vcpu->vm->kick_signal);
+		return;
+	}
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 /* KVM_RUN said no.  Returns only if trying again makes sense, or all is over. */
 static void run_failed(struct vcpu *vcpu, int ret)
 {
 	switch (ret) {
 	case -EINTR:
 		count(&vcpu->nr_kicks);
-		kvm_unkick(&vcpu->vm->kvm, vcpu->vm->kick_signal);
+		unkick(vcpu);
 		return;
 	case -EAGAIN:
 		count(&vcpu->nr_others);
@@ -164,24 +192,41 @@ static void run_failed(struct vcpu *vcpu, int ret)
 	ask_machine(vcpu, ret);
 }
 
-int vcpu_loop(struct vcpu *vcpu)
+static int mask_kick(const struct vmm *vm, int how)
+{
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, vm->kick_signal);
+	return -pthread_sigmask(how, &kick, NULL);
+}
+
+/* Let the kick in: by the host's handler, or while KVM_RUN lasts. */
+static void prepare(struct vcpu *vcpu)
 {
 	struct vmm *vm = vcpu->vm;
 	struct vmm_error err;
-	int ret = vm_vcpu_enter(vcpu);
+	int ret = repin_first(vcpu, &err);
 
-	if (ret)
-		return ret == -ECANCELED ? 0 : ret;
-	atomic_store(&vcpu->tid, (int)gettid());
-	ret = repin_first(vcpu, &err);
 	if (!ret) {
-		ret = kvm_set_kick(&vm->kvm, vcpu->fd, vm->kick_signal);
+		ret = vm->kick_handled ? mask_kick(vm, SIG_UNBLOCK) :
+					 kvm_set_kick(&vm->kvm, vcpu->fd, vm->kick_signal);
 		if (ret)
 			error_sys(&err, ret, "vcpu%u: KVM_SET_SIGNAL_MASK", vcpu->id);
 	}
 	if (ret)
 		fail(vcpu, ret, &err);
+}
 
+int vcpu_loop(struct vcpu *vcpu)
+{
+	struct vmm *vm = vcpu->vm;
+	int ret = vm_vcpu_enter(vcpu);
+
+	if (ret)
+		return ret == -ECANCELED ? 0 : ret;
+	atomic_store(&vcpu->tid, (int)gettid());
+	prepare(vcpu);
 	for (;;) {
 		if (atomic_load_explicit(&vm->halt, memory_order_acquire) &&
 		    !vm_vcpu_wait(vcpu))
@@ -193,6 +238,8 @@ int vcpu_loop(struct vcpu *vcpu)
 		else
 			handle_exit(vcpu);
 	}
+	if (vm->kick_handled)
+		mask_kick(vm, SIG_BLOCK);
 	kvm_unkick(&vm->kvm, vm->kick_signal);
 	vm_vcpu_leave(vcpu);
 	return 0;

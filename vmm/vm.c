@@ -57,13 +57,26 @@ void vm_event(struct vmm *vm, const struct vmm_event *ev)
 		log_warn(&vm->log, "event lost, the host takes none: %s", ev->msg);
 }
 
+/* A vCPU that is the caller itself is not in the guest, and will look anyway. */
+static void kick(struct vcpu *vcpu)
+{
+	struct vmm *vm = vcpu->vm;
+
+	if (pthread_equal(vcpu->thread, pthread_self()))
+		return;
+	if (vm->kick_handled)
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	kvm_kick(&vm->kvm, vcpu->thread, vm->kick_signal);
+}
+
 /* Under the lock: make every vCPU look at .halt. */
 static void kick_all(struct vmm *vm)
 {
 	atomic_store_explicit(&vm->halt, true, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);	/* see unkick() in vcpu.c */
 	for (u32 i = 0; i < vm->cfg.vcpus; i++)
 		if (vm->vcpus[i].entered)
-			kvm_kick(&vm->kvm, vm->vcpus[i].thread, vm->kick_signal);
+			kick(&vm->vcpus[i]);
 	pthread_cond_broadcast(&vm->changed);
 }
 

@@ -65,6 +65,7 @@ struct vmm {
 	u32				nr_consoles;
 	struct logger			log;
 	int				kick_signal;
+	bool				kick_handled;	/* VMM_F_KICK_HANDLER */
 
 	/* Built by vmm_start(). */
 	struct kvm			kvm;

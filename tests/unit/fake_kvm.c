@@ -918,12 +918,33 @@ static struct pending *pending_of(struct fake_kvm *fake, pthread_t thread, bool 
 	return add ? free_one : NULL;
 }
 
-/* A signal is pending that the thread blocks, but the vCPU's mask lets in. */
+static u64 blocked_signals(void)
+{
+	sigset_t blocked;
+	u64 set = 0;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		if (sigismember(&blocked, sig))
+			set |= BIT(sig - 1);
+	return set;
+}
+
+/*
+ * A signal is pending that the thread blocks, but the vCPU's mask lets in; or without
+ * a mask one that the thread lets in, which its handler then takes.
+ */
 static bool interrupted(struct fake_kvm *fake, const struct vcpu_state *vcpu)
 {
-	const struct pending *p = pending_of(fake, pthread_self(), false);
+	struct pending *p = pending_of(fake, pthread_self(), false);
+	u64 in;
 
-	return p && vcpu->has_mask && (p->signals & ~vcpu->mask);
+	if (!p)
+		return false;
+	in = p->signals & ~(vcpu->has_mask ? vcpu->mask : blocked_signals());
+	if (!vcpu->has_mask)
+		p->signals &= ~in;
+	return in;
 }
 
 static void check_mask(struct fake_kvm *fake, const struct vcpu_state *vcpu)
@@ -1130,7 +1151,7 @@ static int run(struct fake_kvm *fake, struct vm_state *vm, struct vcpu_state *vc
 	check_mask(fake, vcpu);
 	vcpu->running = true;
 	finish_mmio(fake, vcpu);
-	if (vcpu->run->immediate_exit) {
+	if (__atomic_load_n(&vcpu->run->immediate_exit, __ATOMIC_RELAXED)) {
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		ret = -EINTR;
 	} else {

@@ -432,9 +432,11 @@ static void test_kicks_pauses_and_a_stop_race(void **state)
 			{ .kind = FAKE_READ_UNTIL, .addr = T_UART_LSR, .len = 1, .mask = 0x80, .data = 0x80 },
 		};
 		struct fake_kvm *fake = fake_create(&fake_server);
-		struct vmm *vm = t_vm(fake, &cfg);
-		struct stress s = { vm, 40 };
+		struct stress s = { .rounds = 40 };
+		struct vmm *vm;
 
+		cfg.flags = round & 2 ? VMM_F_KICK_HANDLER : 0;
+		vm = s.vm = t_vm(fake, &cfg);
 		fake_script(fake, 0, boot, ARRAY_SIZE(boot), 1);
 		fake_script(fake, 1, mixed, ARRAY_SIZE(mixed), 0);
 		fake_script(fake, 2, mixed, ARRAY_SIZE(mixed), 0);
@@ -451,6 +453,35 @@ static void test_kicks_pauses_and_a_stop_race(void **state)
 		vmm_destroy(vm);
 		t_fake_done(fake);
 	}
+}
+
+/* The host's handler takes the signal, so KVM need not change masks. */
+static void test_kick_with_a_handler_needs_no_mask(void **state)
+{
+	static const struct fake_step block = { .kind = FAKE_BLOCK };
+	static struct fake_call calls[FAKE_MAX_CALLS];
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct vmm *vm;
+	size_t n;
+
+	(void)state;
+	cfg.flags = VMM_F_KICK_HANDLER;
+	vm = t_vm(fake, &cfg);
+	fake_script(fake, 0, &block, 1, 0);
+	t_start(vm);
+	for (int i = 0; i < 3; i++) {
+		assert_true(fake_wait_inside(fake, 1));
+		assert_int_equal(vmm_pause(vm), 0);
+		assert_int_equal(vmm_resume(vm), 0);
+	}
+	vmm_stop(vm);
+	t_stopped(vm, VMM_STOP_HOST);
+	n = fake_log(fake, calls, FAKE_MAX_CALLS);
+	for (size_t i = 0; i < n; i++)
+		assert_true(calls[i].req != KVM_SET_SIGNAL_MASK);
+	vmm_destroy(vm);
+	t_fake_done(fake);
 }
 
 static void *stop_vm(void *arg)
@@ -876,6 +907,7 @@ int main(void)
 		cmocka_unit_test(test_resume_ends_a_pause_under_way),
 		cmocka_unit_test(test_stop_ends_a_pause_under_way),
 		cmocka_unit_test(test_kicks_pauses_and_a_stop_race),
+		cmocka_unit_test(test_kick_with_a_handler_needs_no_mask),
 		cmocka_unit_test(test_stop_from_many_threads_is_told_once),
 		cmocka_unit_test(test_output_is_written_before_stopped),
 		cmocka_unit_test(test_much_output_to_a_slow_reader_is_complete),

@@ -304,7 +304,7 @@ static int create(struct guest *guest)
 	status = open_ram(guest, &cfg.ram_fd);
 	if (status)
 		return status;
-	cfg.flags = guest->opts->vm_flags;
+	cfg.flags = guest->opts->vm_flags | VMM_F_KICK_HANDLER;
 	if (cfg.ram_fd >= 0)
 		cfg.flags |= VMM_F_RAM_FD;
 	else

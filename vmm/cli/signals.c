@@ -23,8 +23,15 @@ static void take(sigset_t *set, int sig)
 	sigaddset(set, sig);
 }
 
+/* The kick has done its work when it has interrupted KVM_RUN. */
+static void kicked(int sig)
+{
+	(void)sig;
+}
+
 int signals_open(bool terminal)
 {
+	const struct sigaction kick = { .sa_handler = kicked, .sa_flags = SA_RESTART };
 	sigset_t blocked;
 	sigset_t taken;
 	int fd;
@@ -46,6 +53,7 @@ int signals_open(bool terminal)
 	/* EPIPE and EFBIG say the same to who can do something about it. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	sigaction(SIGRTMIN, &kick, NULL);
 
 	fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;

@@ -9,7 +9,8 @@
 
 /*
  * To be called before the first thread is made, which inherits the mask.  With
- * @terminal the signals of job control are among them.  A negative errno.
+ * @terminal the signals of job control are among them.  SIGRTMIN gets a handler, as
+ * VMM_F_KICK_HANDLER promises.  A negative errno.
  */
 int signals_open(bool terminal);
 
