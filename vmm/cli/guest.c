@@ -214,8 +214,10 @@ static void close_fd(int *fd)
 }
 
 /*
- * The last VM is left to the end of the process: the kernel then takes it down in the
- * background, where vmm_destroy() would wait for it, some 10 ms a vCPU at HZ=100.
+ * The last VM is left to the end of the process: with the address space gone, KVM has
+ * no MMU notifier to wait for, which takes vmm_destroy() three ticks of the host.  A
+ * VM of several vCPUs takes as long all the same from Linux 6.10 on, where
+ * kvm_destroy_mpidr_data() waits for a grace period of RCU, whoever the VMM is.
  */
 void guest_close(struct guest *guest)
 {
