@@ -83,7 +83,7 @@
 #define MSR_RI		0x40
 #define MSR_DCD		0x80
 
-#define TX_FIFO		16
+#define TX_FIFO		64		/* as the tree tells; a 16550A has 16, which do too */
 #define RX_FIFO		16
 #define RX_BUFFER	64		/* more than the FIFO: fewer turns to the host */
 
@@ -525,5 +525,7 @@ void ns16550_tree(const struct ns16550 *uart, struct tree *t, gpa_t base, u32 sp
 	tree_reg(t, base, NS16550_SIZE);
 	tree_cells(t, "interrupts", GIC_SPI, spi, IRQ_HIGH);
 	tree_u32(t, "clock-frequency", CLOCK_HZ);
+	tree_u32(t, "fifo-size", TX_FIFO);
+	tree_u32(t, "tx-threshold", 0);
 	tree_end(t);
 }

@@ -262,6 +262,7 @@ void pl031_tree(const struct pl031 *rtc, struct tree *t, gpa_t base, u32 spi)
 	(void)rtc;
 	tree_begin(t, "rtc@%llx", (unsigned long long)base);
 	tree_strings(t, "compatible", "arm,pl031", "arm,primecell");
+	tree_u32(t, "arm,primecell-periphid", primecell_periphid(pl031_id));
 	tree_reg(t, base, PL031_SIZE);
 	tree_cells(t, "interrupts", GIC_SPI, spi, IRQ_HIGH);
 	tree_u32(t, "clocks", PHANDLE_CLOCK);

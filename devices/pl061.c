@@ -305,12 +305,15 @@ void pl061_tree(const struct pl061 *gpio, struct tree *t, gpa_t base, u32 spi)
 	(void)gpio;
 	tree_begin(t, "gpio@%llx", (unsigned long long)base);
 	tree_strings(t, "compatible", "arm,pl061", "arm,primecell");
+	tree_u32(t, "arm,primecell-periphid", primecell_periphid(pl061_id));
 	tree_reg(t, base, PL061_SIZE);
 	tree_cells(t, "interrupts", GIC_SPI, spi, IRQ_HIGH);
 	tree_u32(t, "clocks", PHANDLE_CLOCK);
 	tree_string(t, "clock-names", "apb_pclk");
 	tree_empty(t, "gpio-controller");
 	tree_u32(t, "#gpio-cells", 2);
+	/* All pins but the key's: nobody need ask for their direction. */
+	tree_cells(t, "gpio-reserved-ranges", 0, PL061_KEY, PL061_KEY + 1, 7 - PL061_KEY);
 	tree_empty(t, "interrupt-controller");
 	tree_u32(t, "#interrupt-cells", 2);
 	tree_u32(t, "phandle", PHANDLE_GPIO);

@@ -79,7 +79,8 @@ void tree_init(struct tree *t, void *buf, size_t size)
 		t->ret = -EINVAL;
 		return;
 	}
-	tree_note(t, fdt_create(buf, (int)size));
+	/* To look for each name among those before it would be the half of the work. */
+	tree_note(t, fdt_create_with_flags(buf, (int)size, FDT_CREATE_FLAG_NO_NAME_DEDUP));
 	if (!t->ret)
 		tree_note(t, fdt_finish_reservemap(buf));
 	if (!t->ret)

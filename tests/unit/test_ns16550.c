@@ -29,6 +29,8 @@
 #include "vmm/loop.h"
 
 /* As Linux names and uses them. */
+#define T_TX_FIFO	64		/* what the tree says of it */
+
 enum {
 	T_RX = 0, T_TX = 0, T_DLL = 0, T_IER = 1, T_DLM = 1, T_IIR = 2, T_FCR = 2,
 	T_LCR = 3, T_MCR = 4, T_LSR = 5, T_MSR = 6, T_SCR = 7,
@@ -485,10 +487,10 @@ static void test_a_whole_fifo_fits_while_thre_is_set(void **state)
 	(void)state;
 	t_out(rig, T_TX, (u8)sent++);
 	while (t_in(rig, T_LSR) & T_THRE)
-		for (int i = 0; i < 16; i++, sent++)
+		for (int i = 0; i < T_TX_FIFO; i++, sent++)
 			t_out(rig, T_TX, (u8)sent);
 	assert_int_equal(ns16550_nr_dropped(rig->uart), 0);
-	assert_true(sent > CHARDEV_RING - 16);
+	assert_true(sent > CHARDEV_RING - T_TX_FIFO);
 	t_close(rig);
 }
 
@@ -954,6 +956,10 @@ static void test_node_is_what_linux_matches(void **state)
 	cells = fdt_getprop(buf, node, "clock-frequency", &len);
 	assert_int_equal(len, 4);
 	assert_int_equal(fdt32_to_cpu(cells[0]), 1843200);
+	cells = fdt_getprop(buf, node, "fifo-size", &len);
+	assert_int_equal(fdt32_to_cpu(cells[0]), T_TX_FIFO);
+	cells = fdt_getprop(buf, node, "tx-threshold", &len);
+	assert_int_equal(fdt32_to_cpu(cells[0]), 0);
 	cells = fdt_getprop(buf, node, "reg", &len);
 	assert_int_equal(len, 16);
 	assert_int_equal(fdt32_to_cpu(cells[1]), 0x1000000);

@@ -467,6 +467,10 @@ static void test_node_is_what_linux_matches(void **state)
 	assert_true(node >= 0);
 	assert_int_equal(fdt_node_check_compatible(buf, node, "arm,pl031"), 0);
 	assert_int_equal(fdt_node_check_compatible(buf, node, "arm,primecell"), 0);
+	cells = fdt_getprop(buf, node, "arm,primecell-periphid", &len);
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(fdt32_to_cpu(cells[0]) >> 8 * i & 0xff,
+				 pl031_read(rig->rtc, 0xfe0 + 4 * i));
 	assert_string_equal(fdt_getprop(buf, node, "clock-names", &len), "apb_pclk");
 	cells = fdt_getprop(buf, node, "clocks", &len);
 	assert_int_equal(fdt32_to_cpu(cells[0]), PHANDLE_CLOCK);

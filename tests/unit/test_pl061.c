@@ -412,6 +412,10 @@ static void test_nodes_are_what_linux_matches(void **state)
 	assert_true(node >= 0);
 	assert_int_equal(fdt_node_check_compatible(buf, node, "arm,pl061"), 0);
 	assert_int_equal(fdt_node_check_compatible(buf, node, "arm,primecell"), 0);
+	for (u32 i = 0; i < 4; i++)
+		assert_int_equal(fdt32_to_cpu(*t_cells(buf, "/gpio@1030000",
+						       "arm,primecell-periphid", 1)) >> 8 * i & 0xff,
+				 pl061_read(rig->gpio, 0xfe0 + 4 * i));
 	assert_non_null(fdt_getprop(buf, node, "gpio-controller", NULL));
 	assert_int_equal(fdt_get_phandle(buf, node), PHANDLE_GPIO);
 	assert_int_equal(fdt32_to_cpu(*t_cells(buf, "/gpio@1030000", "#gpio-cells", 1)), 2);
