@@ -164,7 +164,9 @@ static void handle_exit(struct vcpu *vcpu)
 
 /*
  * An answered kick.  Where a handler takes the signal, .immediate_exit is what keeps
- * a kick from getting lost before the entry; whoever kicks has set .halt before it.
+ * a kick from getting lost before the entry.  Whoever sets it has set .halt before:
+ * what is taken back here is either that one's, and .halt is seen, or an older one,
+ * and the new one stays.
  */
 static void unkick(struct vcpu *vcpu)
 {
@@ -172,8 +174,7 @@ static void unkick(struct vcpu *vcpu)
 		kvm_unkick(&vcpu->vm->kvm, vcpu->vm->kick_signal);
 		return;
 	}
-	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
-	atomic_thread_fence(memory_order_seq_cst);
+	__atomic_exchange_n(&vcpu->run->immediate_exit, 0, __ATOMIC_ACQUIRE);
 }
 
 /* KVM_RUN said no.  Returns only if trying again makes sense, or all is over. */

@@ -64,8 +64,8 @@ static void kick(struct vcpu *vcpu)
 
 	if (pthread_equal(vcpu->thread, pthread_self()))
 		return;
-	if (vm->kick_handled)
-		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
+	if (vm->kick_handled)	/* see unkick() in vcpu.c */
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
 	kvm_kick(&vm->kvm, vcpu->thread, vm->kick_signal);
 }
 
@@ -73,7 +73,6 @@ static void kick(struct vcpu *vcpu)
 static void kick_all(struct vmm *vm)
 {
 	atomic_store_explicit(&vm->halt, true, memory_order_release);
-	atomic_thread_fence(memory_order_seq_cst);	/* see unkick() in vcpu.c */
 	for (u32 i = 0; i < vm->cfg.vcpus; i++)
 		if (vm->vcpus[i].entered)
 			kick(&vm->vcpus[i]);
