@@ -341,6 +341,20 @@ static void test_options_collect_ttys(void **state)
 	assert_int_equal(opts.ttys, 1 << 0 | 1 << 3);
 }
 
+static void test_options_collect_what_is_expected(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --expect a+ --timeout 60 --expect=b");
+	assert_int_equal(opts.nr_expect, 2);
+	assert_string_equal(opts.expect[0], "a+");
+	assert_string_equal(opts.expect[1], "b");
+	assert_int_equal(opts.timeout, 60);
+	t_refuse("k --timeout 0", -EINVAL, "--timeout 0: not within 1 to 4294967295");
+}
+
 static void test_options_stop_at_help(void **state)
 {
 	struct run_options opts;
@@ -442,6 +456,8 @@ static void test_options_refuse_bad_words(void **state)
 		{ "k --name aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 		  "not 1 to 64" },
 		{ "k --vcpu-affinity=", "--vcpu-affinity: the argument is empty" },
+		{ "k --expect=", "--expect: the argument is empty" },
+		{ "k --expect a(b", "--expect a(b: " },
 	};
 
 	(void)state;
@@ -455,6 +471,7 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "-f f k", "--firmware: excludes --kernel" },
 		{ "k --firmware-address 0x90000000", "--firmware-address: needs --firmware" },
 		{ "k --hugetlbfs /h --memfd", "--hugetlbfs: excludes --memfd" },
+		{ "k --tty 0 --expect up", "--expect: excludes --tty 0" },
 		{ "k --e2h0", "--e2h0: needs --nested" },
 		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
 		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
@@ -595,6 +612,7 @@ int main(void)
 		cmocka_unit_test(test_options_take_memory_with_unit_and_address),
 		cmocka_unit_test(test_options_set_what_the_machine_has),
 		cmocka_unit_test(test_options_collect_ttys),
+		cmocka_unit_test(test_options_collect_what_is_expected),
 		cmocka_unit_test(test_options_stop_at_help),
 		cmocka_unit_test(test_options_refuse_nonsense_naming_it),
 		cmocka_unit_test(test_options_refuse_bad_numbers),

@@ -7,6 +7,7 @@
  * the library's.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,12 +17,14 @@
 #include "vmm/cli/answer.h"
 #include "vmm/cli/command.h"
 #include "vmm/cli/control.h"
+#include "vmm/cli/expect.h"
 #include "vmm/cli/guest.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/status.h"
 #include "vmm/cli/stdcons.h"
+#include "vmm/cli/tee.h"
 #include "vmm/cli/terminal.h"
 
 #define HELP_COLUMN	30
@@ -33,6 +36,10 @@ struct run {
 	struct control	control;
 	struct answerer	answerer;	/* on the control socket; .asked is for all */
 	struct vmm_error no_control;	/* why there is none, until that is told */
+	struct tee	tee;		/* under --expect */
+	struct expect	expect;
+	int64_t		deadline;	/* answer_now_ms(), 0: none */
+	int		verdict;	/* the status by --expect or --timeout; -1: none yet */
 };
 
 /* ---- Help ---------------------------------------------------------------- */
@@ -95,7 +102,9 @@ static void run_help(void)
 	      "   4   the host cannot do what was asked for\n"
 	      "  10   the guest asked for a reboot, under --no-reboot\n"
 	      "  11   the guest reported a panic\n"
-	      "  12   stopped by a signal or by Ctrl-A x\n", stdout);
+	      "  12   stopped by a signal or by Ctrl-A x\n"
+	      "  13   stopped by --timeout\n"
+	      "  14   it ended before it printed what --expect waits for\n", stdout);
 }
 
 /* ---- What happens while the guest runs ----------------------------------- */
@@ -165,6 +174,68 @@ static void take_input(struct run *run)
 		pull_plug(run);
 }
 
+/* The first verdict counts, and ends the guest. */
+static void judge(struct run *run, int verdict)
+{
+	if (run->verdict >= 0)
+		return;
+	run->verdict = verdict;
+	pull_plug(run);
+}
+
+static void take_output(struct run *run)
+{
+	size_t got = tee_pump(&run->tee);
+
+	if (!got)
+		return;
+	expect_feed(&run->expect, run->tee.buf, got);
+	if (!expect_awaited(&run->expect)) {
+		judge(run, STATUS_OFF);
+	} else if (run->expect.panic && run->verdict < 0) {
+		report_fatal("the guest panicked, before '%s'", expect_awaited(&run->expect));
+		judge(run, STATUS_CRASH);
+	}
+}
+
+/* What is on its way when the guest has ended. */
+static void drain_output(struct run *run)
+{
+	struct pollfd p = tee_poll(&run->tee);
+
+	while (p.fd >= 0 && poll(&p, 1, p.events & POLLOUT ? -1 : 0) > 0) {
+		take_output(run);
+		p = tee_poll(&run->tee);
+	}
+}
+
+/* Milliseconds until the deadline, for poll(). */
+static int time_left(const struct run *run)
+{
+	int64_t left;
+
+	if (!run->deadline || run->verdict >= 0)
+		return -1;
+	left = run->deadline - (int64_t)answer_now_ms();
+	if (left > INT_MAX)
+		return INT_MAX;
+	return left > 0 ? (int)left : 0;
+}
+
+static void look_at_clock(struct run *run)
+{
+	const char *awaited = expect_awaited(&run->expect);
+
+	if (time_left(run))
+		return;
+	if (awaited)
+		report_fatal("--timeout %u: the guest has not printed '%s'",
+			     run->guest.opts->timeout, awaited);
+	else
+		report_fatal("--timeout %u: the guest is stopped", run->guest.opts->timeout);
+	judge(run, STATUS_TIMEOUT);
+}
+
 /* Why it stopped, as a status. */
 static int stopped(struct run *run, const struct vmm_event *ev)
 {
@@ -226,14 +297,15 @@ static int take_events(struct run *run)
 
 static int watch(struct run *run)
 {
-	struct pollfd fds[3 + CONTROL_FDS];
+	struct pollfd fds[4 + CONTROL_FDS];
 	int status = -1;
 
 	while (status < 0) {
 		fds[0] = (struct pollfd){ .fd = vmm_event_fd(run->guest.vm), .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = run->signal_fd, .events = POLLIN };
 		fds[2] = stdcons_poll(&run->cons);
-		if (poll(fds, 3 + control_poll(&run->control, fds + 3), -1) < 0) {
+		fds[3] = tee_poll(&run->tee);
+		if (poll(fds, 4 + control_poll(&run->control, fds + 4), time_left(run)) < 0) {
 			if (errno == EINTR)
 				continue;
 			report_fatal("poll: %s", strerror(errno));
@@ -243,11 +315,15 @@ static int watch(struct run *run)
 			take_input(run);
 		if (fds[1].revents)
 			take_signals(run);
-		control_serve(&run->control, fds + 3);
+		if (fds[3].revents)
+			take_output(run);
+		look_at_clock(run);
+		control_serve(&run->control, fds + 4);
 		if (fds[0].revents)
 			status = take_events(run);
 	}
-	return status;
+	drain_output(run);
+	return run->verdict >= 0 ? run->verdict : status;
 }
 
 /* ---- Boot by boot --------------------------------------------------------- */
@@ -267,13 +343,23 @@ static void booted(struct run *run)
 	run->no_control.msg[0] = '\0';
 }
 
-static int boot(struct run *run)
+/* Where serial port 0 writes: to who reads along, or right to stdout. */
+static int build(struct run *run)
 {
 	int status;
 
+	if (run->tee.wr >= 0)
+		return guest_build(&run->guest, run->cons.pipe_rd, run->tee.wr);
 	stdcons_open_out(&run->cons);
 	status = guest_build(&run->guest, run->cons.pipe_rd, run->cons.out_fd);
 	stdcons_close_out(&run->cons);
+	return status;
+}
+
+static int boot(struct run *run)
+{
+	int status = build(run);
+
 	if (status)
 		return status;
 	stdcons_enter(&run->cons);
@@ -283,6 +369,8 @@ static int boot(struct run *run)
 		return status;
 	}
 	booted(run);
+	if (run->guest.opts->timeout && !run->deadline)
+		run->deadline = (int64_t)answer_now_ms() + run->guest.opts->timeout * 1000ll;
 	return watch(run);
 }
 
@@ -340,12 +428,49 @@ static int open_control(struct run *run)
 	return STATUS_USAGE;
 }
 
+/* stdout stays open here then. */
+static int open_expect(struct run *run)
+{
+	const struct run_options *opts = run->guest.opts;
+	struct vmm_error err;
+	int ret;
+
+	if (!opts->nr_expect)
+		return 0;
+	if (expect_init(&run->expect, opts->expect, opts->nr_expect, &err)) {
+		report_fatal("%s", err.msg);
+		return STATUS_USAGE;
+	}
+	stdcons_open_out(&run->cons);
+	ret = tee_open(&run->tee, run->cons.out_fd);
+	if (!ret)
+		return 0;
+	report_fatal("--expect: a pipe: %s", strerror(-ret));
+	return STATUS_ERROR;
+}
+
+/* It has ended by itself: was that all right? */
+static int ended(const struct run *run, int status)
+{
+	const char *awaited = expect_awaited(&run->expect);
+
+	if (!awaited || (status != STATUS_OFF && status != STATUS_REBOOT))
+		return status;
+	report_fatal("the guest ended, and has not printed '%s'", awaited);
+	return STATUS_EARLY;
+}
+
 static int run_guest(const struct run_options *opts)
 {
 	struct run run;
 	int status;
 
 	run.signal_fd = -1;
+	run.deadline = 0;
+	run.verdict = -1;
+	run.expect.nr = 0;
+	run.expect.found = 0;
+	tee_clear(&run.tee);
 	memset(&run.answerer, 0, sizeof(run.answerer));
 	run.no_control.msg[0] = '\0';
 	control_clear(&run.control);
@@ -354,13 +479,18 @@ static int run_guest(const struct run_options *opts)
 	if (status == 0)
 		status = open_console(&run);
 	if (status == 0)
+		status = open_expect(&run);
+	if (status == 0)
 		status = open_signals(&run);
 	if (status == 0)
 		status = open_control(&run);
 	if (status == 0)
-		status = boot_again_and_again(&run);
+		status = ended(&run, boot_again_and_again(&run));
 	control_close(&run.control);
 	guest_close(&run.guest);
+	tee_close(&run.tee);
+	expect_fini(&run.expect);
+	stdcons_close_out(&run.cons);
 	stdcons_fini(&run.cons);
 	if (run.signal_fd >= 0)
 		close(run.signal_fd);

@@ -64,6 +64,8 @@ enum option_id {
 	OPT_ON_NO_CPU,
 	OPT_DUMP_DTB,
 	OPT_NO_REBOOT,
+	OPT_EXPECT,
+	OPT_TIMEOUT,
 };
 
 struct option {
@@ -164,6 +166,10 @@ static const struct option table[] = {
 	       "counter frequency for the device tree"),
 
 	HEADING("The program"),
+	OPTION(OPT_EXPECT, 0, "expect", "REGEX",
+	       "end with status 0 once the guest has printed it;\n"
+	       "repeatable: one after the other"),
+	OPTION(OPT_TIMEOUT, 0, "timeout", "SECONDS", "stop the guest after that time"),
 	OPTION(OPT_NAME, 0, "name", "NAME", "name of the guest (default: guest-PID)"),
 	OPTION(OPT_DEV, 0, "dev", "PATH", "KVM device (default: /dev/kvm)"),
 	OPTION(OPT_LOGLEVEL, 0, "loglevel", "LEVEL",
@@ -406,6 +412,21 @@ static int take_on_no_cpu(struct run_options *opts, const char *arg, struct vmm_
 	return 0;
 }
 
+static int take_expect(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	struct expect expect;
+	int ret;
+
+	if (!*arg)
+		return refuse(err, -EINVAL, "--expect: the argument is empty");
+	if (opts->nr_expect == EXPECT_MAX)
+		return refuse(err, -EINVAL, "--expect %s: more than %d of them", arg, EXPECT_MAX);
+	ret = expect_init(&expect, &arg, 1, err);
+	expect_fini(&expect);
+	opts->expect[opts->nr_expect++] = arg;
+	return ret;
+}
+
 static int take_sve_max_vl(struct run_options *opts, const struct option *opt,
 			   const char *arg, struct vmm_error *err)
 {
@@ -502,6 +523,10 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 	case OPT_NO_REBOOT:
 		opts->no_reboot = true;
 		break;
+	case OPT_EXPECT:
+		return take_expect(opts, arg, err);
+	case OPT_TIMEOUT:
+		return take_u32(opt, arg, &opts->timeout, err);
 	}
 	return 0;
 }
@@ -624,6 +649,8 @@ static int check(const struct run_options *opts, struct vmm_error *err)
 		return refuse(err, -EINVAL, "--firmware-address: needs --firmware");
 	if (opts->hugetlbfs && opts->memfd)
 		return refuse(err, -EINVAL, "--hugetlbfs: excludes --memfd");
+	if (opts->nr_expect && (opts->ttys & 1))
+		return refuse(err, -EINVAL, "--expect: excludes --tty 0");
 	if ((flags & VMM_MACHINE_F_E2H0) && !(flags & VMM_MACHINE_F_NESTED))
 		return refuse(err, -EINVAL, "--e2h0: needs --nested");
 	if ((flags & VMM_MACHINE_F_NO_SVE) && opts->machine.sve_max_vl)

@@ -14,6 +14,8 @@
 
 #include "vmm.h"
 
+#include "vmm/cli/expect.h"
+
 #define OPTIONS_SERIAL_PORTS	4
 
 /* Strings are those of argv. */
@@ -27,6 +29,8 @@ struct run_options {
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	ttys;		/* bit N: serial port N is on a pty */
 	uint32_t	on_no_cpu;	/* enum vmm_no_cpu */
+	uint32_t	timeout;	/* seconds; 0: none */
+	uint32_t	nr_expect;
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */
@@ -41,6 +45,7 @@ struct run_options {
 	const char	*affinity;
 	const char	*dump_dtb;
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
+	const char	*expect[EXPECT_MAX];
 	struct vmm_machine_config machine;
 };
 

@@ -18,6 +18,9 @@ enum status {
 	STATUS_REBOOT	= 10,	/* the guest asked for it, under --no-reboot */
 	STATUS_CRASH	= 11,	/* the guest reported a panic */
 	STATUS_STOPPED	= 12,	/* a signal, or the escape key */
+	STATUS_TIMEOUT	= 13,	/* of --timeout */
+	STATUS_EARLY	= 14,	/* the guest ended without what --expect waits for */
+	STATUS_FAILED	= 15,	/* vmm smoke: an image did not do what it shall */
 };
 
 /* For a negative errno of a call of vmm.h that makes or starts a VM. */
