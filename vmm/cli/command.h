@@ -24,6 +24,7 @@ struct command {
 	row(list)	\
 	row(stat)	\
 	row(host)	\
+	row(smoke)	\
 	row(help)	\
 	row(version)
 
