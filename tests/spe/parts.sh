@@ -10,19 +10,25 @@ top=$(cd "$spe/../.." && pwd)
 cc=${TESTBED_CC:-${cross}gcc}
 parts=$BUILD/cache
 
-fetch_parts()
+fetch_busybox()
 {
 	"$top/tools/debfetch" -q -a arm64 -s bookworm -k '*/bin/busybox' -d "$parts/busybox" \
-		busybox-static &&
+		busybox-static || return 1
+	busybox=$(find "$parts/busybox" -name busybox -type f)
+	[ -n "$busybox" ]
+}
+
+fetch_parts()
+{
+	fetch_busybox &&
 	"$top/tools/debfetch" -q -a arm64 -s bookworm-backports -r 'linux-image-*' -k '*/boot/vmlinuz-*' \
 		-k '*/arm_spe_pmu.ko*' -d "$parts/linux-6.12-spe" linux-image-arm64 &&
 	"$top/tools/debfetch" -q -a arm64 -s bookworm -s bookworm-backports -r 'lib*' -r 'zlib*' \
 		-r 'linux-perf*' -k '*/lib/*' -k '*/usr/bin/perf*' -d "$parts/perf" \
 		linux-perf/bookworm-backports libdebuginfod1 libtraceevent1 || return 1
-	busybox=$(find "$parts/busybox" -name busybox -type f)
 	debian_kernel=$(find "$parts/linux-6.12-spe" -name 'vmlinuz-*')
 	debian_driver=$(find "$parts/linux-6.12-spe" -name 'arm_spe_pmu.ko*')
-	[ -n "$busybox" ] && [ -n "$debian_kernel" ] && [ -n "$debian_driver" ]
+	[ -n "$debian_kernel" ] && [ -n "$debian_driver" ]
 }
 
 compile()	# OUT SOURCE FLAG...
@@ -41,13 +47,16 @@ new_tree()
 	shift
 	rm -rf "$tree"
 	mkdir -p "$tree/bin" && cp "$busybox" "$tree/bin/busybox" &&
-		install -m 755 "$spe/guest-init" "$tree/init" && cp "$@" "$tree/"
+		install -m 755 "$spe/guest-init" "$tree/init" || return 1
+	[ $# -eq 0 ] || cp "$@" "$tree/"
 }
 
-# For kernels of Debian's, whose driver is a module.
-add_driver()	# TREE
+# For kernels of Debian's, whose driver is a module, packed or not.
+add_driver()	# TREE [MODULE]
 {
-	xz -dc "$debian_driver" >"$1/arm_spe_pmu.ko"
+	local module=${2:-$debian_driver}
+
+	xz -dcf "$module" >"$1/arm_spe_pmu.ko"
 }
 
 # With every library that it needs, and they.
