@@ -2,10 +2,11 @@
 /*
  * loop.c - an I/O thread's event loop, on io_uring
  *
- * A watch is one IORING_OP_POLL_ADD whose user_data is the watch.  Messages come
- * through a list under a mutex and one eventfd, itself watched.  A turn is: take
- * the completions, run the messages, submit what both have armed, in one system
- * call that also waits.
+ * A watch is one IORING_OP_POLL_ADD whose user_data is the watch, an operation has
+ * its address there with IS_IO set.  Messages come through a list under a mutex and
+ * one eventfd, itself watched.  A turn is: take the completions, run the messages and
+ * what they have deferred, submit what all have armed, in one system call that also
+ * waits.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -20,6 +21,7 @@
 #include "vmm/loop.h"
 
 #define RING_ENTRIES	64
+#define IS_IO		1ull	/* in user_data */
 
 struct loop {
 	struct io_uring		ring;
@@ -31,6 +33,7 @@ struct loop {
 	pthread_mutex_t		lock;		/* the inbox's */
 	struct loop_msg		*inbox;
 	struct loop_msg		**inbox_end;
+	struct loop_defer	*deferred;	/* the latest first */
 };
 
 static struct io_uring_sqe *get_sqe(struct loop *loop)
@@ -61,12 +64,21 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events)
 }
 
 /* Returns true if the completion was the last of @until. */
-static bool complete(struct io_uring_cqe *cqe, const struct watch *until)
+static bool complete(struct io_uring_cqe *cqe, const void *until)
 {
 	struct watch *w = io_uring_cqe_get_data(cqe);
 
 	if (!w)
 		return false;		/* the answer to a cancellation */
+	if (cqe->user_data & IS_IO) {
+		struct loop_io *io = (struct loop_io *)(uintptr_t)(cqe->user_data & ~IS_IO);
+
+		io->busy = false;
+		if (io == until)
+			return true;
+		io->done(io, cqe->res);
+		return false;
+	}
 	w->armed = false;
 	if (w == until)
 		return true;
@@ -80,8 +92,8 @@ static bool complete(struct io_uring_cqe *cqe, const struct watch *until)
 	return false;
 }
 
-/* Take the completions that are there; stop behind that of @until. */
-static bool reap(struct loop *loop, const struct watch *until)
+/* Take the completions that are there; stop behind that of @until, if it is *@busy. */
+static bool reap(struct loop *loop, const void *until, const bool *busy)
 {
 	struct io_uring_cqe *cqe;
 
@@ -92,30 +104,109 @@ static bool reap(struct loop *loop, const struct watch *until)
 		io_uring_cqe_seen(&loop->ring, cqe);
 		if (complete(&copy, until))
 			return true;
-		if (until && !until->armed)
+		if (busy && !*busy)
 			return true;
 	}
 	return false;
 }
 
-void loop_unwatch(struct watch *w)
+/* Cancel what has @data and wait until it is no more @busy. */
+static void cancel(struct loop *loop, u64 data, const void *until, const bool *busy)
 {
-	struct loop *loop = w->loop;
 	struct io_uring_sqe *sqe;
 
-	if (!w->armed)
+	if (!*busy)
 		return;
 	sqe = get_sqe(loop);
-	io_uring_prep_cancel(sqe, w, 0);
+	io_uring_prep_cancel64(sqe, data, 0);
 	io_uring_sqe_set_data(sqe, NULL);
-	while (w->armed) {
+	while (*busy) {
 		int ret = io_uring_submit_and_wait(&loop->ring, 1);
 
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 			break;
-		reap(loop, w);
+		reap(loop, until, busy);
 	}
 }
+
+void loop_unwatch(struct watch *w)
+{
+	cancel(w->loop, (uintptr_t)w, w, &w->armed);
+}
+
+/* ---- Operations ----------------------------------------------------------- */
+
+struct io_uring_sqe *loop_sqe(struct loop *loop, struct loop_io *io)
+{
+	struct io_uring_sqe *sqe = get_sqe(loop);
+
+	io->busy = true;
+	/* Preparing an entry leaves its user_data alone. */
+	io_uring_sqe_set_data64(sqe, (uintptr_t)io | IS_IO);
+	return sqe;
+}
+
+void loop_read(struct loop *loop, struct loop_io *io, int fd, void *buf, u32 len, u64 off)
+{
+	io_uring_prep_read(loop_sqe(loop, io), fd, buf, len, off);
+}
+
+void loop_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
+		unsigned int nr, u64 off, int flags)
+{
+	io_uring_prep_readv2(loop_sqe(loop, io), fd, iov, nr, off, flags);
+}
+
+void loop_writev(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
+		 unsigned int nr, u64 off, int flags)
+{
+	io_uring_prep_writev2(loop_sqe(loop, io), fd, iov, nr, off, flags);
+}
+
+void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)
+{
+	io_uring_prep_fsync(loop_sqe(loop, io), fd, IORING_FSYNC_DATASYNC);
+}
+
+void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode, u64 off, u64 len)
+{
+	io_uring_prep_fallocate(loop_sqe(loop, io), fd, mode, (off_t)off, (off_t)len);
+}
+
+void loop_cancel(struct loop *loop, struct loop_io *io)
+{
+	cancel(loop, (uintptr_t)io | IS_IO, io, &io->busy);
+}
+
+/* ---- What comes at the end of a turn --------------------------------------- */
+
+void loop_defer(struct loop *loop, struct loop_defer *d)
+{
+	if (d->queued)
+		return;
+	d->queued = true;
+	d->next = loop->deferred;
+	loop->deferred = d;
+}
+
+static void run_deferred(struct loop *loop)
+{
+	while (loop->deferred) {
+		struct loop_defer *d = loop->deferred;
+
+		loop->deferred = d->next;
+		d->queued = false;
+		d->fn(d->arg);
+	}
+}
+
+static void take_turn(struct loop *loop)
+{
+	reap(loop, NULL, NULL);
+	run_deferred(loop);
+}
+
+/* ---- Messages ----------------------------------------------------------------- */
 
 static void on_bell(struct watch *w, u32 revents)
 {
@@ -128,20 +219,21 @@ static void on_bell(struct watch *w, u32 revents)
 	if (read(loop->bell, &n, sizeof(n)) < 0)
 		n = 0;
 	loop_watch(loop, w, loop->bell, POLLIN);
-	for (;;) {
-		pthread_mutex_lock(&loop->lock);
-		msg = loop->inbox;
-		if (msg) {
-			loop->inbox = msg->next;
-			if (!loop->inbox)
-				loop->inbox_end = &loop->inbox;
-			msg->queued = false;
-		}
+	pthread_mutex_lock(&loop->lock);
+	msg = loop->inbox;
+	loop->inbox = NULL;
+	loop->inbox_end = &loop->inbox;
+	/* Those that are posted from here on are for the next turn, so that one ends. */
+	while (msg) {
+		struct loop_msg *next = msg->next;
+
+		msg->queued = false;
 		pthread_mutex_unlock(&loop->lock);
-		if (!msg)
-			return;
 		msg->fn(msg->arg);
+		pthread_mutex_lock(&loop->lock);
+		msg = next;
 	}
+	pthread_mutex_unlock(&loop->lock);
 }
 
 void loop_post(struct loop *loop, struct loop_msg *msg)
@@ -238,7 +330,7 @@ int loop_run(struct loop *loop)
 
 		if (ret < 0 && !transient(ret))
 			return ret;
-		reap(loop, NULL);
+		take_turn(loop);
 	}
 	return 0;
 }
@@ -247,12 +339,12 @@ int loop_dispatch(struct loop *loop)
 {
 	int ret;
 
-	reap(loop, NULL);
+	take_turn(loop);
 	ret = io_uring_submit(&loop->ring);
 	if (ret < 0 && !transient(ret))
 		return ret;
 	/* What was ready at once is there now, and may not ring again. */
-	reap(loop, NULL);
+	take_turn(loop);
 	ret = io_uring_submit(&loop->ring);
 	return ret < 0 && !transient(ret) ? ret : 0;
 }

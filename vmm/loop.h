@@ -10,10 +10,13 @@
 #ifndef VMM_LOOP_H
 #define VMM_LOOP_H
 
+#include <sys/uio.h>
+
 #include "vmm.h"
 
 #include "vmm/types.h"
 
+struct io_uring_sqe;
 struct loop;
 
 /*
@@ -40,6 +43,46 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events);
 
 /* On return @w is idle and its function will not run. */
 void loop_unwatch(struct watch *w);
+
+/*
+ * An operation: @done runs with its result, a count or a negative errno, exactly
+ * once.  Lives inside its owner and starts as zeroes but for .done and .arg; it may be
+ * submitted again from @done on.  What is submitted in a turn is handed to the kernel
+ * at its end, with one system call.
+ */
+struct loop_io {
+	void	(*done)(struct loop_io *io, int res);
+	void	*arg;
+	bool	busy;
+};
+
+/* Elements and buffers must stay until @done; @flags are RWF_* of preadv2(). */
+void loop_read(struct loop *loop, struct loop_io *io, int fd, void *buf, u32 len, u64 off);
+void loop_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
+		unsigned int nr, u64 off, int flags);
+void loop_writev(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
+		 unsigned int nr, u64 off, int flags);
+void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd);
+void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode, u64 off, u64 len);
+
+/* Any other: an entry to be filled in by liburing's io_uring_prep_*(), at once. */
+struct io_uring_sqe *loop_sqe(struct loop *loop, struct loop_io *io);
+
+/* Cancel @io and wait for it; on return it is idle and @done has not run nor will. */
+void loop_cancel(struct loop *loop, struct loop_io *io);
+
+/*
+ * Something to do once at the end of this turn, before the kernel is called: what a
+ * batch of completions has in common, such as an interrupt.  On the loop's thread.
+ */
+struct loop_defer {
+	void			(*fn)(void *arg);
+	void			*arg;
+	struct loop_defer	*next;
+	bool			queued;
+};
+
+void loop_defer(struct loop *loop, struct loop_defer *d);
 
 /* Serve events until loop_quit().  0, or the errno that broke the ring. */
 int loop_run(struct loop *loop);

@@ -403,6 +403,133 @@ static void test_unwatch_after_its_thread_ended(void **state)
 	close(fd);
 }
 
+/* ---- Operations ----------------------------------------------------------- */
+
+struct op {
+	struct loop_io	io;
+	struct loop	*loop;
+	u32		nr;
+	int		res;
+};
+
+static void on_done(struct loop_io *io, int res)
+{
+	struct op *op = io->arg;
+
+	op->nr++;
+	op->res = res;
+}
+
+static struct op t_op(struct loop *loop)
+{
+	return (struct op){ .loop = loop, .io.done = on_done };
+}
+
+static int t_wait(struct op *op)
+{
+	op->io.arg = op;
+	t_until(loop_dispatch(op->loop) || op->nr);
+	assert_int_equal(op->nr, 1);
+	assert_false(op->io.busy);
+	return op->res;
+}
+
+static void test_operations_have_their_result(void **state)
+{
+	struct loop *loop = t_loop();
+	char out[2][4] = { "abc", "def" };
+	char in[8] = "";
+	const struct iovec iov[2] = { { out[0], 3 }, { out[1], 3 } };
+	const struct iovec back = { in, sizeof(in) };
+	int fd = t_file("", 0);
+	struct op op = t_op(loop);
+
+	(void)state;
+	loop_writev(loop, &op.io, fd, iov, 2, 2, 0);
+	assert_true(op.io.busy);
+	assert_int_equal(t_wait(&op), 6);
+	op = t_op(loop);
+	loop_readv(loop, &op.io, fd, &back, 1, 0, 0);
+	assert_int_equal(t_wait(&op), 8);
+	assert_memory_equal(in, "\0\0abcdef", 8);
+	op = t_op(loop);
+	loop_read(loop, &op.io, fd, in, 2, 6);
+	assert_int_equal(t_wait(&op), 2);
+	assert_memory_equal(in, "ef", 2);
+	op = t_op(loop);
+	loop_fdatasync(loop, &op.io, fd);
+	assert_int_equal(t_wait(&op), 0);
+	op = t_op(loop);
+	loop_fallocate(loop, &op.io, fd, 0, 0, 100);
+	assert_int_equal(t_wait(&op), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 100);
+	op = t_op(loop);
+	loop_read(loop, &op.io, -1, in, 2, 0);
+	assert_int_equal(t_wait(&op), -EBADF);
+	loop_destroy(loop);
+	close(fd);
+}
+
+static void test_cancelled_operation_is_silent(void **state)
+{
+	struct loop *loop = t_loop();
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct op op = t_op(loop);
+	u64 n;
+
+	(void)state;
+	op.io.arg = &op;
+	loop_cancel(loop, &op.io);		/* was never submitted */
+	loop_read(loop, &op.io, fd, &n, sizeof(n), 0);
+	assert_int_equal(loop_dispatch(loop), 0);
+	loop_cancel(loop, &op.io);
+	assert_false(op.io.busy);
+	ring(fd);
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(op.nr, 0);
+	loop_destroy(loop);
+	close(fd);
+}
+
+struct turn {
+	struct loop		*loop;
+	struct loop_defer	defer;
+	struct loop_msg		msg;
+	u32			nr_deferred;
+	u32			nr_messages;
+};
+
+static void on_defer(void *arg)
+{
+	((struct turn *)arg)->nr_deferred++;
+}
+
+/* Posts itself for ever, and asks for the end of the turn twice. */
+static void on_turn(void *arg)
+{
+	struct turn *t = arg;
+
+	t->nr_messages++;
+	loop_defer(t->loop, &t->defer);
+	loop_defer(t->loop, &t->defer);
+	loop_post(t->loop, &t->msg);
+}
+
+static void test_turn_ends_and_then_what_was_deferred_runs_once(void **state)
+{
+	struct turn t = { .loop = t_loop() };
+
+	(void)state;
+	t.defer = (struct loop_defer){ .fn = on_defer, .arg = &t };
+	t.msg = (struct loop_msg){ .fn = on_turn, .arg = &t };
+	loop_post(t.loop, &t.msg);
+	/* A dispatch is two turns at most: it comes back all the same. */
+	assert_int_equal(loop_dispatch(t.loop), 0);
+	assert_in_range(t.nr_messages, 1, 2);
+	assert_int_equal(t.nr_deferred, t.nr_messages);
+	loop_destroy(t.loop);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -420,6 +547,9 @@ int main(void)
 		cmocka_unit_test(test_descriptor_is_readable_when_there_is_work),
 		cmocka_unit_test(test_destroyed_loop_leaves_nothing),
 		cmocka_unit_test(test_unwatch_after_its_thread_ended),
+		cmocka_unit_test(test_operations_have_their_result),
+		cmocka_unit_test(test_cancelled_operation_is_silent),
+		cmocka_unit_test(test_turn_ends_and_then_what_was_deferred_runs_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
