@@ -103,6 +103,56 @@ int gmem_write(const struct gmem *mem, gpa_t gpa, const void *buf, u64 len)
 	return 0;
 }
 
+int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov)
+{
+	void *p = gmem_host(mem, gpa, len);
+
+	if (!p)
+		return -EFAULT;
+	*iov = (struct iovec){ .iov_base = p, .iov_len = len };
+	return 0;
+}
+
+static size_t iov_copy(const struct iovec *iov, unsigned int nr, size_t off, u8 *buf, size_t len,
+		       bool to_guest)
+{
+	size_t done = 0;
+
+	for (unsigned int i = 0; i < nr && done < len; i++) {
+		u8 *p = iov[i].iov_base;
+		size_t n = iov[i].iov_len;
+
+		if (off >= n) {
+			off -= n;
+			continue;
+		}
+		p += off;
+		n -= off;
+		off = 0;
+		if (n > len - done)
+			n = len - done;
+		memcpy(to_guest ? p : buf + done, to_guest ? buf + done : p, n);
+		done += n;
+	}
+	return done;
+}
+
+size_t iov_read(const struct iovec *iov, unsigned int nr, size_t off, void *buf, size_t len)
+{
+	return iov_copy(iov, nr, off, buf, len, false);
+}
+
+size_t iov_write(const struct iovec *iov, unsigned int nr, size_t off, const void *buf, size_t len)
+{
+	return iov_copy(iov, nr, off, (u8 *)buf, len, true);
+}
+
+int gview_init(struct gview *view, const struct gmem *mem, gpa_t gpa, u64 len)
+{
+	*view = (struct gview){ .host = gmem_host(mem, gpa, len), .len = len };
+	return view->host ? 0 : -EFAULT;
+}
+
 int gmem_read_file(const struct gmem *mem, gpa_t gpa, int fd, u64 off, u64 len)
 {
 	u8 *p = gmem_host(mem, gpa, len);

@@ -9,6 +9,9 @@
 #ifndef VMM_GMEM_H
 #define VMM_GMEM_H
 
+#include <string.h>
+#include <sys/uio.h>
+
 #include "vmm.h"
 
 #include "vmm/types.h"
@@ -47,6 +50,73 @@ static inline void *gmem_host(const struct gmem *mem, gpa_t gpa, u64 len)
 /* Copy small things.  -EFAULT unless all of the range is RAM. */
 int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, u64 len);
 int gmem_write(const struct gmem *mem, gpa_t gpa, const void *buf, u64 len);
+
+/* The range as an element for I/O straight on guest memory.  -EFAULT as above. */
+int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov);
+
+/*
+ * Between guest memory, which the guest may write meanwhile, and ours: from or to byte
+ * @off of @nr pieces that gmem_iov() made.  Returns how many bytes there were, at most
+ * @len.
+ */
+size_t iov_read(const struct iovec *iov, unsigned int nr, size_t off, void *buf, size_t len);
+size_t iov_write(const struct iovec *iov, unsigned int nr, size_t off, const void *buf, size_t len);
+
+/*
+ * A range that was checked once and is read and written many times, as a ring is.  An
+ * offset plus the size of the access has to be within .len, which the caller knows;
+ * accesses of one size are whole if the address is a multiple of it.
+ */
+struct gview {
+	u8	*host;
+	u64	len;
+};
+
+/* -EFAULT unless all of the range is RAM. */
+int gview_init(struct gview *view, const struct gmem *mem, gpa_t gpa, u64 len);
+
+static inline u16 gview_load16(const struct gview *v, u64 off)
+{
+	return __atomic_load_n((u16 *)(v->host + off), __ATOMIC_RELAXED);
+}
+
+static inline u16 gview_load16_acquire(const struct gview *v, u64 off)
+{
+	return __atomic_load_n((u16 *)(v->host + off), __ATOMIC_ACQUIRE);
+}
+
+/* After gview_swap16(): what was stored there is seen before this is loaded. */
+static inline u16 gview_load16_ordered(const struct gview *v, u64 off)
+{
+	return __atomic_load_n((u16 *)(v->host + off), __ATOMIC_SEQ_CST);
+}
+
+static inline void gview_store16(const struct gview *v, u64 off, u16 val)
+{
+	__atomic_store_n((u16 *)(v->host + off), val, __ATOMIC_RELAXED);
+}
+
+static inline void gview_store16_release(const struct gview *v, u64 off, u16 val)
+{
+	__atomic_store_n((u16 *)(v->host + off), val, __ATOMIC_RELEASE);
+}
+
+static inline void gview_swap16(const struct gview *v, u64 off, u16 val)
+{
+	__atomic_exchange_n((u16 *)(v->host + off), val, __ATOMIC_SEQ_CST);
+}
+
+static inline void gview_store32(const struct gview *v, u64 off, u32 val)
+{
+	__atomic_store_n((u32 *)(v->host + off), val, __ATOMIC_RELAXED);
+}
+
+/* A copy that nobody changes any more; the compiler must not look at the original again. */
+static inline void gview_read(const struct gview *v, u64 off, void *buf, size_t len)
+{
+	memcpy(buf, v->host + off, len);
+	__asm__ __volatile__("" : : "r"(buf) : "memory");
+}
 
 /*
  * Read @len bytes of the file @fd, from @off on, straight into guest memory.

@@ -157,6 +157,53 @@ static void test_file_is_read_into_place(void **state)
 	gmem_fini(&mem);
 }
 
+static void test_pieces_are_one_sequence(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	struct iovec iov[3];
+	char buf[8] = "";
+
+	(void)state;
+	assert_int_equal(gmem_iov(&mem, BASE + 100, 2, &iov[0]), 0);
+	assert_int_equal(gmem_iov(&mem, BASE + SIZE - 3, 3, &iov[1]), 0);
+	assert_int_equal(gmem_iov(&mem, BASE, 1, &iov[2]), 0);
+	assert_int_equal(gmem_iov(&mem, BASE + SIZE - 3, 4, &iov[2]), -EFAULT);
+	assert_int_equal(iov_write(iov, 3, 0, "abcdef", 6), 6);
+	assert_int_equal(iov_read(iov, 3, 0, buf, sizeof(buf)), 6);
+	assert_string_equal(buf, "abcdef");
+	assert_memory_equal(gmem_host(&mem, BASE + SIZE - 3, 3), "cde", 3);
+	assert_int_equal(iov_write(iov, 3, 1, "xyz", 3), 3);
+	assert_int_equal(iov_read(iov, 3, 1, buf, 4), 4);
+	assert_memory_equal(buf, "xyze", 4);
+	assert_int_equal(iov_read(iov, 3, 5, buf, 4), 1);
+	assert_int_equal(iov_read(iov, 3, 6, buf, 4), 0);
+	assert_int_equal(iov_read(iov, 3, 1000, buf, 4), 0);
+	assert_int_equal(iov_read(iov, 0, 0, buf, 4), 0);
+	gmem_fini(&mem);
+}
+
+static void test_view_is_checked_once(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	struct gview view;
+	u16 val;
+
+	(void)state;
+	assert_int_equal(gview_init(&view, &mem, BASE + SIZE - 8, 9), -EFAULT);
+	assert_int_equal(gview_init(&view, &mem, UINT64_MAX - 3, 8), -EFAULT);
+	assert_int_equal(gview_init(&view, &mem, BASE + SIZE - 8, 8), 0);
+	gview_store16(&view, 0, 0x1234);
+	gview_store16_release(&view, 2, 0x5678);
+	gview_store32(&view, 4, 0x9abcdef0);
+	assert_int_equal(gview_load16(&view, 0), 0x1234);
+	gview_swap16(&view, 0, 0x4321);
+	assert_int_equal(gview_load16_acquire(&view, 0), 0x4321);
+	assert_int_equal(gview_load16_ordered(&view, 4), 0xdef0);
+	gview_read(&view, 6, &val, sizeof(val));
+	assert_int_equal(val, 0x9abc);
+	gmem_fini(&mem);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -168,6 +215,8 @@ int main(void)
 		cmocka_unit_test(test_host_address_suits_block_mappings),
 		cmocka_unit_test(test_fork_does_not_inherit_it),
 		cmocka_unit_test(test_file_is_read_into_place),
+		cmocka_unit_test(test_pieces_are_one_sequence),
+		cmocka_unit_test(test_view_is_checked_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
