@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtq.h - the device's side of a split virtqueue (virtio 1.2, 2.7)
+ *
+ * A queue belongs to one I/O thread, which alone calls these functions.  A driver that
+ * breaks the rules gets -EPROTO from virtq_pop(), with the rule in .why, and nothing
+ * of the queue is looked at any more.
+ */
+#ifndef DEVICES_VIRTQ_H
+#define DEVICES_VIRTQ_H
+
+#include <sys/uio.h>
+
+#include "vmm/gmem.h"
+#include "vmm/types.h"
+
+#define VIRTQ_MAX_SIZE	1024
+
+/* What the driver wrote to the queue's registers. */
+struct virtq_layout {
+	u32	size;
+	gpa_t	desc;
+	gpa_t	avail;
+	gpa_t	used;
+};
+
+/*
+ * A chain of buffers that the driver offers: .nr_out elements to be read, then .nr_in
+ * to be written, all of them RAM and none of them empty.
+ */
+struct virtq_chain {
+	struct iovec	*iov;		/* the caller's, of .max elements */
+	u32		max;
+	u16		head;		/* its name, until virtq_push() */
+	u16		nr_out;
+	u16		nr_in;
+	u32		out_len;	/* bytes */
+	u32		in_len;
+};
+
+struct virtq {
+	const struct gmem	*mem;
+	struct gview		desc;
+	struct gview		avail;
+	struct gview		used;
+	u16			size;
+	u16			avail_idx;	/* as far as it was read */
+	u16			next_avail;	/* the next to take */
+	u16			used_idx;
+	u16			signalled;	/* .used_idx at the last look at the event */
+	u16			nr_inflight;
+	bool			event_idx;
+	bool			indirect;
+	const char		*why;		/* NULL: the driver keeps to the rules */
+	u64			inflight[VIRTQ_MAX_SIZE / 64];
+};
+
+/* What is wrong with @layout, of a queue of at most @max_size; NULL: nothing. */
+const char *virtq_check(const struct gmem *mem, const struct virtq_layout *layout, u32 max_size);
+
+/* Begin with a layout that has passed.  @features are those that were negotiated. */
+void virtq_init(struct virtq *vq, const struct gmem *mem, const struct virtq_layout *layout,
+		u64 features);
+
+/*
+ * Take the next chain.  1, 0 if there is none, -EPROTO; also for a chain of more than
+ * @chain->max elements, which the caller has told the driver not to make.
+ */
+int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
+
+/* Give a chain back with @len bytes written to it; in any order, each once. */
+void virtq_push(struct virtq *vq, u16 head, u32 len);
+
+/* Take back the latest pop, as if it had not been. */
+void virtq_unpop(struct virtq *vq, u16 head);
+
+/* Does the driver want an interrupt for what was pushed since the last call? */
+bool virtq_should_signal(struct virtq *vq);
+
+/* Ask to be kicked.  True if there is something already, and no kick may come for it. */
+bool virtq_enable_kicks(struct virtq *vq);
+void virtq_disable_kicks(struct virtq *vq);
+
+#endif
