@@ -283,7 +283,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-nested check-spe
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-nested check-spe check-smoke
 
 # What it costs, in instructions.
 bench: $(B)/arm64/vmm
@@ -311,6 +311,11 @@ check-spe: testbed $(B)/arm64/vmm
 		arm64_SYSROOT=$(arm64_SYSROOT) \
 		arm64_CPPFLAGS="-isystem $$TESTBED_UAPI $(arm64_CPPFLAGS)" $(B)/testbed-uapi/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/spe/run
+
+# Debian's kernels and installers, as vmm smoke sees them: here if this machine has KVM.
+.PHONY: check-smoke
+check-smoke: $(B)/arm64/vmm $(shell [ $(MACHINE) = aarch64 ] && [ -w /dev/kvm ] || echo testbed)
+	@BUILD=$(abspath $(B)) tests/smoke/run
 
 # ---- The example of embedding, against either form of the library ---------------
 

@@ -72,11 +72,11 @@ static void t_argv(const struct smoke_image *image, const char *const *want)
 static void test_a_file_becomes_command_lines(void **state)
 {
 	static const char *const first[] = {
-		"run", "--timeout=120", "--mem=64", "--no-reboot", "--kernel=a b#c",
+		"vmm", "run", "--timeout=120", "--mem=64", "--no-reboot", "--kernel=a b#c",
 		"--params=x=\"1\" = 2", "--expect=^a", "--expect=b$", NULL,
 	};
 	static const char *const second[] = {
-		"run", "--timeout=120", "--mem=64", "--no-reboot", "--kernel=k", "--mem=128",
+		"vmm", "run", "--timeout=120", "--mem=64", "--no-reboot", "--kernel=k", "--mem=128",
 		"--timeout=7", "--spe", NULL,
 	};
 	struct smoke_list list;
@@ -390,7 +390,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_tap_has_a_line_for_each),
 	};
 
-	if (!strcmp(argv[0], "run"))
+	if (argc > 1 && !strcmp(argv[1], "run"))
 		return act(argv[argc - 1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,12 +93,12 @@ static bool fill(struct parser *p, struct smoke_image *image)
 
 	image->name = strdup(p->section);
 	image->dir = strdup(p->dir);
-	/* "run", the default timeout, and the NULL. */
-	image->argv = calloc((size_t)(p->nr_defaults + p->nr_words) + 3, sizeof(*image->argv));
+	/* "vmm", "run", the default timeout, and the NULL. */
+	image->argv = calloc((size_t)(p->nr_defaults + p->nr_words) + 4, sizeof(*image->argv));
 	if (!image->name || !image->dir || !image->argv)
 		return false;
 	snprintf(text, sizeof(text), "--timeout=%d", SMOKEFILE_TIMEOUT);
-	good = add_word(image, "run") && add_word(image, text);
+	good = add_word(image, "vmm") && add_word(image, "run") && add_word(image, text);
 	for (int i = 0; i < p->nr_defaults && good; i++)
 		good = add_word(image, p->defaults[i]);
 	for (int i = 0; i < p->nr_words && good; i++)
@@ -111,7 +111,7 @@ static int check(struct parser *p, struct smoke_image *image)
 	struct run_options opts;
 	struct vmm_error err;
 
-	if (options_parse(&opts, image->argc, image->argv, &err))
+	if (options_parse(&opts, image->argc - 1, image->argv + 1, &err))
 		return refuse(p, p->begun, -EINVAL, "[%s]: %s", image->name, err.msg);
 	if (opts.help)
 		return refuse(p, p->begun, -EINVAL, "[%s]: help is no option of an image", image->name);

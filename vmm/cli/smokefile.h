@@ -19,7 +19,7 @@
 struct smoke_image {
 	char		*name;
 	char		*dir;		/* that of its file: where relative names begin */
-	char		**argv;		/* of "vmm run", with a NULL at the end */
+	char		**argv;		/* "vmm", "run" and options, and a NULL */
 	int		argc;
 	uint32_t	timeout;	/* seconds */
 };

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# parts.sh - what guests with SPE are made of: Debian's kernel, driver, perf, busybox
+#
+# For scripts of bash that have set $BUILD.  What is fetched is kept in $BUILD/cache.
+
+spe=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$spe/../.." && pwd)
+[ "$(uname -m)" = aarch64 ] && cross= || cross=aarch64-linux-gnu-
+cc=${TESTBED_CC:-${cross}gcc}
+parts=$BUILD/cache
+
+fetch_busybox()
+{
+	"$top/tools/debfetch" -q -a arm64 -s bookworm -k '*/bin/busybox' -d "$parts/busybox" \
+		busybox-static || return 1
+	busybox=$(find "$parts/busybox" -name busybox -type f)
+	[ -n "$busybox" ]
+}
+
+fetch_parts()
+{
+	fetch_busybox &&
+	"$top/tools/debfetch" -q -a arm64 -s bookworm-backports -r 'linux-image-*' -k '*/boot/vmlinuz-*' \
+		-k '*/arm_spe_pmu.ko*' -d "$parts/linux-6.12-spe" linux-image-arm64 &&
+	"$top/tools/debfetch" -q -a arm64 -s bookworm -s bookworm-backports -r 'lib*' -r 'zlib*' \
+		-r 'linux-perf*' -k '*/lib/*' -k '*/usr/bin/perf*' -d "$parts/perf" \
+		linux-perf/bookworm-backports libdebuginfod1 libtraceevent1 || return 1
+	debian_kernel=$(find "$parts/linux-6.12-spe" -name 'vmlinuz-*')
+	debian_driver=$(find "$parts/linux-6.12-spe" -name 'arm_spe_pmu.ko*')
+	[ -n "$debian_kernel" ] && [ -n "$debian_driver" ]
+}
+
+compile()	# OUT SOURCE FLAG...
+{
+	local out=$1 source=$2
+
+	shift 2
+	"$cc" -std=gnu11 -O2 -Wall -Wextra -static -o "$out" "$source" "$@"
+}
+
+# new_tree TREE FILE...: a guest's root, of busybox, guest-init and files of ours
+new_tree()
+{
+	local tree=$1
+
+	shift
+	rm -rf "$tree"
+	mkdir -p "$tree/bin" && cp "$busybox" "$tree/bin/busybox" &&
+		install -m 755 "$spe/guest-init" "$tree/init" || return 1
+	[ $# -eq 0 ] || cp "$@" "$tree/"
+}
+
+# For kernels of Debian's, whose driver is a module, packed or not.
+add_driver()	# TREE [MODULE]
+{
+	local module=${2:-$debian_driver}
+
+	xz -dcf "$module" >"$1/arm_spe_pmu.ko"
+}
+
+# With every library that it needs, and they.
+add_perf()	# TREE
+{
+	local perf=$parts/perf/usr/bin/perf todo file lib
+
+	todo=$perf
+	mkdir -p "$1/lib" && cp "$perf" "$1/bin/" || return 1
+	while [ -n "$todo" ]; do
+		file=${todo%%$'\n'*}
+		todo=${todo#"$file"}
+		todo=${todo#$'\n'}
+		for lib in $("${cross}readelf" -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
+			[ ! -e "$1/lib/$lib" ] || continue
+			file=$(find "$parts/perf/lib" "$parts/perf/usr/lib" -name "$lib" | head -n 1)
+			[ -n "$file" ] || { echo "no $lib for perf" >&2; return 1; }
+			cp -L "$file" "$1/lib/$lib"
+			todo=$1/lib/$lib$'\n'$todo
+		done
+	done
+}
+
+pack()		# TREE OUT
+{
+	(cd "$1" && find . | sort | cpio -o -H newc -R 0:0 --quiet) >"$2"
+}
