@@ -8,15 +8,6 @@
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
 
-int command_help_done(void)
-{
-	if (fflush(stdout) || ferror(stdout)) {
-		report_fatal("stdout: cannot write to it");
-		return STATUS_ERROR;
-	}
-	return STATUS_OFF;
-}
-
 /* "The most commonly used" is how test suites for kvmtool recognise it. */
 static void print_all(void)
 {

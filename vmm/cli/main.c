@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * main.c - from a command's name to the command
+ * main.c - where the program begins
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -10,28 +10,6 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
-
-#define COMMAND_ROW(cmd)	&command_##cmd,
-static const struct command *const commands[] = { COMMANDS(COMMAND_ROW) NULL };
-
-const struct command *command_find(const char *name)
-{
-	for (size_t i = 0; commands[i]; i++) {
-		if (!strcmp(commands[i]->name, name))
-			return commands[i];
-	}
-	return NULL;
-}
-
-const struct command *command_at(size_t index)
-{
-	return commands[index];
-}
-
-bool command_wants_help(const char *arg)
-{
-	return !strcmp(arg, "--help") || !strcmp(arg, "-h");
-}
 
 /*
  * Started with one of the first three descriptors closed, the next file opened
