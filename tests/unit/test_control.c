@@ -24,6 +24,7 @@
 #include "vmm/cli/sockdir.h"
 
 #define STAT	"{\"command\":\"stat\"}"
+#define EVENTS	"{\"command\":\"events\"}"
 #define BIG	(4u << 20)		/* more than any socket's buffer */
 
 /* ---- A place of our own ---------------------------------------------------------- */
@@ -81,10 +82,11 @@ static bool t_exists(const struct place *place, const char *name)
 /* ---- A server ---------------------------------------------------------------------- */
 
 /* Echo, or with "big" more than can be sent at once; NULL for "none". */
-static char *echo(void *arg, const char *line, size_t len)
+static char *echo(void *arg, const char *line, size_t len, bool *follows)
 {
 	char *reply;
 
+	*follows |= len == 6 && !memcmp(line, "follow", 6);
 	++*(u32 *)arg;
 	if (len == 3 && !memcmp(line, "big", 3)) {
 		reply = malloc(BIG + 2);
@@ -492,6 +494,136 @@ static void test_silent_peers_give_way(void **state)
 	control_close(&server.control);
 }
 
+/* ---- Who follows the news ---------------------------------------------------------- */
+
+static void test_news_are_for_who_follows(void **state)
+{
+	struct server server;
+	char buf[256];
+	int other;
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	other = t_connect("guest");
+	t_answers(&server, other, "a\n", "<a>\n");
+	control_tell(&server.control, "nobody\n");
+	t_answers(&server, fd, "follow\n", "<follow>\n");
+	control_tell(&server.control, "one\n");
+	control_tell(&server.control, "two\n");
+	t_serve(&server);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "one\ntwo\n");
+	assert_string_equal(t_received(other, buf, sizeof(buf)), "nothing");
+	/* It may ask all the same, and half a line is none. */
+	t_send(fd, "b");
+	t_serve(&server);
+	control_tell(&server.control, "three\n");
+	t_answers(&server, fd, "\n", "three\n<b>\n");
+	/* The last ones come before the end. */
+	control_tell(&server.control, "four\n");
+	control_close(&server.control);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "four\n");
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "");
+	close(fd);
+	close(other);
+}
+
+/* As `echo ... | nc -N` does it. */
+static void test_who_has_nothing_more_to_ask_may_follow(void **state)
+{
+	struct t_process before;
+	struct server server;
+	char buf[256];
+	int fd;
+
+	(void)state;
+	t_process_save(&before);
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	t_send(fd, "follow\n");
+	shutdown(fd, SHUT_WR);
+	/* ... and costs no turns. */
+	assert_true(t_serve(&server) < 10);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "<follow>\n");
+	control_tell(&server.control, "one\n");
+	assert_true(t_serve(&server) < 10);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "one\n");
+	close(fd);
+	t_serve(&server);
+	assert_int_equal(t_nr_peers(&server), 0);
+	control_close(&server.control);
+	t_process_check(&before);
+}
+
+static void test_news_pile_up_to_a_limit(void **state)
+{
+	struct t_process before;
+	struct server server;
+	char line[4096];
+	char read[4096];
+	size_t told = 0;
+	int slow;
+	int fd;
+
+	(void)state;
+	t_process_save(&before);
+	memset(line, 'n', sizeof(line));
+	line[sizeof(line) - 2] = '\n';
+	line[sizeof(line) - 1] = '\0';
+	t_open(&server, "guest");
+	slow = t_connect("guest");
+	fd = t_connect("guest");
+	t_answers(&server, slow, "follow\n", "<follow>\n");
+	t_answers(&server, fd, "follow\n", "<follow>\n");
+	while (t_nr_peers(&server) == 2) {
+		control_tell(&server.control, line);
+		told += strlen(line);
+		t_serve(&server);
+		while (recv(fd, read, sizeof(read), MSG_DONTWAIT) > 0)
+			;
+		assert_true(told < CONTROL_BACKLOG + BIG);
+	}
+	assert_true(told > CONTROL_BACKLOG);
+	t_answers(&server, fd, "a\n", "<a>\n");
+	close(fd);
+	close(slow);
+	t_serve(&server);
+	control_close(&server.control);
+	t_process_check(&before);
+}
+
+static void test_followers_outlast_the_silent(void **state)
+{
+	struct server server;
+	int fds[2 * CONTROL_PEERS];
+	char buf[64];
+	int fd;
+
+	(void)state;
+	t_open(&server, "guest");
+	fd = t_connect("guest");
+	t_answers(&server, fd, "follow\n", "<follow>\n");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = t_connect("guest");
+		t_answers(&server, fds[i], "a\n", "<a>\n");
+	}
+	control_tell(&server.control, "one\n");
+	t_serve(&server);
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "one\n");
+	/* But nobody is locked out by them. */
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		close(fds[i]);
+		fds[i] = t_connect("guest");
+		t_answers(&server, fds[i], "follow\n", "<follow>\n");
+	}
+	assert_string_equal(t_received(fd, buf, sizeof(buf)), "");
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	close(fd);
+	control_close(&server.control);
+}
+
 static void test_answer_without_memory_costs_the_connection(void **state)
 {
 	struct server server;
@@ -615,11 +747,13 @@ static void test_the_living_are_listed_and_the_dead_removed(void **state)
 
 static json_t *t_ask(struct answerer *who, const char *request)
 {
-	char *line = answer_line(who, request, strlen(request));
+	bool follows = false;
+	char *line = answer_line(who, request, strlen(request), &follows);
 	json_t *reply;
 
 	assert_non_null(line);
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	assert_int_equal(follows, !strcmp(request, EVENTS));
 	reply = json_loads(line, 0, NULL);
 	assert_true(json_is_object(reply));
 	free(line);
@@ -630,12 +764,13 @@ static void test_nonsense_is_answered_with_an_error(void **state)
 {
 	static const char *const requests[] = {
 		"", "x", "{", "[]", "null", "\"stat\"", "{}", "{\"command\":1}", "{\"command\":null}",
-		"{\"command\":\"\"}", "{\"command\":\"stop\"}", "{\"command\":\"stat\"} x",
+		"{\"command\":\"\"}", "{\"command\":\"stops\"}", "{\"command\":\"stat\"} x",
 		"{\"command\":\"stat\",\"command\":\"stat\"}", "{\"command\":\"st\\u0000at\"}",
 		"{\"command\":\"\xff\"}", "{\"command\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
 	};
 	struct answerer who = { .name = "guest" };
 	char deep[CONTROL_LINE - 1];
+	bool follows = false;
 	char *line;
 
 	(void)state;
@@ -647,11 +782,12 @@ static void test_nonsense_is_answered_with_an_error(void **state)
 		json_decref(reply);
 	}
 	memset(deep, '[', sizeof(deep));
-	line = answer_line(&who, deep, sizeof(deep));
+	line = answer_line(&who, deep, sizeof(deep), &follows);
 	assert_non_null(strstr(line, "error"));
 	free(line);
-	line = answer_line(&who, deep, CONTROL_LINE);
+	line = answer_line(&who, deep, CONTROL_LINE, &follows);
 	assert_non_null(strstr(line, "too long"));
+	assert_false(follows);
 	free(line);
 }
 
@@ -706,6 +842,111 @@ static void test_stat_tells_of_each_vcpu(void **state)
 	t_fake_done(fake);
 }
 
+/* A machine that does nothing, and who answers for it. */
+static struct vmm *t_guest(struct fake_kvm *fake, struct answerer *who, struct server *server)
+{
+	static const struct fake_step step = { .kind = FAKE_BLOCK };
+
+	fake_script(fake, 0, &step, 1, 0);
+	memset(who, 0, sizeof(*who));
+	who->name = "guest";
+	who->cpus = 1;
+	who->vm = t_vm(fake, NULL);
+	who->booted_ms = answer_now_ms();
+	who->control = &server->control;
+	t_start(who->vm);
+	assert_true(fake_wait_inside(fake, 1));
+	t_open(server, "guest");
+	server->control.answer = answer_line;
+	server->control.arg = who;
+	return who->vm;
+}
+
+static json_t *t_line(int fd)
+{
+	char buf[4096];
+	json_t *line;
+
+	t_received(fd, buf, sizeof(buf));
+	line = json_loads(buf, JSON_DISABLE_EOF_CHECK, NULL);
+	if (!json_is_object(line))
+		fail_msg("'%s' is no line", buf);
+	return line;
+}
+
+static void t_says(struct server *server, int fd, const char *key, const char *want)
+{
+	json_t *line;
+
+	t_serve(server);
+	line = t_line(fd);
+	assert_string_equal(ask_string(line, key), want);
+	json_decref(line);
+}
+
+static void test_stop_presses_the_button_or_pulls_the_plug(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who;
+	struct server server;
+	struct vmm *vm = t_guest(fake, &who, &server);
+	int follows;
+	int fd;
+
+	(void)state;
+	follows = t_connect("guest");
+	t_send(follows, EVENTS "\n");
+	t_says(&server, follows, "state", "running");
+	fd = t_connect("guest");
+	t_send(fd, "{\"command\":\"stop\"}\n");
+	t_says(&server, fd, "state", "stopping");
+	t_says(&server, follows, "event", "stopping");
+	assert_true(who.asked);
+	/* Once, however often it is asked; and the guest goes on. */
+	t_send(fd, "{\"command\":\"stop\"}\n");
+	t_says(&server, fd, "state", "stopping");
+	assert_string_equal(t_received(follows, (char[8]){ "" }, 8), "nothing");
+	assert_int_equal(vmm_pause(vm), 0);
+	assert_int_equal(vmm_resume(vm), 0);
+	t_send(fd, "{\"command\":\"stop\",\"force\":true}\n");
+	t_says(&server, fd, "state", "stopping");
+	t_stopped(vm, VMM_STOP_HOST);
+	close(fd);
+	close(follows);
+	control_close(&server.control);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+static void test_news_say_what_applies(void **state)
+{
+	struct news news = NEWS("stalled");
+	struct answerer who = { .name = "guest" };
+	struct server server;
+	json_t *line;
+	int fd;
+
+	(void)state;
+	answer_tell(&who, &news);		/* there is nobody */
+	t_open(&server, "guest");
+	who.control = &server.control;
+	fd = t_connect("guest");
+	t_answers(&server, fd, "follow\n", "<follow>\n");
+	news.vcpu = 0;
+	news.message = "for \"2\"";
+	answer_tell(&who, &news);
+	t_serve(&server);
+	line = t_line(fd);
+	assert_string_equal(ask_string(line, "event"), "stalled");
+	assert_string_equal(ask_string(line, "message"), "for \"2\"");
+	assert_true(json_is_integer(json_object_get(line, "vcpu")));
+	assert_true(ask_number(line, "time") > 1700000000000);
+	assert_int_equal(json_object_size(line), 4);
+	json_decref(line);
+	close(fd);
+	control_close(&server.control);
+}
+
 /* ---- Asking ---------------------------------------------------------------------------- */
 
 static void *serve_thread(void *arg)
@@ -722,13 +963,14 @@ static void *serve_thread(void *arg)
 }
 
 /* A big answer, an error, and nonsense, one after another. */
-static char *answers(void *arg, const char *line, size_t len)
+static char *answers(void *arg, const char *line, size_t len, bool *follows)
 {
 	u32 *nr = arg;
 	char *reply = NULL;
 
 	(void)line;
 	(void)len;
+	(void)follows;
 	switch ((*nr)++) {
 	case 0:
 		if (asprintf(&reply, "{\"name\":\"%*s\"}\n", 1 << 20, "x") < 0)
@@ -804,12 +1046,18 @@ int main(void)
 		TEST(test_peer_that_does_not_read_waits),
 		TEST(test_peer_that_goes_is_forgotten),
 		TEST(test_silent_peers_give_way),
+		TEST(test_news_are_for_who_follows),
+		TEST(test_who_has_nothing_more_to_ask_may_follow),
+		TEST(test_news_pile_up_to_a_limit),
+		TEST(test_followers_outlast_the_silent),
 		TEST(test_answer_without_memory_costs_the_connection),
 		TEST(test_no_descriptor_left_ends_the_service),
 		TEST(test_strangers_are_not_served),
 		TEST(test_the_living_are_listed_and_the_dead_removed),
 		TEST(test_nonsense_is_answered_with_an_error),
 		TEST(test_stat_tells_of_each_vcpu),
+		TEST(test_stop_presses_the_button_or_pulls_the_plug),
+		TEST(test_news_say_what_applies),
 		TEST(test_ask_takes_any_answer),
 		TEST(test_ask_does_not_wait_for_ever),
 	};

@@ -2,7 +2,7 @@
 /*
  * answer.c - what a running guest says on its control socket
  *
- * The format is a promise: vmm-stat(1), "The control socket".  It grows by members.
+ * The format is a promise: vmm-control(7).  It grows by members.
  */
 #include "vmm/cli/answer.h"
 
@@ -81,11 +81,15 @@ static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats)
 			 "stalls", (json_int_t)stats->stalls);
 }
 
+static const char *state_of(const struct answerer *who)
+{
+	return who->asked ? "stopping" : "running";
+}
+
 static json_t *describe(const struct answerer *who)
 {
 	json_t *vcpus = json_array();
 	bool stalled = false;
-	const char *state;
 
 	for (uint32_t i = 0; i < who->cpus; i++) {
 		struct vmm_vcpu_stats stats = VMM_VCPU_STATS_INIT;
@@ -95,24 +99,101 @@ static json_t *describe(const struct answerer *who)
 		stalled |= stats.stalled;
 		json_array_append_new(vcpus, describe_vcpu(i, &stats));
 	}
-	state = stalled ? "stalled" : who->asked ? "stopping" : "running";
 	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o}",
 			 "name", who->name,
 			 "pid", (int)getpid(),
 			 "version", vmm_version(),
-			 "state", state,
+			 "state", stalled ? "stalled" : state_of(who),
 			 "reason", stalled ? who->stall : NULL,
 			 "uptime", (double)(answer_now_ms() - who->booted_ms) / 1000,
 			 "boots", (json_int_t)who->boots,
 			 "vcpus", vcpus);
 }
 
+/* ---- News ----------------------------------------------------------------------- */
+
+static json_int_t wall_clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (json_int_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* A line of JSON, to be freed; NULL: no memory.  Takes @object. */
+static char *to_line(json_t *object)
+{
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	char *whole = NULL;
+
+	if (text && asprintf(&whole, "%s\n", text) < 0)
+		whole = NULL;
+	free(text);
+	json_decref(object);
+	return whole;
+}
+
+static void add_number(json_t *object, const char *key, int64_t number)
+{
+	if (number >= 0)
+		json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+void answer_tell(const struct answerer *who, const struct news *news)
+{
+	json_t *object = json_pack("{s:s, s:I, s:s*, s:s*}",
+				   "event", news->event,
+				   "time", wall_clock_ms(),
+				   "reason", news->reason,
+				   "message", news->message);
+	char *line;
+
+	add_number(object, "vcpu", news->vcpu);
+	add_number(object, "boots", news->boots);
+	add_number(object, "status", news->status);
+	line = to_line(object);
+	if (line && who->control)
+		control_tell(who->control, line);
+	free(line);
+}
+
+/* ---- Requests --------------------------------------------------------------------- */
+
 static json_t *refuse(const char *why)
 {
 	return json_pack("{s:s}", "error", why);
 }
 
-static json_t *answer(const struct answerer *who, const json_t *request)
+static json_t *tell_state(const struct answerer *who)
+{
+	return json_pack("{s:s, s:s}", "name", who->name, "state", state_of(who));
+}
+
+int answer_power_off(struct answerer *who)
+{
+	const struct news news = NEWS("stopping");
+	int ret = vmm_shutdown(who->vm);
+
+	if (!who->asked)
+		answer_tell(who, &news);
+	who->asked = true;
+	if (ret)
+		vmm_stop(who->vm);
+	return ret;
+}
+
+static json_t *stop(struct answerer *who, const json_t *request)
+{
+	if (json_is_true(json_object_get(request, "force"))) {
+		who->asked = true;
+		vmm_stop(who->vm);
+	} else {
+		answer_power_off(who);
+	}
+	return tell_state(who);
+}
+
+static json_t *answer(struct answerer *who, const json_t *request, bool *follows)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
 
@@ -122,28 +203,24 @@ static json_t *answer(const struct answerer *who, const json_t *request)
 		return refuse("the request has no \"command\"");
 	if (!strcmp(command, "stat"))
 		return describe(who);
+	if (!strcmp(command, "stop"))
+		return stop(who, request);
+	if (!strcmp(command, "events")) {
+		*follows = true;
+		return tell_state(who);
+	}
 	return refuse("the command is not known");
 }
 
-char *answer_line(void *arg, const char *line, size_t len)
+char *answer_line(void *arg, const char *line, size_t len, bool *follows)
 {
-	json_t *request = NULL;
+	json_t *request;
 	json_t *reply;
-	char *text = NULL;
-	char *whole = NULL;
 
-	if (len >= CONTROL_LINE) {
-		reply = refuse("the request is too long");
-	} else {
-		request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-		reply = answer(arg, request);
-	}
-	if (reply)
-		text = json_dumps(reply, JSON_COMPACT);
-	if (text && asprintf(&whole, "%s\n", text) < 0)
-		whole = NULL;
-	free(text);
-	json_decref(reply);
+	if (len >= CONTROL_LINE)
+		return to_line(refuse("the request is too long"));
+	request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	reply = answer(arg, request, follows);
 	json_decref(request);
-	return whole;
+	return to_line(reply);
 }

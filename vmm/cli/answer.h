@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * answer.h - what a running guest says on its control socket, vmm-stat(1)
+ * answer.h - what a running guest says on its control socket, vmm-control(7)
  */
 #ifndef VMM_CLI_ANSWER_H
 #define VMM_CLI_ANSWER_H
@@ -11,10 +11,13 @@
 
 #include "vmm.h"
 
+struct control;
+
 /* Who is asked. */
 struct answerer {
 	const char	*name;
 	struct vmm	*vm;
+	struct control	*control;	/* for news */
 	uint32_t	cpus;
 	uint64_t	boots;
 	uint64_t	booted_ms;	/* CLOCK_MONOTONIC, of the latest boot */
@@ -22,11 +25,31 @@ struct answerer {
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */
 };
 
+/* What has happened.  Strings may be NULL, numbers -1, for what does not apply. */
+struct news {
+	const char	*event;
+	const char	*reason;
+	const char	*message;
+	int64_t		vcpu;
+	int64_t		boots;
+	int64_t		status;
+};
+#define NEWS(_event)	{ .event = (_event), .vcpu = -1, .boots = -1, .status = -1 }
+
+/* To all who follow. */
+void answer_tell(const struct answerer *who, const struct news *news);
+
+/*
+ * Press the power button, or if that is not possible pull the plug.  0, or what kept
+ * the button from being pressed.
+ */
+int answer_power_off(struct answerer *who);
+
 /*
  * The answer to one request, a line of JSON each; to be freed.  NULL: no memory.
  * @arg is a struct answerer.
  */
-char *answer_line(void *arg, const char *line, size_t len);
+char *answer_line(void *arg, const char *line, size_t len, bool *follows);
 
 uint64_t answer_now_ms(void);
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/cli/command.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
 
@@ -76,7 +77,7 @@ static int receive(int fd, char **line, size_t *len)
 	return 0;
 }
 
-static int explain(const char *name, int ret, struct vmm_error *err)
+int ask_explain(const char *name, int ret, struct vmm_error *err)
 {
 	switch (ret) {
 	case -ENOENT:
@@ -122,7 +123,7 @@ int ask(const struct sockdir *dir, const char *name, const char *request, json_t
 		close(fd);
 	}
 	if (ret)
-		return explain(name, ret, err);
+		return ask_explain(name, ret, err);
 	refusal = ask_string(*reply, "error");
 	if (!*refusal && json_is_object(*reply))
 		return 0;
@@ -149,6 +150,13 @@ int ask_who(struct sockdir *dir, char ***names)
 	sockdir_close(dir);
 	report_fatal("%s: %s", dir->path, ret == -EPERM ? "not this user's alone" : strerror(-ret));
 	return STATUS_ERROR;
+}
+
+int ask_print(const json_t *reply)
+{
+	json_dumpf(reply, stdout, JSON_INDENT(2));
+	putchar('\n');
+	return command_help_done();
 }
 
 json_int_t ask_number(const json_t *object, const char *key)

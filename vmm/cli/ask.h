@@ -21,6 +21,12 @@ int ask(const struct sockdir *dir, const char *name, const char *request, json_t
 /* The guests that run: 0 and their names, none too, or a status that was reported. */
 int ask_who(struct sockdir *dir, char ***names);
 
+/* What a guest answered, on stdout.  An enum status. */
+int ask_print(const json_t *reply);
+
+/* What a failing ask() says of guest @name. */
+int ask_explain(const char *name, int ret, struct vmm_error *err);
+
 /* Members of an answer: 0 or "" if they are not there, or of another type. */
 json_int_t ask_number(const json_t *object, const char *key);
 const char *ask_string(const json_t *object, const char *key);

@@ -15,10 +15,11 @@
 
 static void list_help(void)
 {
-	fputs("usage: vmm list [--json]\n"
+	fputs("usage: vmm list [--run] [--json]\n"
 	      "\n"
 	      "List the guests of this user that are running.\n"
 	      "\n"
+	      "  -i, --run     as without it\n"
 	      "      --json    in JSON\n"
 	      "  -h, --help    show this text\n", stdout);
 }
@@ -80,34 +81,31 @@ static int print(const json_t *list)
 	return STATUS_ERROR;
 }
 
-static int print_json(const json_t *list)
-{
-	json_dumpf(list, stdout, JSON_INDENT(2));
-	putchar('\n');
-	return command_help_done();
-}
-
 static int list_run(int argc, char **argv)
 {
-	bool json = argc == 2 && !strcmp(argv[1], "--json");
 	struct sockdir dir;
+	bool json = false;
 	char **names;
 	json_t *list;
 	int status;
 
-	if (argc == 2 && command_wants_help(argv[1])) {
-		list_help();
-		return command_help_done();
-	}
-	if (argc > 1 && !json) {
-		report_fatal("%s: wrong argument, see 'vmm help list'", argv[argc > 2 ? 2 : 1]);
-		return STATUS_USAGE;
+	for (int i = 1; i < argc; i++) {
+		if (command_wants_help(argv[i])) {
+			list_help();
+			return command_help_done();
+		}
+		if (!strcmp(argv[i], "--json")) {
+			json = true;
+		} else if (strcmp(argv[i], "--run") && strcmp(argv[i], "-i")) {
+			report_fatal("%s: wrong argument, see 'vmm help list'", argv[i]);
+			return STATUS_USAGE;
+		}
 	}
 	status = ask_who(&dir, &names);
 	if (status)
 		return status;
 	list = collect(&dir, names);
-	status = json ? print_json(list) : print(list);
+	status = json ? ask_print(list) : print(list);
 	json_decref(list);
 	free(names);
 	sockdir_close(&dir);

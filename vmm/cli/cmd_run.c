@@ -126,13 +126,11 @@ static void ask_to_stop(struct run *run, int sig)
 		pull_plug(run);
 		return;
 	}
-	run->answerer.asked = true;
-	ret = vmm_shutdown(run->guest.vm);
+	ret = answer_power_off(&run->answerer);
 	if (ret) {
 		report_log(report, VMM_LOG_WARN,
 			   "SIG%s: stopping the guest, it cannot be asked to: %s",
 			   sigabbrev_np(sig), strerror(-ret));
-		pull_plug(run);
 		return;
 	}
 	report_log(report, VMM_LOG_INFO,
@@ -236,6 +234,26 @@ static void look_at_clock(struct run *run)
 	judge(run, STATUS_TIMEOUT);
 }
 
+static void tell(struct run *run, const char *event, const struct vmm_event *ev)
+{
+	static const char *const reasons[] = {
+		[VMM_STOP_GUEST_OFF]	= "off",
+		[VMM_STOP_GUEST_RESET]	= "reset",
+		[VMM_STOP_GUEST_CRASH]	= "crash",
+		[VMM_STOP_HOST]		= "host",
+		[VMM_STOP_ERROR]	= "error",
+	};
+	struct news news = NEWS(event);
+
+	if (ev->type == VMM_EVENT_STOPPED)
+		news.reason = reasons[ev->reason];
+	else if (ev->type != VMM_EVENT_BROKEN)
+		news.vcpu = ev->index;
+	if (ev->msg[0])
+		news.message = ev->msg;
+	answer_tell(&run->answerer, &news);
+}
+
 /* Why it stopped, as a status. */
 static int stopped(struct run *run, const struct vmm_event *ev)
 {
@@ -273,10 +291,12 @@ static int take_events(struct run *run)
 	while (vmm_next_event(run->guest.vm, &ev) > 0) {
 		switch (ev.type) {
 		case VMM_EVENT_STOPPED:
+			tell(run, "stopped", &ev);
 			return stopped(run, &ev);
 		case VMM_EVENT_LIMIT: {
 			int status = meet_limit(run, &ev);
 
+			tell(run, "limit", &ev);
 			if (status >= 0)
 				return status;
 			break;
@@ -285,10 +305,12 @@ static int take_events(struct run *run)
 			memcpy(run->answerer.stall, ev.msg, sizeof(ev.msg));
 			/* fall through */
 		case VMM_EVENT_UNSTALLED:
+			tell(run, ev.type == VMM_EVENT_STALLED ? "stalled" : "unstalled", &ev);
 			report_log(&run->guest.report, VMM_LOG_WARN, "%s", ev.msg);
 			break;
 		default:
 			/* A broken device: the library has logged which, and why. */
+			tell(run, "broken", &ev);
 			break;
 		}
 	}
@@ -331,12 +353,14 @@ static int watch(struct run *run)
 static void booted(struct run *run)
 {
 	struct answerer *who = &run->answerer;
+	struct news news = NEWS("booted");
 
 	who->vm = run->guest.vm;
 	who->name = run->guest.name;
 	who->cpus = run->guest.cpus;
 	who->booted_ms = answer_now_ms();
-	who->boots++;
+	news.boots = (int64_t)++who->boots;
+	answer_tell(who, &news);
 	/* Said now, so that a start that fails has one line alone. */
 	if (run->no_control.msg[0])
 		report_log(&run->guest.report, VMM_LOG_WARN, "%s", run->no_control.msg);
@@ -422,6 +446,7 @@ static int open_control(struct run *run)
 {
 	run->control.answer = answer_line;
 	run->control.arg = &run->answerer;
+	run->answerer.control = &run->control;
 	if (control_open(&run->control, run->guest.name, &run->no_control) != -EEXIST)
 		return 0;
 	report_fatal("%s", run->no_control.msg);
@@ -449,15 +474,19 @@ static int open_expect(struct run *run)
 	return STATUS_ERROR;
 }
 
-/* It has ended by itself: was that all right? */
-static int ended(const struct run *run, int status)
+/* It has ended, perhaps by itself: was that all right? */
+static int ended(struct run *run, int status)
 {
 	const char *awaited = expect_awaited(&run->expect);
+	struct news news = NEWS("ended");
 
-	if (!awaited || (status != STATUS_OFF && status != STATUS_REBOOT))
-		return status;
-	report_fatal("the guest ended, and has not printed '%s'", awaited);
-	return STATUS_EARLY;
+	if (awaited && (status == STATUS_OFF || status == STATUS_REBOOT)) {
+		report_fatal("the guest ended, and has not printed '%s'", awaited);
+		status = STATUS_EARLY;
+	}
+	news.status = status;
+	answer_tell(&run->answerer, &news);
+	return status;
 }
 
 static int run_guest(const struct run_options *opts)

@@ -3,7 +3,6 @@
  * cmd_stat.c - vmm stat
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/cli/ask.h"
@@ -12,45 +11,18 @@
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
 #include "vmm/cli/uptime.h"
+#include "vmm/cli/whom.h"
 
 static void stat_help(void)
 {
-	fputs("usage: vmm stat [--json] [NAME]\n"
+	fputs("usage: vmm stat [--json] [-a | [-n] NAME...]\n"
 	      "\n"
 	      "Show what the vCPUs of a running guest have done, and what was done to them.\n"
 	      "NAME may be left out if only one guest runs.\n"
 	      "\n"
-	      "      --json    as the guest tells it, in JSON\n"
-	      "  -h, --help    show this text\n", stdout);
-}
-
-struct stat_options {
-	const char	*name;
-	bool		json;
-	bool		help;
-};
-
-static int parse(struct stat_options *opts, int argc, char **argv)
-{
-	memset(opts, 0, sizeof(*opts));
-	for (int i = 1; i < argc; i++) {
-		if (command_wants_help(argv[i])) {
-			opts->help = true;
-			return 0;
-		}
-		if (!strcmp(argv[i], "--json")) {
-			opts->json = true;
-		} else if (argv[i][0] == '-') {
-			report_fatal("%s: unknown option, see 'vmm help stat'", argv[i]);
-			return STATUS_USAGE;
-		} else if (opts->name) {
-			report_fatal("%s: one argument too many", argv[i]);
-			return STATUS_USAGE;
-		} else {
-			opts->name = argv[i];
-		}
-	}
-	return 0;
+	      WHOM_HELP
+	      "      --json         as the guest tells it, in JSON; of several, an array\n"
+	      "  -h, --help         show this text\n", stdout);
 }
 
 /* ---- For people ----------------------------------------------------------------- */
@@ -136,70 +108,63 @@ static int print(const json_t *reply)
 
 /* ---- Whom to ask ---------------------------------------------------------------- */
 
-static int ask_and_print(const struct sockdir *dir, const char *name, bool json)
+/* One that does not answer does not keep us from asking the others. */
+static int collect(const struct whom *whom, json_t *replies)
 {
-	struct vmm_error err;
-	json_t *reply;
-	int status;
+	int status = 0;
 
-	if (ask(dir, name, "{\"command\":\"stat\"}", &reply, &err)) {
-		report_fatal("%s", err.msg);
-		return STATUS_ERROR;
+	for (int i = 0; i < whom->nr; i++) {
+		struct vmm_error err;
+		json_t *reply;
+
+		if (ask(&whom->dir, whom->names[i], "{\"command\":\"stat\"}", &reply, &err)) {
+			report_fatal("%s", err.msg);
+			status = STATUS_ERROR;
+			continue;
+		}
+		json_array_append_new(replies, reply);
 	}
-	if (json) {
-		json_dumpf(reply, stdout, JSON_INDENT(2));
-		putchar('\n');
-		status = command_help_done();
-	} else {
-		status = print(reply);
-	}
-	json_decref(reply);
 	return status;
 }
 
-/* The only one there is. */
-static int choose(char **names, const char **name)
+static int print_all(const struct whom *whom, const json_t *replies)
 {
-	char list[256] = "";
-	size_t len = 0;
+	bool list = whom->all || whom->nr > 1;
+	int status = 0;
 
-	*name = names[0];
-	if (!names[0]) {
-		report_fatal("no guest is running");
-		return STATUS_ERROR;
+	if (whom->json)
+		return list ? ask_print(replies) : ask_print(json_array_get(replies, 0));
+	for (size_t i = 0; i < json_array_size(replies) && !status; i++) {
+		if (i)
+			putchar('\n');
+		status = print(json_array_get(replies, i));
 	}
-	if (!names[1])
-		return 0;
-	for (size_t i = 0; names[i] && len < sizeof(list); i++)
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
-					names[i]);
-	report_fatal("which guest? %s", list);
-	return STATUS_USAGE;
+	return status;
 }
 
 static int stat_run(int argc, char **argv)
 {
-	struct stat_options opts;
-	struct sockdir dir;
-	char **names;
-	int status = parse(&opts, argc, argv);
+	json_t *replies;
+	struct whom whom;
+	int printed = 0;
+	int status = whom_parse(&whom, NULL, argc, argv);
 
 	if (status)
 		return status;
-	if (opts.help) {
+	if (whom.help) {
 		stat_help();
 		return command_help_done();
 	}
-	status = ask_who(&dir, &names);
-	if (status)
-		return status;
-	if (!opts.name)
-		status = choose(names, &opts.name);
-	if (!status)
-		status = ask_and_print(&dir, opts.name, opts.json);
-	free(names);
-	sockdir_close(&dir);
-	return status;
+	status = whom_open(&whom, true);
+	replies = json_array();
+	if (!status) {
+		status = collect(&whom, replies);
+		if (whom.all || json_array_size(replies))
+			printed = print_all(&whom, replies);
+	}
+	json_decref(replies);
+	whom_close(&whom);
+	return status ? status : printed;
 }
 
 const struct command command_stat = {

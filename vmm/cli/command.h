@@ -23,6 +23,9 @@ struct command {
 	row(run)	\
 	row(list)	\
 	row(stat)	\
+	row(events)	\
+	row(stop)	\
+	row(wait)	\
 	row(host)	\
 	row(smoke)	\
 	row(help)	\

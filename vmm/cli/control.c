@@ -5,7 +5,8 @@
  * A peer is one of the same user, or root.  It gets its answers in the order of its
  * requests, one a turn, and the next one only when it has taken the last.  There
  * are CONTROL_PEERS at a time: one that is silent, or does not read, costs its place
- * when somebody else wants it, and nothing before.
+ * when somebody else wants it, and nothing before.  One that follows the news has
+ * reason to be silent, and goes last; but what waits for it to read is limited.
  */
 #include "vmm/cli/control.h"
 
@@ -111,12 +112,18 @@ int control_open(struct control *control, const char *name, struct vmm_error *er
 	return ret;
 }
 
+static void forget_output(struct control_peer *peer)
+{
+	free(peer->out);
+	peer->out = NULL;
+	peer->out_len = peer->sent = 0;
+}
+
 static void drop(struct control_peer *peer)
 {
+	forget_output(peer);
 	close(peer->fd);
-	free(peer->out);
 	peer->fd = -1;
-	peer->out = NULL;
 }
 
 /* If it is still ours: somebody may have removed it, and another taken the name. */
@@ -133,18 +140,6 @@ static void remove_file(const struct control *control)
 	sockdir_close(&dir);
 }
 
-void control_close(struct control *control)
-{
-	for (size_t i = 0; i < CONTROL_PEERS; i++)
-		if (control->peers[i].fd >= 0)
-			drop(&control->peers[i]);
-	if (control->fd < 0)
-		return;
-	close(control->fd);
-	control->fd = -1;
-	remove_file(control);
-}
-
 /* ---- Peers ---------------------------------------------------------------------- */
 
 /* The end of the first request, or NULL if it is not complete. */
@@ -155,7 +150,11 @@ static const char *line_end(const struct control_peer *peer)
 
 static short wanted(const struct control_peer *peer)
 {
-	return peer->out || peer->ended || line_end(peer) ? POLLOUT : POLLIN;
+	if (peer->out || line_end(peer))
+		return POLLOUT;
+	if (peer->ended)
+		return peer->follows ? 0 : POLLOUT;	/* until it hangs up */
+	return POLLIN;
 }
 
 nfds_t control_poll(const struct control *control, struct pollfd *fds)
@@ -184,21 +183,71 @@ static bool flush(struct control_peer *peer)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	peer->sent += (size_t)n;
-	if (peer->sent == peer->out_len) {
-		free(peer->out);
-		peer->out = NULL;
-	}
+	if (peer->sent == peer->out_len)
+		forget_output(peer);
 	return true;
 }
 
+/* Behind what is on its way. */
+static bool add_output(struct control_peer *peer, const char *text)
+{
+	size_t left = peer->out_len - peer->sent;
+	size_t len = strlen(text);
+	char *out;
+
+	if (peer->sent)
+		memmove(peer->out, peer->out + peer->sent, left);
+	peer->sent = 0;
+	peer->out_len = left;
+	out = realloc(peer->out, left + len);
+	if (!out)
+		return false;
+	memcpy(out + left, text, len);
+	peer->out = out;
+	peer->out_len += len;
+	return true;
+}
+
+/* It may be news to others, and to this peer as well, which are told first. */
 static bool answer(struct control *control, struct control_peer *peer, const char *line, size_t len)
 {
-	peer->out = control->answer(control->arg, line, len);
-	if (!peer->out)
-		return false;
-	peer->out_len = strlen(peer->out);
-	peer->sent = 0;
-	return flush(peer);
+	char *reply = control->answer(control->arg, line, len, &peer->follows);
+	bool alive = reply && add_output(peer, reply);
+
+	free(reply);
+	return alive && flush(peer);
+}
+
+void control_tell(struct control *control, const char *lines)
+{
+	for (size_t i = 0; i < CONTROL_PEERS; i++) {
+		struct control_peer *peer = &control->peers[i];
+
+		if (peer->fd < 0 || !peer->follows)
+			continue;
+		/* It is closed once no peer is being served. */
+		if (peer->out_len - peer->sent > CONTROL_BACKLOG || !add_output(peer, lines))
+			peer->lost = true;
+	}
+}
+
+void control_close(struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_PEERS; i++) {
+		struct control_peer *peer = &control->peers[i];
+
+		if (peer->fd < 0)
+			continue;
+		/* The last news; what does not fit into the socket now is lost. */
+		if (peer->out)
+			flush(peer);
+		drop(peer);
+	}
+	if (control->fd < 0)
+		return;
+	close(control->fd);
+	control->fd = -1;
+	remove_file(control);
 }
 
 /* The first complete request, if there is one. */
@@ -211,6 +260,7 @@ static bool take_line(struct control *control, struct control_peer *peer)
 	if (!end && peer->len == CONTROL_LINE) {
 		/* Longer than any request: what would follow cannot be told apart. */
 		peer->ended = true;
+		peer->follows = false;
 		peer->len = 0;
 		return answer(control, peer, peer->in, CONTROL_LINE);
 	}
@@ -239,16 +289,24 @@ static void serve(struct control *control, struct control_peer *peer, short even
 {
 	bool alive = true;
 
+	/* There may be news since its events were asked for. */
 	if (peer->out)
-		alive = events & POLLOUT && flush(peer);
+		alive = events & POLLOUT ? flush(peer) : !(events & (POLLHUP | POLLERR));
 	else if (events & POLLIN)
 		alive = fill(control, peer);
 	else if (!(events & POLLOUT))
 		alive = false;
 	if (alive && !peer->out)
 		alive = take_line(control, peer);
-	if (!alive || (peer->ended && !peer->out && !line_end(peer)))
+	if (!alive || (peer->ended && !peer->follows && !peer->out && !line_end(peer)))
 		drop(peer);
+}
+
+static bool goes_before(const struct control_peer *a, const struct control_peer *b)
+{
+	if (a->follows != b->follows)
+		return b->follows;
+	return a->last < b->last;
 }
 
 static struct control_peer *find_place(struct control *control)
@@ -260,7 +318,7 @@ static struct control_peer *find_place(struct control *control)
 
 		if (peer->fd < 0)
 			return peer;
-		if (peer->last < idle->last)
+		if (goes_before(peer, idle))
 			idle = peer;
 	}
 	drop(idle);
@@ -302,17 +360,24 @@ static void welcome(struct control *control)
 	}
 	peer = find_place(control);
 	peer->fd = fd;
-	peer->ended = false;
+	peer->ended = peer->follows = peer->lost = false;
 	peer->len = 0;
 	peer->out = NULL;
+	peer->out_len = peer->sent = 0;
 	peer->last = ++control->clock;
 }
 
 void control_serve(struct control *control, const struct pollfd *fds)
 {
+	for (size_t i = 0; i < CONTROL_PEERS; i++) {
+		struct control_peer *peer = &control->peers[i];
+
+		if (fds[1 + i].revents && peer->fd == fds[1 + i].fd)
+			serve(control, peer, fds[1 + i].revents);
+	}
 	for (size_t i = 0; i < CONTROL_PEERS; i++)
-		if (fds[1 + i].revents && control->peers[i].fd == fds[1 + i].fd)
-			serve(control, &control->peers[i], fds[1 + i].revents);
+		if (control->peers[i].fd >= 0 && control->peers[i].lost)
+			drop(&control->peers[i]);
 	if (fds[0].revents)
 		welcome(control);
 }

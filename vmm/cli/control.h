@@ -19,15 +19,18 @@
 #include "vmm/cli/sockdir.h"
 
 #define CONTROL_LINE	4096	/* the longest request, with its newline */
-#define CONTROL_PEERS	8	/* one more, and the one that is idle longest has to go */
+#define CONTROL_PEERS	32	/* one more, and the one that is idle longest has to go */
+#define CONTROL_BACKLOG	(1u << 20)	/* bytes of news for a follower that does not read */
 #define CONTROL_FDS	(1 + CONTROL_PEERS)
 
 struct control_peer {
 	int		fd;		/* -1: free */
 	bool		ended;		/* nothing more comes; close when all is sent */
+	bool		follows;	/* ... but for one that wants the news */
+	bool		lost;		/* too much news: to be closed */
 	uint64_t	last;		/* of .clock, when it was heard */
 	size_t		len;		/* in .in */
-	char		*out;		/* what is being sent, NULL: nothing */
+	char		*out;		/* what is to be sent, NULL: nothing */
 	size_t		out_len;
 	size_t		sent;
 	char		in[CONTROL_LINE];
@@ -39,8 +42,11 @@ struct control {
 	dev_t		dev;		/* of the socket's file */
 	ino_t		ino;
 	uint64_t	clock;		/* counts what is heard */
-	/* The answer to a request, with a newline, to be freed; NULL: no memory. */
-	char		*(*answer)(void *arg, const char *line, size_t len);
+	/*
+	 * The answer to a request, with a newline, to be freed; NULL: no memory.
+	 * Who asks is sent what control_tell() tells once it has set @follows.
+	 */
+	char		*(*answer)(void *arg, const char *line, size_t len, bool *follows);
 	void		*arg;
 	struct control_peer peers[CONTROL_PEERS];
 };
@@ -61,5 +67,8 @@ void control_close(struct control *control);
  */
 nfds_t control_poll(const struct control *control, struct pollfd *fds);
 void control_serve(struct control *control, const struct pollfd *fds);
+
+/* News for all who follow: lines, each with its newline. */
+void control_tell(struct control *control, const char *lines);
 
 #endif /* VMM_CLI_CONTROL_H */
