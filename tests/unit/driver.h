@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * driver.h - the driver's side of a split virtqueue, well-formed and not, for tests
+ * driver.h - the driver's side of virtio, well-formed and not, for tests
  *
  * Rings and buffers are laid out in a guest's RAM of the test's own.  Everything can be
  * written by hand too: .desc and so on are the rings.
@@ -10,6 +10,7 @@
 
 #include <linux/virtio_ring.h>
 
+#include "devices/virtio.h"
 #include "devices/virtq.h"
 #include "vmm/gmem.h"
 #include "vmm/types.h"
@@ -55,5 +56,50 @@ static inline void *driver_at(struct driver_queue *q, gpa_t gpa)
 {
 	return gmem_host(q->mem, gpa, 1);
 }
+
+/*
+ * The driver of a whole device, by the calls that a transport makes.  Its loops run when
+ * driver_turn() is called, or on threads of the test's.
+ */
+#define DRIVER_QUEUES	4
+#define DRIVER_ACK	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
+
+struct driver {
+	struct gmem		mem;
+	struct virtio_env	env;
+	struct virtio		*dev;
+	struct driver_queue	q[DRIVER_QUEUES];
+	u32			nr_queues;
+	u32			nr_irqs[DRIVER_QUEUES];
+	u32			nr_config_irqs;
+	u32			nr_was_reset;
+	u32			nr_broken;
+	char			why[VMM_MSG_SIZE];
+};
+
+/* Memory and loops, for a device to be made of .env; then take the device. */
+void driver_open(struct driver *d, u32 nr_loops);
+void driver_attach(struct driver *d, struct virtio *dev);
+/* Destroys the device too. */
+void driver_close(struct driver *d);
+
+/* Let the loops do what there is to do, and wait for nothing. */
+void driver_turn(struct driver *d);
+
+/* Set the status unless @val is negative; returns what it is then. */
+u8 driver_status(struct driver *d, int val);
+/* Up to FEATURES_OK; was it taken? */
+bool driver_negotiate(struct driver *d, u64 features);
+bool driver_set_queue(struct driver *d, u32 i, const struct virtq_layout *l);
+/* All of it, to DRIVER_OK, with rings that are new. */
+void driver_start(struct driver *d, u64 features);
+void driver_kick(struct driver *d, u32 i);
+
+#define driver_locked(d, call)						\
+	do {								\
+		pthread_mutex_lock(&(d)->dev->lock);			\
+		call;							\
+		pthread_mutex_unlock(&(d)->dev->lock);			\
+	} while (0)
 
 #endif

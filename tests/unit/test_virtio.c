@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "devices/virtio.h"
@@ -15,14 +14,11 @@
 #define T_SIZE		8
 #define T_FEATURE	5
 #define T_REFUSED	6	/* it is offered, and the device does not take it */
-#define T_ACK		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
 #define T_WANTED	(1ull << VIRTIO_F_VERSION_1 | 1ull << T_FEATURE)
 
 struct t_rig {
 	struct virtio		virtio;		/* the device begins with it */
-	struct gmem		mem;
-	struct virtio_env	env;
-	struct driver_queue	drv[2];
+	struct driver		d;
 	u8			config[4];
 
 	/* How the device is. */
@@ -41,13 +37,6 @@ struct t_rig {
 		u16			head;
 	} held[2 * T_SIZE];
 	u32			nr_held;
-
-	/* The driver has. */
-	u32			nr_irqs[2];
-	u32			nr_config_irqs;
-	u32			nr_was_reset;
-	u32			nr_broken;
-	char			why[VMM_MSG_SIZE];
 };
 
 /* ---- The device -------------------------------------------------------------- */
@@ -131,41 +120,7 @@ static const struct virtio_ops ops = {
 	.destroy = t_destroy,
 };
 
-/* ---- The transport --------------------------------------------------------------- */
-
-static void t_queue_irq(struct virtio_queue *q)
-{
-	rig_of(q->dev)->nr_irqs[q->index]++;
-}
-
-static void t_config_irq(struct virtio *dev)
-{
-	rig_of(dev)->nr_config_irqs++;
-}
-
-static void t_was_reset(struct virtio *dev)
-{
-	rig_of(dev)->nr_was_reset++;
-}
-
-static const struct virtio_transport_ops transport = {
-	.queue_irq = t_queue_irq,
-	.config_irq = t_config_irq,
-	.was_reset = t_was_reset,
-};
-
-static void t_on_broken(void *ctx, u32 index, const char *msg)
-{
-	struct t_rig *rig = ctx;
-
-	assert_int_equal(index, 3);
-	rig->nr_broken++;
-	snprintf(rig->why, sizeof(rig->why), "%s", msg);
-}
-
-/* ---- Together -------------------------------------------------------------------- */
-
-static const struct logger quiet = { .fn = NULL };
+/* ---- With a driver --------------------------------------------------------------- */
 
 static struct t_rig *t_open(u32 nr_loops)
 {
@@ -173,87 +128,46 @@ static struct t_rig *t_open(u32 nr_loops)
 	struct vmm_error err;
 
 	assert_non_null(rig);
-	driver_ram(&rig->mem);
-	rig->env = (struct virtio_env){
-		.mem = &rig->mem, .log = &quiet, .nr_loops = nr_loops,
-		.broken = t_on_broken, .ctx = rig,
-	};
-	for (u32 i = 0; i < nr_loops; i++)
-		assert_int_equal(loop_create(&rig->env.loops[i], &err), 0);
+	driver_open(&rig->d, nr_loops);
 	rig->virtio.config = rig->config;
 	rig->virtio.config_size = sizeof(rig->config);
-	assert_int_equal(virtio_init(&rig->virtio, &ops, &rig->env, 3, 0,
+	assert_int_equal(virtio_init(&rig->virtio, &ops, &rig->d.env, 3, 0,
 				     1ull << T_FEATURE | 1ull << T_REFUSED, false, &err), 0);
-	rig->virtio.transport = &transport;
-	for (u32 i = 0; i < 2; i++)
-		driver_queue_init(&rig->drv[i], &rig->mem, i, T_SIZE);
+	driver_attach(&rig->d, &rig->virtio);
 	return rig;
 }
 
 static void t_close(struct t_rig *rig)
 {
-	virtio_destroy(&rig->virtio);
-	for (u32 i = 0; i < rig->env.nr_loops; i++)
-		loop_destroy(rig->env.loops[i]);
-	gmem_fini(&rig->mem);
+	driver_close(&rig->d);
 	free(rig);
 }
 
-/* Let the loops do what there is to do, and wait for nothing. */
 static void t_turn(struct t_rig *rig)
 {
-	for (u32 n = 0; n < 8; n++)
-		for (u32 i = 0; i < rig->env.nr_loops; i++)
-			assert_int_equal(loop_dispatch(rig->env.loops[i]), 0);
+	driver_turn(&rig->d);
 }
 
-#define t_locked(rig, call)						\
-	do {								\
-		pthread_mutex_lock(&(rig)->virtio.lock);		\
-		call;							\
-		pthread_mutex_unlock(&(rig)->virtio.lock);		\
-	} while (0)
+#define t_locked(rig, call)	driver_locked(&(rig)->d, call)
 
 static u8 t_status(struct t_rig *rig, int val)
 {
-	u8 now;
-
-	if (val >= 0)
-		t_locked(rig, virtio_set_status(&rig->virtio, (u8)val));
-	t_locked(rig, now = rig->virtio.status);
-	return now;
+	return driver_status(&rig->d, val);
 }
 
-static u8 t_negotiate(struct t_rig *rig, u64 features)
+static bool t_negotiate(struct t_rig *rig, u64 features)
 {
-	t_status(rig, T_ACK);
-	t_locked(rig, virtio_accept(&rig->virtio, 0, (u32)features);
-		      virtio_accept(&rig->virtio, 1, (u32)(features >> 32)));
-	return t_status(rig, T_ACK | VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK;
+	return driver_negotiate(&rig->d, features);
 }
 
-static void t_set_queue(struct t_rig *rig, u32 i, const struct virtq_layout *l)
+static bool t_set_queue(struct t_rig *rig, u32 i, const struct virtq_layout *l)
 {
-	struct virtio_queue *q = virtio_queue(&rig->virtio, i);
-
-	virtio_queue_set_size(q, l->size);
-	virtio_queue_set_addr(q, &q->layout.desc, 0, (u32)l->desc);
-	virtio_queue_set_addr(q, &q->layout.desc, 32, (u32)(l->desc >> 32));
-	virtio_queue_set_addr(q, &q->layout.avail, 0, (u32)l->avail);
-	virtio_queue_set_addr(q, &q->layout.avail, 32, (u32)(l->avail >> 32));
-	virtio_queue_set_addr(q, &q->layout.used, 0, (u32)l->used);
-	virtio_queue_set_addr(q, &q->layout.used, 32, (u32)(l->used >> 32));
-	virtio_queue_set_ready(q, true);
+	return driver_set_queue(&rig->d, i, l);
 }
 
 static void t_drive(struct t_rig *rig)
 {
-	assert_true(t_negotiate(rig, T_WANTED));
-	for (u32 i = 0; i < 2; i++) {
-		t_locked(rig, t_set_queue(rig, i, &rig->drv[i].layout));
-		assert_true(rig->virtio.queues[i].ready);
-	}
-	t_status(rig, T_ACK | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	driver_start(&rig->d, T_WANTED);
 	t_turn(rig);
 }
 
@@ -262,7 +176,7 @@ static const struct driver_buf t_in = { .addr = DRIVER_DATA, .len = 100, .in = t
 static void t_offer(struct t_rig *rig, u32 i, u32 nr)
 {
 	while (nr--)
-		driver_add(&rig->drv[i], &t_in, 1);
+		driver_add(&rig->d.q[i], &t_in, 1);
 	virtio_kick(&rig->virtio, i);
 	t_turn(rig);
 }
@@ -273,7 +187,7 @@ static u32 t_take_used(struct t_rig *rig, u32 i)
 	u32 head;
 	u32 len;
 
-	while (driver_used(&rig->drv[i], &head, &len))
+	while (driver_used(&rig->d.q[i], &head, &len))
 		nr++;
 	return nr;
 }
@@ -307,7 +221,7 @@ static void test_refuses_features(void **state)
 
 		assert_false(t_negotiate(rig, bad[i]));
 		/* Nor does it begin to work. */
-		assert_int_equal(t_status(rig, T_ACK | VIRTIO_CONFIG_S_FEATURES_OK |
+		assert_int_equal(t_status(rig, DRIVER_ACK | VIRTIO_CONFIG_S_FEATURES_OK |
 					       VIRTIO_CONFIG_S_DRIVER_OK) &
 				 (VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK), 0);
 		t_turn(rig);
@@ -334,12 +248,12 @@ static void test_status_bits_stay(void **state)
 
 	(void)state;
 	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_ACKNOWLEDGE), VIRTIO_CONFIG_S_ACKNOWLEDGE);
-	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_DRIVER), T_ACK);
+	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_DRIVER), DRIVER_ACK);
 	/* Those that are the device's to set, or nobody's. */
-	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_NEEDS_RESET | 0x20), T_ACK);
-	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_DRIVER_OK), T_ACK);
+	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_NEEDS_RESET | 0x20), DRIVER_ACK);
+	assert_int_equal(t_status(rig, VIRTIO_CONFIG_S_DRIVER_OK), DRIVER_ACK);
 	assert_int_equal(t_status(rig, 0), 0);
-	assert_int_equal(rig->nr_was_reset, 1);
+	assert_int_equal(rig->d.nr_was_reset, 1);
 	t_close(rig);
 }
 
@@ -352,20 +266,20 @@ static void test_refuses_queues(void **state)
 
 	(void)state;
 	/* Not before the features are known. */
-	t_locked(rig, t_set_queue(rig, 0, &rig->drv[0].layout));
+	t_set_queue(rig, 0, &rig->d.q[0].layout);
 	assert_false(rig->virtio.queues[0].ready);
 	assert_true(t_negotiate(rig, T_WANTED));
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		bad[i] = rig->drv[0].layout;
+		bad[i] = rig->d.q[0].layout;
 	bad[0].size = 2 * T_SIZE;
 	bad[1].size = 0x10008;
 	bad[2].desc = DRIVER_RAM_BASE + DRIVER_RAM_SIZE;
 	bad[3].used++;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		t_locked(rig, t_set_queue(rig, 0, &bad[i]));
+		t_set_queue(rig, 0, &bad[i]);
 		assert_false(rig->virtio.queues[0].ready);
 	}
-	t_locked(rig, t_set_queue(rig, 0, &rig->drv[0].layout));
+	t_set_queue(rig, 0, &rig->d.q[0].layout);
 	assert_true(rig->virtio.queues[0].ready);
 	assert_null(virtio_queue(&rig->virtio, 2));
 	assert_null(virtio_queue(&rig->virtio, UINT32_MAX));
@@ -382,10 +296,10 @@ static void test_queue_registers_are_frozen(void **state)
 
 	(void)state;
 	t_drive(rig);
-	t_locked(rig, virtio_queue_set_ready(&rig->virtio.queues[0], false);
-		      t_set_queue(rig, 0, &other));
+	t_locked(rig, virtio_queue_set_ready(&rig->virtio.queues[0], false));
+	t_set_queue(rig, 0, &other);
 	assert_true(rig->virtio.queues[0].ready);
-	assert_memory_equal(&rig->virtio.queues[0].layout, &rig->drv[0].layout, sizeof(other));
+	assert_memory_equal(&rig->virtio.queues[0].layout, &rig->d.q[0].layout, sizeof(other));
 	t_offer(rig, 0, 1);
 	assert_int_equal(t_take_used(rig, 0), 1);
 	t_close(rig);
@@ -406,9 +320,9 @@ static void test_serves_queues_on_their_loops(void **state)
 		assert_int_equal(t_take_used(rig, n % 2), 3);
 	}
 	/* One interrupt a turn, not a chain. */
-	assert_int_equal(rig->nr_irqs[0], 50);
-	assert_int_equal(rig->nr_irqs[1], 50);
-	assert_int_equal(rig->nr_broken, 0);
+	assert_int_equal(rig->d.nr_irqs[0], 50);
+	assert_int_equal(rig->d.nr_irqs[1], 50);
+	assert_int_equal(rig->d.nr_broken, 0);
 	t_close(rig);
 }
 
@@ -417,8 +331,11 @@ static void test_chains_from_before_driver_ok_need_no_kick(void **state)
 	struct t_rig *rig = t_open(1);
 
 	(void)state;
-	driver_add(&rig->drv[0], &t_in, 1);
-	t_drive(rig);
+	assert_true(t_negotiate(rig, T_WANTED));
+	assert_true(t_set_queue(rig, 0, &rig->d.q[0].layout));
+	driver_add(&rig->d.q[0], &t_in, 1);
+	t_status(rig, DRIVER_ACK | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	t_turn(rig);
 	assert_int_equal(t_take_used(rig, 0), 1);
 	t_close(rig);
 }
@@ -429,10 +346,10 @@ static void test_no_interrupt_if_the_driver_wants_none(void **state)
 
 	(void)state;
 	t_drive(rig);
-	rig->drv[0].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+	rig->d.q[0].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	t_offer(rig, 0, 1);
 	assert_int_equal(t_take_used(rig, 0), 1);
-	assert_int_equal(rig->nr_irqs[0], 0);
+	assert_int_equal(rig->d.nr_irqs[0], 0);
 	t_close(rig);
 }
 
@@ -450,7 +367,7 @@ static void test_device_that_waits_is_run_again(void **state)
 	assert_int_equal(rig->nr_held, 1);
 	t_give_back(rig);
 	rig->forgets = rig->hold = false;
-	driver_add(&rig->drv[0], &t_in, 1);
+	driver_add(&rig->d.q[0], &t_in, 1);
 	virtio_wait_kick(&rig->virtio.queues[0]);
 	t_turn(rig);
 	assert_int_equal(t_take_used(rig, 0), 3);
@@ -466,7 +383,7 @@ static void test_config_reads_and_writes(void **state)
 	(void)state;
 	t_drive(rig);
 	virtio_set_config(&rig->virtio, 1, val, 2);
-	assert_int_equal(rig->nr_config_irqs, 1);
+	assert_int_equal(rig->d.nr_config_irqs, 1);
 	assert_int_equal(rig->virtio.generation, 1);
 	t_locked(rig, virtio_config_read(&rig->virtio, 0, got, 8));
 	assert_memory_equal(got, "\0\1\2\0\0\0\0\0", 8);
@@ -499,12 +416,10 @@ static void test_reset_gives_all_back(void **state)
 		assert_int_equal(t_status(rig, -1), 0);
 		assert_int_equal(rig->nr_held, 0);
 		assert_int_equal(rig->nr_resets, n);
-		assert_int_equal(rig->nr_was_reset, n);
+		assert_int_equal(rig->d.nr_was_reset, n);
 		assert_false(rig->virtio.queues[0].ready);
 		assert_int_equal(rig->virtio.queues[0].layout.desc, 0);
 		assert_int_equal(rig->virtio.features, 0);
-		for (u32 i = 0; i < 2; i++)
-			driver_queue_init(&rig->drv[i], &rig->mem, i, T_SIZE);
 		rig->hold = false;
 	}
 	t_close(rig);
@@ -525,9 +440,9 @@ static void test_reset_waits_for_what_is_in_flight(void **state)
 	t_turn(rig);
 	assert_int_equal(t_status(rig, -1), running);
 	/* Nothing else is heard meanwhile. */
-	assert_int_equal(t_status(rig, T_ACK), running);
+	assert_int_equal(t_status(rig, DRIVER_ACK), running);
+	t_set_queue(rig, 0, &rig->d.q[1].layout);
 	t_locked(rig, virtio_accept(&rig->virtio, 0, 0);
-		      t_set_queue(rig, 0, &rig->drv[1].layout);
 		      virtio_config_write(&rig->virtio, 0, "", 1));
 	assert_int_equal(rig->nr_writes, 0);
 	t_locked(rig, assert_false(virtio_wait_reset(&rig->virtio, 5)));
@@ -553,17 +468,12 @@ static void test_reset_under_load(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, io_thread, rig->env.loops[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, io_thread, rig->d.env.loops[i]), 0);
 	for (u32 n = 0; n < 50; n++) {
-		assert_true(t_negotiate(rig, T_WANTED | 1ull << VIRTIO_RING_F_EVENT_IDX));
-		for (u32 i = 0; i < 2; i++) {
-			driver_queue_init(&rig->drv[i], &rig->mem, i, T_SIZE);
-			t_locked(rig, t_set_queue(rig, i, &rig->drv[i].layout));
-		}
-		t_status(rig, T_ACK | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+		driver_start(&rig->d, T_WANTED | 1ull << VIRTIO_RING_F_EVENT_IDX);
 		/* As many as there is room for; some are not done when the reset comes. */
 		for (u32 k = 0; k < 40; k++) {
-			struct driver_queue *drv = &rig->drv[k % 2];
+			struct driver_queue *drv = &rig->d.q[k % 2];
 
 			t_until((used += t_take_used(rig, k % 2),
 				 (u16)(drv->avail_idx - drv->used_idx) < T_SIZE));
@@ -575,9 +485,9 @@ static void test_reset_under_load(void **state)
 		assert_int_equal(t_status(rig, -1), 0);
 	}
 	assert_in_range(used, 50 * (40 - 2 * T_SIZE), 50 * 40);
-	assert_int_equal(rig->nr_broken, 0);
+	assert_int_equal(rig->d.nr_broken, 0);
 	for (u32 i = 0; i < 2; i++) {
-		loop_quit(rig->env.loops[i]);
+		loop_quit(rig->d.env.loops[i]);
 		pthread_join(threads[i], NULL);
 	}
 	assert_int_equal(rig->nr_resets, 50);
@@ -604,7 +514,7 @@ static void t_break(struct t_rig *rig)
 {
 	t_drive(rig);
 	t_offer(rig, 1, 1);
-	rig->drv[0].avail->idx = 1000;
+	rig->d.q[0].avail->idx = 1000;
 	virtio_kick(&rig->virtio, 0);
 	t_turn(rig);
 }
@@ -615,9 +525,9 @@ static void test_broken_rule_breaks_the_device(void **state)
 
 	(void)state;
 	t_break(rig);
-	assert_int_equal(rig->nr_broken, 1);
-	assert_non_null(strstr(rig->why, "test3: waits for a reset: queue 0: "));
-	assert_int_equal(rig->nr_config_irqs, 1);
+	assert_int_equal(rig->d.nr_broken, 1);
+	assert_non_null(strstr(rig->d.why, "test3: waits for a reset: queue 0: "));
+	assert_int_equal(rig->d.nr_config_irqs, 1);
 	assert_true(t_status(rig, -1) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	/* None of its queues works, and it is told once. */
 	t_take_used(rig, 1);
@@ -625,7 +535,7 @@ static void test_broken_rule_breaks_the_device(void **state)
 	virtio_kick(&rig->virtio, 0);
 	t_turn(rig);
 	assert_int_equal(t_take_used(rig, 1), 0);
-	assert_int_equal(rig->nr_broken, 1);
+	assert_int_equal(rig->d.nr_broken, 1);
 	t_close(rig);
 }
 
@@ -638,8 +548,6 @@ static void test_reset_mends_it(void **state)
 	t_status(rig, 0);
 	t_turn(rig);
 	assert_int_equal(t_status(rig, -1), 0);
-	for (u32 i = 0; i < 2; i++)
-		driver_queue_init(&rig->drv[i], &rig->mem, i, T_SIZE);
 	t_drive(rig);
 	t_offer(rig, 0, 2);
 	assert_int_equal(t_take_used(rig, 0), 2);
@@ -653,7 +561,7 @@ static void test_device_that_cannot_start_is_broken(void **state)
 	(void)state;
 	rig->start_ret = -EIO;
 	t_drive(rig);
-	assert_int_equal(rig->nr_broken, 1);
+	assert_int_equal(rig->d.nr_broken, 1);
 	assert_true(t_status(rig, -1) & VIRTIO_CONFIG_S_NEEDS_RESET);
 	t_offer(rig, 0, 1);
 	assert_int_equal(rig->nr_kicks, 0);
