@@ -126,7 +126,7 @@ static int write_out(const struct machine *m, size_t len, struct vmm_error *err)
 /* Room for the tree, rather more than it takes: libfdt clears all of it first. */
 static size_t room(const struct machine *m)
 {
-	u64 size = KIB(8) + strlen(m->vm->boot.cmdline) + m->vm->cfg.vcpus * 256ull;
+	u64 size = KIB(8) + strlen(m->vm->boot.cmdline) + (m->vm->cfg.vcpus + m->vm->nr_devices) * 256ull;
 
 	return size < m->image.dtb_max ? size : m->image.dtb_max;
 }
@@ -150,6 +150,7 @@ int dt_up(struct machine *m, struct vmm_error *err)
 	pmu_tree(m, &t);
 	profiling_tree(m, &t);
 	board_tree(m, &t);
+	virtio_tree(m, &t);
 	len = tree_finish(&t);
 	if (len < 0)
 		return error_sys(err, len, "device tree");

@@ -190,6 +190,7 @@ static const struct step {
 	{ pvtime_up, pvtime_down },	/* wants initialised vCPUs */
 	{ profiling_up, profiling_down }, /* wants all of it, and memory slots stay as they are */
 	{ board_up, board_down },
+	{ virtio_up, virtio_down },	/* interrupts go to a finished GIC */
 	{ image_up, NULL },		/* wants to know the vCPUs' page sizes */
 	{ dt_up, NULL },		/* tells of all the above */
 	{ cpu_boot, NULL },		/* the first registers point to kernel and tree */

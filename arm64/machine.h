@@ -21,6 +21,9 @@ struct pl031;
 struct pl061;
 struct pvpanic;
 struct spe;
+struct virtio;
+struct virtio_env;
+struct virtio_mmio;
 
 struct machine {
 	struct vmm		*vm;
@@ -61,6 +64,13 @@ struct machine {
 	bool			draining;	/* on I/O thread 0 */
 	u32			nr_draining;
 
+	/* virtio.c */
+	struct virtio_env	*virtio_env;
+	struct {
+		struct virtio		*dev;
+		struct virtio_mmio	*mmio;
+	} virtio[VM_MAX_DEVICES];
+
 	struct image_layout	image;
 };
 
@@ -99,6 +109,10 @@ void pvtime_down(struct machine *m);
 int board_up(struct machine *m, struct vmm_error *err);
 void board_down(struct machine *m);
 void board_tree(const struct machine *m, struct tree *t);
+
+int virtio_up(struct machine *m, struct vmm_error *err);
+void virtio_down(struct machine *m);
+void virtio_tree(const struct machine *m, struct tree *t);
 
 /* The device tree, into guest memory at .image.dtb. */
 int dt_up(struct machine *m, struct vmm_error *err);

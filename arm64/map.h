@@ -18,6 +18,7 @@
 #define MAP_PAGE	0x1000ull
 #define MAP_PVTIME	0x01020000ull	/* 64 bytes a vCPU */
 #define MAP_PVTIME_SIZE	0x10000ull
+#define MAP_VIRTIO	0x03000000ull	/* one behind the other */
 #define MAP_ITS_SIZE	0x20000ull	/* directly below the redistributors */
 #define MAP_REDIST_SIZE	0x20000ull	/* a vCPU, directly below the distributor */
 #define MAP_GICC	0x3ffd0000ull	/* GICv2 CPU interface */
@@ -29,6 +30,7 @@
 #define SPI_UART	0		/* and the next three */
 #define SPI_RTC		4
 #define SPI_GPIO	5
+#define SPI_VIRTIO	8		/* and one for each */
 #define NR_SPIS		32
 
 /* Private peripheral interrupts, counted from INTID 16. */

@@ -173,6 +173,12 @@ enum vmm_irqchip {
 	VMM_IRQCHIP_GICV3_ITS,		/* with an Interrupt Translation Service */
 };
 
+/* How the guest finds its virtio devices. */
+enum vmm_virtio_transport {
+	VMM_VIRTIO_AUTO,		/* virtio-mmio */
+	VMM_VIRTIO_MMIO,		/* each a node of the device tree */
+};
+
 struct vmm_machine_config {
 	size_t		size;
 	uint64_t	flags;		/* VMM_MACHINE_F_* */
@@ -181,7 +187,7 @@ struct vmm_machine_config {
 	uint64_t	kaslr_seed;	/* for the device tree; default: random */
 	uint64_t	counter_offset;	/* ticks taken off the guest's counters */
 	uint32_t	cntfrq;		/* Hz, for firmware that leaves CNTFRQ_EL0 bad */
-	uint32_t	reserved;
+	uint32_t	virtio;		/* enum vmm_virtio_transport */
 	/*
 	 * Of the PMU whose CPUs the vCPUs run on, as in
 	 * /sys/bus/event_source/devices; NULL: the one with the most CPUs that
@@ -266,6 +272,21 @@ struct vmm_console_config {
 VMM_API VMM_MUST_CHECK
 int vmm_add_console(struct vmm *vm, const struct vmm_console_config *cfg,
 		    struct vmm_error *err);
+
+/*
+ * virtio devices.  Each is served by the I/O threads, and breaks by itself if its driver
+ * breaks the rules: VMM_EVENT_BROKEN.  All return the device's index, counted from 0
+ * within the VM over all kinds; -ENOSPC after 24.
+ */
+struct vmm_rng_config {
+	size_t		size;
+	uint64_t	flags;		/* none yet */
+};
+#define VMM_RNG_CONFIG_INIT { .size = sizeof(struct vmm_rng_config) }
+
+/* Random numbers of the host's, getrandom(2). */
+VMM_API VMM_MUST_CHECK
+int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *cfg, struct vmm_error *err);
 
 /* ---- Running it ------------------------------------------------------- */
 

@@ -224,12 +224,12 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 		ret = config_copy(&cfg, sizeof(cfg), user, err);
 	if (!ret)
 		ret = config_flags(cfg.flags, known, err);
-	if (!ret)
-		ret = config_reserved((u64)cfg.reserved, err);
 	if (ret)
 		return ret;
 	if (cfg.irqchip > VMM_IRQCHIP_GICV3_ITS)
 		return error_set(err, -EINVAL, "interrupt controller: no kind %u", cfg.irqchip);
+	if (cfg.virtio > VMM_VIRTIO_MMIO)
+		return error_set(err, -EINVAL, "virtio: no transport %u", cfg.virtio);
 	if (cfg.sve_max_vl % 128 || cfg.sve_max_vl > 2048)
 		return error_set(err, -EINVAL,
 				 "SVE: vectors of %u bits; they have 128 to 2048, in steps of 128",
@@ -376,6 +376,32 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 	}
 	vm->consoles[vm->nr_consoles] = con;
 	return (int)vm->nr_consoles++;
+}
+
+/* With the lock held: room for one more device, whose index is returned. */
+static int add_device(struct vmm *vm, const struct vm_device *dev, struct vmm_error *err)
+{
+	if (vm->nr_devices == VM_MAX_DEVICES)
+		return error_set(err, -ENOSPC, "virtio: a VM has at most %u devices",
+				 VM_MAX_DEVICES);
+	vm->devices[vm->nr_devices] = *dev;
+	return (int)vm->nr_devices++;
+}
+
+int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *user, struct vmm_error *err)
+{
+	const struct vm_device dev = { .kind = VM_RNG };
+	struct vmm_rng_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = config_flags(cfg.flags, 0, err);
+	return ret ? ret : add_device(vm, &dev, err);
 }
 
 /* ---- Life --------------------------------------------------------------- */

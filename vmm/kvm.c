@@ -259,6 +259,23 @@ int kvm_irq_line(const struct kvm *kvm, u32 irq, bool level)
 	return kvm_ioctl(kvm, kvm->vm, KVM_IRQ_LINE, &line);
 }
 
+int kvm_ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd)
+{
+	struct kvm_ioeventfd bell = {
+		.datamatch = val, .addr = gpa, .len = len, .fd = fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+
+	return kvm_ioctl(kvm, kvm->vm, KVM_IOEVENTFD, &bell);
+}
+
+int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd)
+{
+	struct kvm_irqfd irq = { .fd = (u32)fd, .gsi = gsi };
+
+	return kvm_ioctl(kvm, kvm->vm, KVM_IRQFD, &irq);
+}
+
 int kvm_vm_ioctl(const struct kvm *kvm, unsigned long req, void *arg)
 {
 	return kvm_ioctl(kvm, kvm->vm, req, arg);

@@ -102,6 +102,11 @@ int kvm_get_attr(const struct kvm *kvm, int fd, u32 group, u64 attr, void *val);
 /* KVM_IRQ_LINE: @irq is encoded as the architecture wants it. */
 int kvm_irq_line(const struct kvm *kvm, u32 irq, bool level);
 
+/* A guest's write of @val, @len bytes of it, to @gpa rings the eventfd @fd and is no exit. */
+int kvm_ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd);
+/* Ringing the eventfd @fd is a pulse on @gsi, or the message that it is routed to. */
+int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd);
+
 /* Any other ioctl, on the VM. */
 int kvm_vm_ioctl(const struct kvm *kvm, unsigned long req, void *arg);
 int kvm_vcpu_ioctl(const struct kvm *kvm, int vcpu, unsigned long req, void *arg);

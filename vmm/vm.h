@@ -23,6 +23,7 @@
 #include "vmm/vcpu.h"
 
 #define VM_MAX_CONSOLES		4
+#define VM_MAX_DEVICES		24
 #define VM_MAX_IO_THREADS	16
 #define VM_MAX_EVENTS		16
 
@@ -35,6 +36,12 @@ struct machine;
 struct vm_console {
 	int	in_fd;
 	int	out_fd;
+};
+
+enum vm_device_kind { VM_RNG };
+
+struct vm_device {
+	enum vm_device_kind	kind;
 };
 
 struct vm_boot {
@@ -63,6 +70,8 @@ struct vmm {
 	struct vm_boot			boot;
 	struct vm_console		consoles[VM_MAX_CONSOLES];
 	u32				nr_consoles;
+	struct vm_device		devices[VM_MAX_DEVICES];	/* virtio */
+	u32				nr_devices;
 	struct logger			log;
 	int				kick_signal;
 	bool				kick_handled;	/* VMM_F_KICK_HANDLER */

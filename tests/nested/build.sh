@@ -30,16 +30,17 @@ fetch()	# DIR SUITE PACKAGE...
 	dir=$cache/$1 suite=$2
 	shift 2
 	"$top/tools/debfetch" -q -a arm64 -s "$suite" -r 'linux-image-*' -k '*/boot/vmlinuz-*' \
-		-k '*/evdev.ko*' -k '*/gpio_keys.ko*' -k '*/bin/busybox' -d "$dir" "$@" ||
+		-k '*/evdev.ko*' -k '*/gpio_keys.ko*' -k '*/virtio*.ko*' -k '*/bin/busybox' \
+		-d "$dir" "$@" ||
 		die "cannot fetch $*"
 }
 
 fetch_kernel()	# VERSION
 {
 	case $1 in
-	6.1) fetch linux-6.1 bookworm linux-image-arm64 ;;
-	6.12) fetch linux-6.12 bookworm-backports linux-image-arm64 ;;
-	6.12-16k) fetch linux-6.12-16k bookworm-backports linux-image-arm64-16k ;;
+	6.1) fetch kernel-6.1 bookworm linux-image-arm64 ;;
+	6.12) fetch kernel-6.12 bookworm-backports linux-image-arm64 ;;
+	6.12-16k) fetch kernel-6.12-16k bookworm-backports linux-image-arm64-16k ;;
 	*) die "no kernel $1" ;;
 	esac
 }
@@ -96,26 +97,36 @@ archive()	# OUT: of the current directory
 kernel_image()	# VERSION
 {
 	image=$nest/Image-$1
-	from=$(find "$cache/linux-$1/boot" -name 'vmlinuz-*')
+	from=$(find "$cache/kernel-$1/boot" -name 'vmlinuz-*')
 	older "$image" "$from" || return 0
 	cp "$from" "$image.tmp"
 	mv "$image.tmp" "$image"
 }
 
-# ... and its guests' initramfs with the modules they load.
+modules()	# VERSION DIR MODULE...
+{
+	from=$cache/kernel-$1 to=$2
+	shift 2
+	for module; do
+		find "$from/" -name "$module.ko*" -exec cp {} "$to/" \;
+	done
+	find "$to" -name '*.xz' -exec xz -d {} \;
+}
+
+# ... its guests' initramfs with the modules they load, and one with those of virtio
+# too, as far as they are modules there.
 kernel()	# VERSION
 {
 	kernel_image "$1"
 	image=$nest/Image-$1 tree=$build/guest.tmp
-	older "$nest/guest-$1.cpio" "$nest/init" "$image" || return 0
+	older "$nest/virtio-$1.cpio" "$nest/init" "$image" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
 	cp "$nest/init" "$tree/init"
-	for module in evdev gpio_keys; do
-		find "$cache/linux-$1/" -name "$module.ko*" -exec cp {} "$tree/" \;
-	done
-	find "$tree" -name '*.xz' -exec xz -d {} \;
+	modules "$1" "$tree" evdev gpio_keys
 	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
+	modules "$1" "$tree" virtio_mmio virtio-rng
+	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
 	rm -rf "$tree"
 }
 
@@ -260,7 +271,7 @@ build_parts()
 	compile_pmus
 	base_part
 	for version in $kernels; do
-		part "$version" "Image-$version" "guest-$version.cpio"
+		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio"
 	done
 	part formats Image-6.1.gz zboot-gzip zboot-zstd bzImage
 }

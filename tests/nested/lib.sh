@@ -38,6 +38,12 @@ linux()	# KERNEL
 	echo "--kernel $NEST/Image-$1 --initrd $NEST/guest-$1.cpio --mem 256 --cpus 1 --loglevel warning"
 }
 
+# ... with the modules of virtio.
+virtio()	# KERNEL
+{
+	echo "--kernel $NEST/Image-$1 --initrd $NEST/virtio-$1.cpio --mem 256 --cpus 1 --loglevel warning"
+}
+
 flat()
 {
 	echo "--kernel $NEST/flat --mem 64 --cpus 1 --loglevel warning"

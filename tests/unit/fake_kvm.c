@@ -8,6 +8,7 @@
  * taken from.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #define MAX_VCPUS	64
 #define MAX_DEVICES	4
 #define MAX_SLOTS	8
+#define MAX_BELLS	64
 #define MAX_VALUES	256
 #define MAX_THREADS	256
 #define NR_INTIDS	1024
@@ -71,6 +73,19 @@ struct device_state {
 	u64		its_base;
 };
 
+/* KVM_IOEVENTFD and KVM_IRQFD: the fake keeps a duplicate of the eventfd. */
+struct bell {
+	u64	addr;
+	u64	val;
+	u32	len;
+	int	fd;
+};
+
+struct irqfd {
+	u32	gsi;
+	int	fd;
+};
+
 struct slot {
 	u64	gpa;
 	u64	size;
@@ -98,6 +113,10 @@ struct vm_state {
 	bool			gic_mapped;
 	u32			maint;
 	bool			level[NR_INTIDS];
+	struct bell		bells[MAX_BELLS];
+	u32			nr_bells;
+	struct irqfd		irqfds[MAX_BELLS];
+	u32			nr_irqfds;
 };
 
 /* A thread with signals that are pending and blocked. */
@@ -265,6 +284,12 @@ static void check_used(struct vm_state *vm)
 		used |= vm->vcpus[i].id.open;
 	for (u32 i = 0; i < MAX_DEVICES; i++)
 		used |= vm->devices[i].id.open;
+	if (vm->used && !used) {
+		while (vm->nr_bells)
+			close(vm->bells[--vm->nr_bells].fd);
+		while (vm->nr_irqfds)
+			close(vm->irqfds[--vm->nr_irqfds].fd);
+	}
 	vm->used = used;
 }
 
@@ -303,6 +328,8 @@ static int capability(const struct fake_kvm *fake, const struct vm_state *vm, un
 	case KVM_CAP_IRQCHIP:
 	case KVM_CAP_ARM_PSCI_0_2:
 	case KVM_CAP_IMMEDIATE_EXIT:
+	case KVM_CAP_IOEVENTFD:
+	case KVM_CAP_IRQFD:
 		return 1;
 	case KVM_CAP_MAX_VCPUS:
 		return (int)(vm ? vm->max_vcpus : p->max_vcpus);
@@ -518,6 +545,60 @@ static int irq_line(struct vm_state *vm, const struct kvm_irq_level *line)
 	return 0;
 }
 
+static int hold_eventfd(int fd)
+{
+	char path[32];
+	char link[32] = "";
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (readlink(path, link, sizeof(link) - 1) < 0)
+		return -EBADF;
+	if (strcmp(link, "anon_inode:[eventfd]"))
+		return -EINVAL;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/* kvm_assign_ioeventfd() */
+static int ioeventfd(struct vm_state *vm, const struct kvm_ioeventfd *req)
+{
+	struct bell *bell = &vm->bells[vm->nr_bells];
+	int fd;
+
+	if (req->flags != KVM_IOEVENTFD_FLAG_DATAMATCH ||
+	    (req->len != 1 && req->len != 2 && req->len != 4 && req->len != 8))
+		return -EINVAL;
+	for (u32 i = 0; i < vm->nr_bells; i++)
+		if (vm->bells[i].addr == req->addr && vm->bells[i].val == req->datamatch)
+			return -EEXIST;
+	if (vm->nr_bells == MAX_BELLS)
+		return -ENOSPC;
+	fd = hold_eventfd(req->fd);
+	if (fd < 0)
+		return fd;
+	*bell = (struct bell){ req->addr, req->datamatch, req->len, fd };
+	vm->nr_bells++;
+	return 0;
+}
+
+/* kvm_irqfd_assign() */
+static int irqfd(struct vm_state *vm, const struct kvm_irqfd *req)
+{
+	int fd;
+
+	if (req->flags)
+		return -EINVAL;
+	if (!vm->gic_ready)
+		return -EAGAIN;
+	if (vm->nr_irqfds == MAX_BELLS)
+		return -ENOSPC;
+	fd = hold_eventfd((int)req->fd);
+	if (fd < 0)
+		return fd;
+	vm->irqfds[vm->nr_irqfds++] = (struct irqfd){ req->gsi, fd };
+	return 0;
+}
+
 /* kvm_vm_ioctl_set_counter_offset() */
 static int counter_offset(struct fake_kvm *fake, const struct vm_state *vm,
 			  const struct kvm_arm_counter_offset *off)
@@ -547,6 +628,10 @@ static int vm_ioctl(struct fake_kvm *fake, struct vm_state *vm, unsigned long re
 		return enable_cap(fake, vm, arg);
 	case KVM_IRQ_LINE:
 		return irq_line(vm, arg);
+	case KVM_IOEVENTFD:
+		return ioeventfd(vm, arg);
+	case KVM_IRQFD:
+		return irqfd(vm, arg);
 	case KVM_ARM_SET_COUNTER_OFFSET:
 		return counter_offset(fake, vm, arg);
 	case KVM_ARM_PREFERRED_TARGET:
@@ -1035,6 +1120,21 @@ static void mmio(struct vcpu_state *vcpu, const struct fake_step *step)
 		vcpu->reading = true;
 }
 
+/* ioeventfd_write(): no exit for who has a bell there. */
+static bool rings(const struct vm_state *vm, const struct fake_step *step)
+{
+	const u64 one = 1;
+
+	for (u32 i = 0; i < vm->nr_bells; i++) {
+		const struct bell *b = &vm->bells[i];
+
+		if (b->addr == step->addr && b->val == step->data &&
+		    b->len == (step->len ? step->len : 4))
+			return write(b->fd, &one, sizeof(one)) == sizeof(one);
+	}
+	return false;
+}
+
 /* Set in place of a return value by a step that makes no exit. */
 #define NO_EXIT		INT32_MAX
 
@@ -1050,7 +1150,10 @@ static int play(struct fake_kvm *fake, struct vm_state *vm, struct vcpu_state *v
 		mmio(vcpu, step);
 		return 0;		/* on, once it is answered */
 	case FAKE_WRITE:
-		mmio(vcpu, step);
+		if (rings(vm, step))
+			ret = NO_EXIT;
+		else
+			mmio(vcpu, step);
 		break;
 	case FAKE_SYSTEM_EVENT:
 		run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
@@ -1196,6 +1299,8 @@ static void describe(struct fake_call *call, void *arg)
 	const struct kvm_one_reg *reg = arg;
 	const struct kvm_enable_cap *cap = arg;
 	const struct kvm_irq_level *line = arg;
+	const struct kvm_ioeventfd *bell = arg;
+	const struct kvm_irqfd *irq = arg;
 
 	switch (call->req) {
 	case KVM_CHECK_EXTENSION:
@@ -1225,6 +1330,13 @@ static void describe(struct fake_call *call, void *arg)
 		call->arg = (u64)attr->group << 32 | attr->attr;
 		if (attr->addr)
 			memcpy(&call->val, (void *)(uintptr_t)attr->addr, sizeof(u32));
+		break;
+	case KVM_IOEVENTFD:
+		call->arg = bell->addr;
+		call->val = bell->datamatch;
+		break;
+	case KVM_IRQFD:
+		call->arg = irq->gsi;
 		break;
 	case KVM_IRQ_LINE:
 		call->arg = line->irq;
@@ -1568,6 +1680,24 @@ u32 fake_nr_open(struct fake_kvm *fake)
 	}
 	pthread_mutex_unlock(&fake->lock);
 	return nr;
+}
+
+u32 fake_pulses(struct fake_kvm *fake, u32 gsi)
+{
+	struct vm_state *vm;
+	u64 sum = 0;
+
+	pthread_mutex_lock(&fake->lock);
+	vm = latest(fake);
+	for (u32 i = 0; vm && i < vm->nr_irqfds; i++) {
+		u64 n;
+
+		/* They do not block. */
+		if (vm->irqfds[i].gsi == gsi && read(vm->irqfds[i].fd, &n, sizeof(n)) == sizeof(n))
+			sum += n;
+	}
+	pthread_mutex_unlock(&fake->lock);
+	return (u32)sum;
 }
 
 u32 fake_nr_pending(struct fake_kvm *fake)

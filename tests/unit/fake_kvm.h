@@ -129,6 +129,8 @@ bool fake_failed(struct fake_kvm *fake, struct fake_call *call);
 
 /* The level of a line of the GIC, of the latest VM. */
 bool fake_irq(struct fake_kvm *fake, u32 intid);
+/* How often KVM would have pulsed it for an irqfd, since it was asked last. */
+u32 fake_pulses(struct fake_kvm *fake, u32 gsi);
 /* Where @gpa of the latest VM is in this process, or NULL. */
 void *fake_host(struct fake_kvm *fake, u64 gpa);
 /* A core register that was set, by its id; of the latest VM. */

@@ -26,6 +26,7 @@ struct t_machine {
 	struct vmm_config		cfg;
 	struct vmm_machine_config	machine;
 	struct vmm_boot_config		boot;
+	u32				nr_rngs;
 	struct vmm_error		err;
 	struct fake_call		*calls;
 	size_t				nr_calls;
@@ -56,6 +57,11 @@ static int t_try(struct t_machine *t)
 	assert_int_equal(vm_create(&t->vm, &t->cfg, &fake_kvm_ops, t->fake, &t->err), 0);
 	assert_int_equal(vmm_set_machine(t->vm, &t->machine, &t->err), 0);
 	assert_int_equal(vmm_set_boot(t->vm, &t->boot, &t->err), 0);
+	for (u32 i = 0; i < t->nr_rngs; i++) {
+		struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
+
+		assert_int_equal(vmm_add_rng(t->vm, &rng, &t->err), i);
+	}
 	ret = vmm_start(t->vm, &t->err);
 	t->calls = calloc(FAKE_MAX_CALLS, sizeof(*t->calls));
 	t->nr_calls = fake_log(t->fake, t->calls, FAKE_MAX_CALLS);
@@ -519,6 +525,7 @@ static void test_tree_gives_each_line_once(void **state)
 	u32 nr = 0;
 
 	(void)state;
+	t.nr_rngs = VM_MAX_DEVICES;
 	t_up(&t);
 	while ((off = fdt_next_node(t.dtb, off, NULL)) >= 0) {
 		int len = 0;
@@ -535,7 +542,7 @@ static void test_tree_gives_each_line_once(void **state)
 			nr++;
 		}
 	}
-	assert_true(nr >= 3);
+	assert_true(nr >= 3 + VM_MAX_DEVICES);
 	t_down(&t);
 }
 
@@ -549,6 +556,7 @@ static void test_tree_gives_each_address_once(void **state)
 
 	(void)state;
 	t.machine.irqchip = VMM_IRQCHIP_GICV3_ITS;
+	t.nr_rngs = VM_MAX_DEVICES;
 	t_up(&t);
 	while ((off = fdt_next_node(t.dtb, off, NULL)) >= 0) {
 		int len = 0;
@@ -567,7 +575,7 @@ static void test_tree_gives_each_address_once(void **state)
 			assert_true(nr < ARRAY_SIZE(ranges));
 		}
 	}
-	assert_true(nr >= 6);
+	assert_true(nr >= 6 + VM_MAX_DEVICES);
 	t_down(&t);
 }
 

@@ -474,6 +474,8 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --tty 0 --expect up", "--expect: excludes --tty 0" },
 		{ "k --e2h0", "--e2h0: needs --nested" },
 		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
+		{ "k --virtio-transport isa", "--virtio-transport isa: not mmio" },
+		{ "k --rng=1", "--rng: takes no argument" },
 		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
 	};
 
@@ -487,7 +489,7 @@ static void test_options_say_what_is_still_to_come(void **state)
 		{ "k -d disk.img", "--disk, -d: not in this version" },
 		{ "k --disk=disk.img", "--disk, -d: not in this version" },
 		{ "k -F flash", "--flash, -F: not in this version" },
-		{ "k --rng", "--rng: not in this version" },
+		{ "k --virtio-transport pci", "--virtio-transport pci: not in this version" },
 		{ "k --9p", "--9p: not in this version" },
 		{ "k --vs 3", "--vsock: not in this version" },
 		{ "k --psci", "--psci: not in this version" },

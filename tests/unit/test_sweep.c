@@ -69,6 +69,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
 	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
+	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	int ret;
 
 	machine.flags = r->machine;
@@ -86,6 +87,8 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	ret = vmm_set_machine(vm, &machine, err);
 	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 1); i++)
 		ret = vmm_add_console(vm, &con, err);
+	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 0); i++)
+		ret = vmm_add_rng(vm, &rng, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
 }
 

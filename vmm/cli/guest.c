@@ -378,6 +378,16 @@ static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_erro
 	return ret < 0 ? ret : 0;
 }
 
+static int add_devices(struct guest *guest, struct vmm_error *err)
+{
+	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
+	int ret = 0;
+
+	if (guest->opts->rng)
+		ret = vmm_add_rng(guest->vm, &rng, err);
+	return ret < 0 ? ret : 0;
+}
+
 int guest_build(struct guest *guest, int in_fd, int out_fd)
 {
 	struct vmm_error err = { "" };
@@ -394,6 +404,8 @@ int guest_build(struct guest *guest, int in_fd, int out_fd)
 		ret = set_boot(guest, &err);
 	if (ret == 0)
 		ret = add_ports(guest, in_fd, out_fd, &err);
+	if (ret == 0)
+		ret = add_devices(guest, &err);
 	return ret ? fail(guest, ret, &err) : 0;
 }
 

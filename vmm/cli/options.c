@@ -48,6 +48,8 @@ enum option_id {
 	OPT_CONSOLE,
 	OPT_TTY,
 	OPT_NETWORK,
+	OPT_RNG,
+	OPT_VIRTIO_TRANSPORT,
 	OPT_DEV,
 	OPT_HUGETLBFS,
 	OPT_MEMFD,
@@ -130,6 +132,8 @@ static const struct option table[] = {
 	OPTION(OPT_CONSOLE, 0, "console", "TYPE", "serial (default)"),
 	OPTION(OPT_TTY, 0, "tty", "N",
 	       "serial port N, 0 to 3, on a new pty; repeatable"),
+	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
+	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "mmio (default)"),
 	OPTION(OPT_NETWORK, 'n', "network", "mode=none", "no network (default)"),
 
 	HEADING("The machine"),
@@ -192,12 +196,10 @@ static const struct option table[] = {
 	LATER(0, "no-dhcp"),
 	LATER(0, "protected"),
 	LATER(0, "psci"),
-	LATER(0, "rng"),
 	LATER(0, "sandbox"),
 	LATER(0, "sdl"),
 	LATER(0, "vfio-pci"),
 	LATER(0, "virtio-legacy"),
-	LATER(0, "virtio-transport"),
 	LATER(0, "vnc"),
 	LATER(0, "vsock"),
 };
@@ -329,6 +331,17 @@ static int take_network(const char *arg, struct vmm_error *err)
 	if (!strcmp(arg, "mode=none"))
 		return 0;
 	return refuse(err, -ENOTSUP, "--network %s: only mode=none is in this version", arg);
+}
+
+static int take_virtio_transport(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	if (!strcmp(arg, "mmio"))
+		opts->machine.virtio = VMM_VIRTIO_MMIO;
+	else if (!strcmp(arg, "pci") || !strcmp(arg, "pci-legacy") || !strcmp(arg, "mmio-legacy"))
+		return refuse_later(err, "--virtio-transport", arg);
+	else
+		return refuse(err, -EINVAL, "--virtio-transport %s: not mmio", arg);
+	return 0;
 }
 
 static int take_loglevel(struct run_options *opts, const char *arg, struct vmm_error *err)
@@ -485,6 +498,11 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_tty(opts, opt, arg, err);
 	case OPT_NETWORK:
 		return take_network(arg, err);
+	case OPT_RNG:
+		opts->rng = true;
+		break;
+	case OPT_VIRTIO_TRANSPORT:
+		return take_virtio_transport(opts, arg, err);
 	case OPT_DEV:
 		return take_path(opt, arg, &opts->dev, err);
 	case OPT_HUGETLBFS:

@@ -25,6 +25,7 @@ struct run_options {
 	bool		no_reboot;
 	bool		memfd;
 	bool		spe;
+	bool		rng;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	ttys;		/* bit N: serial port N is on a pty */

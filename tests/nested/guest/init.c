@@ -14,6 +14,7 @@
  *   idle      nothing, for ever
  *   echo      answer each console line with `ECHO line`, power off at `quit`
  *   work      on every CPU: the same sum over some memory; print, power off
+ *   rng       read random numbers from the host's; print, power off
  *   pmu       count cycles with the PMU; print, power off
  *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
  *             time and on the PMU, and numbered lines on the console.  `more` waits
@@ -476,6 +477,35 @@ static void task_work(void)
 	printf("GUEST-WORK good=%ld of=%ld sum=%#x\n", good, cpus, sums[0]);
 }
 
+/* Names what is in use, and how many bytes of a thousand differ from the ones before. */
+static void task_rng(void)
+{
+	char name[64] = "none";
+	uint8_t bytes[2][1000];
+	int differ = 0;
+	int fd;
+
+	load_module("/virtio_mmio.ko");
+	load_module("/virtio-rng.ko");
+	read_file("/sys/class/misc/hw_random/rng_current", name, sizeof(name));
+	name[strcspn(name, "\n")] = 0;
+	fd = open("/dev/hwrng", O_RDONLY);
+	for (int i = 0; i < 2; i++) {
+		for (size_t got = 0; got < sizeof(bytes[i]);) {
+			ssize_t n = read(fd, bytes[i] + got, sizeof(bytes[i]) - got);
+
+			if (n <= 0) {
+				printf("GUEST-RNG %s: %s\n", name, n ? strerror(errno) : "the end");
+				return;
+			}
+			got += (size_t)n;
+		}
+	}
+	for (size_t i = 0; i < sizeof(bytes[0]); i++)
+		differ += bytes[0][i] != bytes[1][i];
+	printf("GUEST-RNG from=%s differ=%d\n", name, differ);
+}
+
 static void task_pmu(void)
 {
 	int fd = open_cycles();
@@ -516,6 +546,8 @@ int main(void)
 		task_echo();
 	else if (!strcmp(task, "work"))
 		task_work();
+	else if (!strcmp(task, "rng"))
+		task_rng();
 	else if (!strcmp(task, "pmu"))
 		task_pmu();
 	else if (!strcmp(task, "storm"))

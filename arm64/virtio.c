@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio.c - the virtio devices of the machine: addresses, doorbells, interrupts
+ *
+ * Neither a kick nor an interrupt comes to a vCPU's thread: KVM rings the queue's
+ * eventfd when the guest writes the doorbell, and injects the interrupt when the device
+ * rings its own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "arm64/machine.h"
+#include "arm64/map.h"
+#include "devices/virtio.h"
+#include "devices/virtio_mmio.h"
+#include "devices/virtio_rng.h"
+#include "vmm/error.h"
+
+static void on_broken(void *ctx, u32 index, const char *msg)
+{
+	struct machine *m = ctx;
+	struct vmm_event ev = {
+		.size = sizeof(ev), .type = VMM_EVENT_BROKEN, .index = (int)index,
+	};
+
+	snprintf(ev.msg, sizeof(ev.msg), "%s", msg);
+	vm_event(m->vm, &ev);
+}
+
+static int env_up(struct machine *m, struct vmm_error *err)
+{
+	struct virtio_env *env = calloc(1, sizeof(*env));
+
+	if (!env)
+		return error_set(err, -ENOMEM, "virtio: no memory");
+	*env = (struct virtio_env){
+		.mem = &m->vm->ram, .log = &m->vm->log, .nr_loops = m->vm->cfg.io_threads,
+		.broken = on_broken, .ctx = m,
+	};
+	for (u32 i = 0; i < env->nr_loops; i++)
+		env->loops[i] = m->vm->io[i].loop;
+	m->virtio_env = env;
+	return 0;
+}
+
+static int create(struct machine *m, u32 i, struct vmm_error *err)
+{
+	switch (m->vm->devices[i].kind) {
+	case VM_RNG:
+		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
+	}
+	return -EINVAL;
+}
+
+/* ---- virtio-mmio ----------------------------------------------------------- */
+
+static gpa_t mmio_base(u32 i)
+{
+	return MAP_VIRTIO + i * (u64)VIRTIO_MMIO_SIZE;
+}
+
+static int mmio_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	struct virtio *dev = m->virtio[i].dev;
+	gpa_t base = mmio_base(i);
+	int ret = virtio_mmio_create(&m->virtio[i].mmio, dev, err);
+
+	if (ret)
+		return ret;
+	ret = bus_add(&m->vm->bus, dev->name, base, VIRTIO_MMIO_SIZE, &virtio_mmio_bus_ops,
+		      m->virtio[i].mmio);
+	if (ret)
+		return error_sys(err, ret, "%s: its place at 0x%llx", dev->name,
+				 (unsigned long long)base);
+	for (u32 q = 0; q < dev->nr_queues && !ret; q++)
+		ret = kvm_ioeventfd(&m->vm->kvm, base + VIRTIO_MMIO_KICK, 4, q,
+				    dev->queues[q].kick_fd);
+	if (ret)
+		return error_sys(err, ret, "%s: the doorbell (KVM_IOEVENTFD)", dev->name);
+	ret = kvm_irqfd(&m->vm->kvm, SPI_VIRTIO + i, virtio_mmio_irq_fd(m->virtio[i].mmio));
+	return ret ? error_sys(err, ret, "%s: the interrupt (KVM_IRQFD)", dev->name) : 0;
+}
+
+/* ---- All of them -------------------------------------------------------------- */
+
+int virtio_up(struct machine *m, struct vmm_error *err)
+{
+	int ret = 0;
+
+	if (!m->vm->nr_devices)
+		return 0;
+	ret = env_up(m, err);
+	for (u32 i = 0; i < m->vm->nr_devices && !ret; i++) {
+		ret = create(m, i, err);
+		if (!ret)
+			ret = mmio_up(m, i, err);
+	}
+	return ret;
+}
+
+void virtio_down(struct machine *m)
+{
+	for (u32 i = 0; i < VM_MAX_DEVICES; i++) {
+		virtio_destroy(m->virtio[i].dev);
+		virtio_mmio_destroy(m->virtio[i].mmio);
+	}
+	free(m->virtio_env);
+}
+
+void virtio_tree(const struct machine *m, struct tree *t)
+{
+	for (u32 i = 0; i < m->vm->nr_devices; i++)
+		virtio_mmio_tree(t, mmio_base(i), SPI_VIRTIO + i);
+}
