@@ -3,7 +3,7 @@
 # make            the library and the program for arm64 (cross-built on other machines)
 # make deps       install the Debian packages that building and testing need
 # make check      every test      make check-unit     those that take seconds
-# make demo       boot a distribution's kernel with vmm, in an emulated host if need be
+# make demo       perf with SPE in a guest, on an emulated host if need be
 # make install    DESTDIR= PREFIX=/usr/local
 # make help       all targets and variables
 
@@ -289,9 +289,15 @@ check: deps
 bench: $(B)/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/nested/measure
 
+# Where KVM has SPE for guests, right there; else on the test bed.
 demo: deps
 	@$(MAKE) --no-print-directory $(B)/arm64/vmm
-	@BUILD=$(abspath $(B)) tests/nested/demo
+	@if [ $(MACHINE) = aarch64 ] && $(B)/arm64/vmm host --spe >/dev/null 2>&1; then \
+		BUILD=$(abspath $(B)) tests/demo/run native; \
+	else \
+		$(MAKE) --no-print-directory testbed-vmm && \
+		BUILD=$(abspath $(B)) tests/demo/run emulated; \
+	fi
 
 # ---- The test bed: a host with SPE, emulated ------------------------------------
 #
@@ -299,17 +305,19 @@ demo: deps
 
 DEPS_TESTBED := bc bison flex libglib2.0-dev make ninja-build patch pkg-config python3-venv
 
-.PHONY: testbed check-spe
+.PHONY: testbed testbed-vmm check-spe
 testbed:
 	@$(MAKE) --no-print-directory deps DEPS_BUILD="$(DEPS_BUILD) $(DEPS_TESTBED)"
 	@tests/testbed/build
 
-# One program knows the kernel's numbers from a file of the user's; the other was
-# built against its headers.
-check-spe: testbed $(B)/arm64/vmm
+# Built against its kernel's headers.
+testbed-vmm: testbed
 	@eval "$$(tests/testbed/build -p)" && $(MAKE) --no-print-directory B=$(B)/testbed-uapi \
 		arm64_SYSROOT=$(arm64_SYSROOT) \
 		arm64_CPPFLAGS="-isystem $$TESTBED_UAPI $(arm64_CPPFLAGS)" $(B)/testbed-uapi/arm64/vmm
+
+# The other program knows the kernel's numbers from a file of the user's.
+check-spe: testbed-vmm $(B)/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/spe/run
 
 # Debian's kernels and installers, as vmm smoke sees them: here if this machine has KVM.

@@ -223,7 +223,7 @@ job_part()	# OUT LINE-OF-JOB...
 	shift
 	mkdir -p "$tree/nest/scenarios"
 	cp "$vmm" "$tree/nest/vmm"
-	cp "$here/scenario" "$here/lib.sh" "$here"/measure-* "$here/demo-host" "$tree/nest/"
+	cp "$here/scenario" "$here/lib.sh" "$here"/measure-* "$tree/nest/"
 	cp "$here"/scenarios/*.sh "$tree/nest/scenarios/"
 	[ ! -d "$nest/embed" ] || cp -R "$nest/embed" "$tree/nest/"
 	printf '%s\n' "$@" >"$tree/nest/job"
