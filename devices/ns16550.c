@@ -179,9 +179,10 @@ static u8 cause(const struct ns16550 *uart)
 	return IIR_NONE;
 }
 
+/* A guest that polls, like Linux's console when it prints, has all of them disabled. */
 static void update_irq(struct ns16550 *uart)
 {
-	irq_line_set(&uart->irq, cause(uart) != IIR_NONE);
+	irq_line_set(&uart->irq, uart->ier && cause(uart) != IIR_NONE);
 }
 
 /* ---- What they do ------------------------------------------------------ */

@@ -33,18 +33,19 @@ int bus_add(struct bus *bus, const char *name, gpa_t base, u64 size,
 /* The region that all of the access lies in. */
 static const struct bus_region *find(const struct bus *bus, gpa_t gpa, unsigned int len)
 {
-	for (size_t i = 0; i < bus->nr_regions; i++) {
-		const struct bus_region *r = &bus->regions[i];
+	const struct bus_region *end = bus->regions + bus->nr_regions;
 
+	for (const struct bus_region *r = bus->regions; r < end; r++) {
 		if (gpa >= r->base && gpa - r->base <= r->size - len && len <= r->size)
 			return r;
 	}
 	return NULL;
 }
 
+/* @len is 1 to 8. */
 static u64 cut(u64 val, unsigned int len)
 {
-	return len < 8 ? val & ((1ull << len * 8) - 1) : val;
+	return val & ~0ull >> (64 - len * 8);
 }
 
 u64 bus_read(struct bus *bus, const struct logger *log, gpa_t gpa, unsigned int len)

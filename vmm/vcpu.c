@@ -38,6 +38,8 @@ static void odd_mmio(struct vcpu *vcpu)
 	fail(vcpu, -EIO, &err);
 }
 
+#define MMIO_SIZES	(1u << 1 | 1u << 2 | 1u << 4 | 1u << 8)
+
 /* Guests are little-endian on the bus; so is every host we run on. */
 static void mmio(struct vcpu *vcpu)
 {
@@ -46,7 +48,7 @@ static void mmio(struct vcpu *vcpu)
 	unsigned int len = run->mmio.len;
 	u64 val;
 
-	if (len > sizeof(val) || !is_power_of_2(len)) {
+	if (len > sizeof(val) || !(MMIO_SIZES >> len & 1)) {
 		odd_mmio(vcpu);
 		return;
 	}
