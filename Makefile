@@ -4,6 +4,7 @@
 # make deps       install the Debian packages that building and testing need
 # make check      every test      make check-unit     those that take seconds
 # make demo       perf with SPE in a guest, on an emulated host if need be
+# make bench      what a guest costs under vmm and under QEMU, in instructions
 # make install    DESTDIR= PREFIX=/usr/local
 # make help       all targets and variables
 
@@ -82,7 +83,7 @@ tsan_CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
 
 help:
-	@sed -n '3,9s/^# \{0,1\}//p' Makefile
+	@sed -n '3,10s/^# \{0,1\}//p' Makefile
 	@echo "variables: B=$(B) TOOLCHAIN=$(TOOLCHAIN) WERROR= V=1 CFLAGS='$(CFLAGS)'"
 
 # ---- Rules for one variant --------------------------------------------------
@@ -285,9 +286,10 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 check: deps
 	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-nested check-spe check-smoke
 
-# What it costs, in instructions.
-bench: $(B)/arm64/vmm
-	@BUILD=$(abspath $(B)) tests/nested/measure
+# What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.
+bench: deps
+	@$(MAKE) --no-print-directory $(B)/arm64/vmm
+	@BUILD=$(abspath $(B)) tests/nested/measure $(BENCH)
 
 # Where KVM has SPE for guests, right there; else on the test bed.
 demo: deps

@@ -15,6 +15,7 @@ cache=${VMM_CACHE:-${HOME:?}/.cache/vmm}/nested
 vmm=${VMM:-$top/build/arm64/vmm}
 cc=${NESTED_CC:-aarch64-linux-gnu-gcc}
 objcopy=${NESTED_OBJCOPY:-aarch64-linux-gnu-objcopy}
+readelf=${NESTED_READELF:-aarch64-linux-gnu-readelf}
 nest=$build/nest
 logs=$build/logs
 kernels="6.1 6.12 6.12-16k"
@@ -86,6 +87,67 @@ compile_flat()
 	"$objcopy" -O binary -j .text -j .rodata "$out.elf" "$out.tmp" || die "cannot build flat"
 	mv "$out.tmp" "$out"
 	rm -f "$out.elf"
+}
+
+# Guests for measuring, named by what they do and for whose machine.
+compile_bench()
+{
+	for machine in vmm:0x1000000:7 qemu:0x9000000:0x20; do
+		uart=${machine#*:} name=${machine%%:*}
+		# A register that only keeps what it is given: the ns16550a's SCR, the PL011's ILPR
+		scratch=${uart#*:} uart=${uart%:*}
+		for guest in off:0:0:0:0 entered:0:0:1:0 idle:0:0:0:1 store:"$scratch":10000:0:0 \
+			byte:0:10000:0:0; do
+			IFS=: read -r what off count report idle <<-END
+			$guest
+			END
+			out=$nest/bench-$what-$name
+			older "$out" "$here/guest/bench.S" || continue
+			"$cc" -nostdlib -static -Wl,-Ttext=0,--build-id=none -DUART="$uart" -DOFF="$off" \
+				-DCOUNT="$count" -DREPORT="$report" -DIDLE="$idle" -o "$out.elf" \
+				"$here/guest/bench.S" || die "cannot build bench.S"
+			"$objcopy" -O binary -j .text "$out.elf" "$out.tmp" && mv "$out.tmp" "$out" ||
+				die "cannot build bench"
+			rm -f "$out.elf"
+		done
+	done
+	out=$nest/bench.cpio tree=$build/bench.tmp
+	older "$out" "$here/guest/bench-init.S" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/dev"
+	"$cc" -nostdlib -static -s -Wl,--build-id=none -o "$tree/init" "$here/guest/bench-init.S" ||
+		die "cannot build bench-init.S"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
+# Debian's QEMU for arm64 with every library that it needs, to run in a host.
+qemu_part()
+{
+	out=$build/part-qemu.cpio tree=$build/part.tmp from=$cache/qemu
+	"$top/tools/debfetch" -q -a arm64 -s bookworm -s bookworm-backports -r 'lib*' -r 'zlib*' \
+		-r 'qemu-system-*' -k '*/lib/*.so*' -k '*/usr/bin/qemu-system-aarch64' -d "$from" \
+		qemu-system-arm/bookworm-backports libc6 || die "cannot fetch qemu"
+	older "$out" "$from/.debfetch" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/lib" "$tree/bin"
+	cp "$from/usr/bin/qemu-system-aarch64" "$tree/bin/"
+	cp -L "$(find "$from" -name ld-linux-aarch64.so.1 | head -n 1)" "$tree/lib/"
+	todo=$from/usr/bin/qemu-system-aarch64
+	while [ -n "$todo" ]; do
+		# shellcheck disable=SC2086 # a list of our own names
+		needed=$("$readelf" -d $todo | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
+		todo=
+		for lib in $needed; do
+			[ ! -e "$tree/lib/$lib" ] || continue
+			file=$(find "$from" -name "$lib" | head -n 1)
+			[ -n "$file" ] || die "no $lib for qemu"
+			cp -L "$file" "$tree/lib/$lib" || die "cannot copy $file"
+			todo="$todo $tree/lib/$lib"
+		done
+	done
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
 }
 
 archive()	# OUT: of the current directory

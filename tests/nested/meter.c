@@ -3,8 +3,11 @@
  * meter.c - what a run of a program costs
  *
  *   meter time LABEL PROGRAM...          time: in all, to the guest's entry, to its init
- *   meter cost LABEL PROGRAM...          instructions, which costs time itself
- *   meter calls LABEL PROGRAM...         system calls and returns of KVM_RUN
+ *   meter file LABEL PROGRAM...          the same with its output in a file, where
+ *                                        nobody reads it meanwhile
+ *   meter cost LABEL PROGRAM...          instructions, which costs time itself; so too
+ *   meter calls LABEL PROGRAM...         system calls and returns of KVM_RUN; those
+ *                                        by kind as `@@ EXIT LABEL count=...`
  *   meter size LABEL MARK PROGRAM...     once it has written MARK: threads,
  *                                        descriptors, memory; then it is killed
  *
@@ -16,24 +19,28 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define RAM_KB		(32 << 10)
+#define OUTPUT		"/tmp/meter.out"
 #define EVENT_INST	0x08	/* INST_RETIRED */
-#define TRACING		"/sys/kernel/tracing/events/"
 
 struct run {
 	pid_t pid;
+	bool to_file;
 	int out;
 	volatile uint64_t *exec;	/* the counter just before execve() */
 	uint64_t ready;			/* ... at the guest's marker */
@@ -71,22 +78,6 @@ static int open_event(pid_t pid, struct perf_event_attr *attr)
 	return fd;
 }
 
-static int open_tracepoint(pid_t pid, const char *name)
-{
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT };
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), TRACING "%s/id", name);
-	f = fopen(path, "r");
-	if (!f || fscanf(f, "%llu", (unsigned long long *)&attr.config) != 1) {
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	fclose(f);
-	return open_event(pid, &attr);
-}
-
 static unsigned long long event_value(int fd)
 {
 	unsigned long long v = 0;
@@ -113,7 +104,8 @@ static int start(struct run *run, char **argv)
 
 		close(gate[1]);
 		dup2(null, 0);
-		dup2(out[1], 1);
+		dup2(run->to_file ? open(OUTPUT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) :
+				    out[1], 1);
 		if (read(gate[0], &c, 1) < 0)
 			_exit(127);
 		*run->exec = counter();
@@ -145,9 +137,9 @@ static void follow(struct run *run, const char *until)
 	}
 }
 
-static void print_times(const char *label, char **argv)
+static void print_times(const char *label, bool to_file, char **argv)
 {
-	struct run run = { 0 };
+	struct run run = { .to_file = to_file };
 	char *entered;
 	int status;
 
@@ -157,9 +149,9 @@ static void print_times(const char *label, char **argv)
 	printf("@@ METER %s status=%d total_ns=%.0f", label, WEXITSTATUS(status),
 	       ns(counter() - *run.exec));
 	/* The guest's CNTPCT_EL0 at its entry is our CNTVCT_EL0. */
-	entered = strstr(run.text, " entered=");
+	entered = strstr(run.text, "entered=");
 	if (entered)
-		printf(" entered_ns=%.0f", ns(strtoull(entered + 9, NULL, 16) - *run.exec));
+		printf(" entered_ns=%.0f", ns(strtoull(entered + 8, NULL, 16) - *run.exec));
 	if (run.ready)
 		printf(" ready_ns=%.0f", ns(run.ready - *run.exec));
 	printf("\n");
@@ -174,7 +166,7 @@ static void cost(const char *label, char **argv)
 		{ .exclude_host = 1 },
 	};
 	unsigned long long inst[3];
-	struct run run = { 0 };
+	struct run run = { .to_file = true };
 	int gate = start(&run, argv);
 	int fd[3];
 	int status;
@@ -193,20 +185,161 @@ static void cost(const char *label, char **argv)
 	       WEXITSTATUS(status), inst[0], inst[1], inst[2]);
 }
 
+/*
+ * System calls of all its threads, and what KVM_RUN came back with.  By ptrace(2), for
+ * a kernel without tracepoints has that too; the program is slower, but does the same.
+ */
+#define SYS_STOP	(SIGTRAP | 0x80)
+#define MAX_VCPUS	16
+#define MAX_KINDS	64
+
+struct vcpu {
+	int fd;
+	uint64_t run;			/* where its struct kvm_run is */
+};
+
+struct kind {
+	uint32_t reason;
+	bool is_write;
+	uint64_t addr;
+	unsigned long count;
+};
+
+struct trace {
+	unsigned long syscalls;
+	unsigned long runs;
+	struct vcpu vcpus[MAX_VCPUS];
+	int nr_vcpus;
+	struct kind kinds[MAX_KINDS];	/* the last one is all others */
+	int nr_kinds;
+};
+
+/* What a thread is in; a system call's number is told only at its beginning. */
+struct thread {
+	pid_t tid;
+	uint64_t nr;
+	uint64_t args[6];
+};
+
+static struct thread *thread_of(pid_t tid)
+{
+	static struct thread threads[64];
+
+	for (size_t i = 0; i < sizeof(threads) / sizeof(threads[0]); i++) {
+		if (!threads[i].tid)
+			threads[i].tid = tid;
+		if (threads[i].tid == tid)
+			return &threads[i];
+	}
+	fprintf(stderr, "meter: too many threads\n");
+	exit(1);
+}
+
+static uint64_t peek(pid_t tid, uint64_t addr)
+{
+	return (uint64_t)ptrace(PTRACE_PEEKDATA, tid, (void *)addr, NULL);
+}
+
+static void count_exit(struct trace *t, pid_t tid, int fd, int64_t ret)
+{
+	struct kind kind = { .reason = ~0u };
+	int i;
+
+	t->runs++;
+	/* The newest: a descriptor's number may have meant another file before. */
+	for (i = t->nr_vcpus - 1; i >= 0 && t->vcpus[i].fd != fd; i--)
+		;
+	if (ret >= 0 && i >= 0) {
+		uint64_t run = t->vcpus[i].run;
+
+		kind.reason = (uint32_t)peek(tid, run + offsetof(struct kvm_run, exit_reason));
+		if (kind.reason == KVM_EXIT_MMIO) {
+			kind.addr = peek(tid, run + offsetof(struct kvm_run, mmio.phys_addr));
+			kind.is_write = peek(tid, run + offsetof(struct kvm_run, mmio.len)) >> 32 & 0xff;
+		}
+	}
+	for (i = 0; i < t->nr_kinds; i++)
+		if (t->kinds[i].reason == kind.reason && t->kinds[i].addr == kind.addr &&
+		    t->kinds[i].is_write == kind.is_write)
+			break;
+	if (i == MAX_KINDS)
+		return;
+	if (i == t->nr_kinds)
+		t->kinds[t->nr_kinds++] = kind;
+	t->kinds[i].count++;
+}
+
+static void syscall_stop(struct trace *t, pid_t tid)
+{
+	struct __ptrace_syscall_info info;
+	struct thread *thread = thread_of(tid);
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) <= 0)
+		return;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+		thread->nr = info.entry.nr;
+		memcpy(thread->args, info.entry.args, sizeof(thread->args));
+		t->syscalls++;
+	} else if (thread->nr == SYS_ioctl && (uint32_t)thread->args[1] == KVM_RUN) {
+		count_exit(t, tid, (int)thread->args[0], info.exit.rval);
+	} else if (thread->nr == SYS_mmap && thread->args[3] & MAP_SHARED && !info.exit.is_error &&
+		   (int)thread->args[4] >= 0 && t->nr_vcpus < MAX_VCPUS) {
+		t->vcpus[t->nr_vcpus++] = (struct vcpu){ (int)thread->args[4], (uint64_t)info.exit.rval };
+	}
+}
+
+static int trace(struct trace *t, pid_t pid)
+{
+	bool running = false;
+	int status;
+	pid_t tid;
+
+	while ((tid = waitpid(-1, &status, __WALL)) > 0) {
+		int sig = 0;
+
+		if (WIFEXITED(status) || WIFSIGNALED(status)) {
+			if (tid == pid)
+				return status;
+			continue;
+		}
+		if (status >> 16 == PTRACE_EVENT_EXEC)
+			running = true;
+		else if (WSTOPSIG(status) == SYS_STOP && running)
+			syscall_stop(t, tid);
+		else if (!(status >> 16) && WSTOPSIG(status) != SYS_STOP)
+			sig = WSTOPSIG(status);
+		ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)sig);
+	}
+	return -1;
+}
+
 static void calls(const char *label, char **argv)
 {
+	static struct trace t;
 	struct run run = { 0 };
 	int gate = start(&run, argv);
-	int syscalls = open_tracepoint(run.pid, "raw_syscalls/sys_enter");
-	int exits = open_tracepoint(run.pid, "kvm/kvm_userspace_exit");
 	int status;
 
+	if (ptrace(PTRACE_SEIZE, run.pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
+		   PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) ||
+	    ptrace(PTRACE_INTERRUPT, run.pid, NULL, NULL)) {
+		fprintf(stderr, "ptrace: %s\n", strerror(errno));
+		exit(1);
+	}
 	close(gate);
-	follow(&run, NULL);
-	waitpid(run.pid, &status, 0);
-	printf("@@ METER %s status=%d syscalls=%llu", label, WEXITSTATUS(status),
-	       event_value(syscalls));
-	printf(" kvm_run=%llu\n", event_value(exits));
+	status = trace(&t, run.pid);
+	printf("@@ METER %s status=%d syscalls=%lu kvm_run=%lu\n", label, WEXITSTATUS(status),
+	       t.syscalls, t.runs);
+	for (int i = 0; i < t.nr_kinds; i++) {
+		const struct kind *k = &t.kinds[i];
+
+		printf("@@ EXIT %s count=%lu", label, k->count);
+		if (k->reason == KVM_EXIT_MMIO)
+			printf(" mmio=%s addr=0x%llx\n", k->is_write ? "write" : "read",
+			       (unsigned long long)k->addr);
+		else
+			printf(" reason=%d\n", (int)k->reason);
+	}
 }
 
 static int entries(pid_t pid, const char *what)
@@ -263,7 +396,9 @@ static void size(const char *label, const char *mark, char **argv)
 int main(int argc, char **argv)
 {
 	if (argc > 3 && !strcmp(argv[1], "time"))
-		print_times(argv[2], argv + 3);
+		print_times(argv[2], false, argv + 3);
+	else if (argc > 3 && !strcmp(argv[1], "file"))
+		print_times(argv[2], true, argv + 3);
 	else if (argc > 3 && !strcmp(argv[1], "cost"))
 		cost(argv[2], argv + 3);
 	else if (argc > 3 && !strcmp(argv[1], "calls"))

@@ -8,11 +8,10 @@
 	.section .text.start, "ax"
 	.globl	_start
 _start:
-	mrs	x10, CNTPCT_EL0
 	adr	x9, _end
 	add	x9, x9, #0x10000
 	and	sp, x9, #~0xf
-	sub	sp, sp, #96
+	sub	sp, sp, #80
 	stp	x0, x1, [sp]
 	stp	x2, x3, [sp, #16]
 	mrs	x4, CurrentEL
@@ -24,7 +23,6 @@ _start:
 	adr	x8, _start
 	adr	x9, _end
 	stp	x8, x9, [sp, #64]
-	str	x10, [sp, #80]
 	mov	x0, sp
 	bl	flat_main
 	// PSCI SYSTEM_OFF

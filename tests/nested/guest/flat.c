@@ -9,13 +9,11 @@
  *   args=[..] initrd=[first line] size=..
  *
  * then what t= in the arguments asks, then `EXIT: STATUS=n` with n = code << 1 | 1,
- * or with `silent` among the arguments nothing; with `entered` also the physical
- * counter at its entry:
+ * or with `silent` among the arguments nothing:
  *
  *   reset     PSCI SYSTEM_RESET       spin, wfi  stay, working or asleep
  *   smp       start every CPU         echo       answer each byte until q
  *   pvpanic   report a crash          hole       touch an address without a device
- *   store     write 1,000 times to a register that the VMM emulates
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +23,6 @@
 #define UART_FCR	2
 #define UART_MCR	4
 #define UART_LSR	5
-#define UART_SCR	7
 #define LSR_DR		0x01
 #define LSR_THRE	0x20
 
@@ -42,7 +39,6 @@ struct entry {
 	uint64_t x[4];
 	uint64_t el, daif, sctlr, spsel;
 	uint64_t base, end;
-	uint64_t counter;
 };
 
 /* Ours alone: no global offset table, which would need relocating. */
@@ -256,9 +252,6 @@ static void do_task(const struct tree *t)
 		puts("\n");
 		mmio_write(0x00f00000UL, 1);
 	}
-	if (has_word(args, "t=store"))
-		for (int i = 0; i < 1000; i++)
-			mmio_write(UART + UART_SCR, (uint8_t)i);
 	while (has_word(args, "t=spin"))
 		;
 	while (has_word(args, "t=wfi"))
@@ -324,8 +317,6 @@ void flat_main(const struct entry *e)
 	for (uint64_t a = t.initrd; a < t.initrd_end && *(char *)a >= ' '; a++)
 		put(*(char *)a);
 	say("] size=", t.initrd_end - t.initrd);
-	if (has_word(t.bootargs, "entered"))
-		say(" entered=", e->counter);
 	puts(".\n");
 
 	do_task(&t);
