@@ -182,12 +182,13 @@ bool vm_vcpu_wait(struct vcpu *vcpu)
 	bool go_on;
 
 	pthread_mutex_lock(&vm->lock);
-	while (vm->paused && !vm->stopping) {
-		vm->nr_waiting++;
+	/* Told once: two that told each other on every wake would not sleep. */
+	vm->nr_waiting++;
+	if (vm->paused)
 		pthread_cond_broadcast(&vm->changed);
+	while (vm->paused && !vm->stopping)
 		pthread_cond_wait(&vm->changed, &vm->lock);
-		vm->nr_waiting--;
-	}
+	vm->nr_waiting--;
 	go_on = !vm->stopping;
 	pthread_mutex_unlock(&vm->lock);
 	return go_on;

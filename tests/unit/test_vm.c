@@ -335,6 +335,35 @@ static void test_paused_vcpus_do_not_run(void **state)
 	t_fake_done(fake);
 }
 
+static u64 cpu_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
+}
+
+static void test_paused_vcpus_sleep(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct vmm *vm;
+	u64 before;
+
+	(void)state;
+	cfg.vcpus = 4;
+	vm = t_vm(fake, &cfg);
+	for (u32 i = 0; i < 4; i++)
+		fake_script(fake, i, busy, 1, 0);
+	t_start(vm);
+	assert_int_equal(vmm_pause(vm), 0);
+	before = cpu_ms();
+	t_sleep_ms(300);
+	assert_true(cpu_ms() - before < 100);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
 static void *pause_vm(void *arg)
 {
 	return (void *)(intptr_t)vmm_pause(arg);
@@ -904,6 +933,7 @@ int main(void)
 		cmocka_unit_test(test_start_without_a_kernel_is_refused),
 		cmocka_unit_test(test_destroy_works_in_every_state),
 		cmocka_unit_test(test_paused_vcpus_do_not_run),
+		cmocka_unit_test(test_paused_vcpus_sleep),
 		cmocka_unit_test(test_resume_ends_a_pause_under_way),
 		cmocka_unit_test(test_stop_ends_a_pause_under_way),
 		cmocka_unit_test(test_kicks_pauses_and_a_stop_race),
