@@ -187,6 +187,32 @@ void machine_start_io(struct vmm *vm)
 			chardev_kick_rx(vm->machine->chardevs[i]);
 }
 
+void machine_pause_io(struct vmm *vm, u32 io)
+{
+	struct machine *m = vm->machine;
+
+	if (io)
+		return;
+	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
+		if (m->chardevs[i])
+			chardev_pause(m->chardevs[i]);
+	pl031_pause(m->rtc);
+	pl061_pause(m->gpio);
+}
+
+void machine_resume_io(struct vmm *vm, u32 io)
+{
+	struct machine *m = vm->machine;
+
+	if (io)
+		return;
+	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
+		if (m->chardevs[i])
+			chardev_resume(m->chardevs[i]);
+	pl031_resume(m->rtc);
+	pl061_resume(m->gpio);
+}
+
 int machine_power_button(struct vmm *vm)
 {
 	return pl061_press(vm->machine->gpio);

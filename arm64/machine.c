@@ -86,19 +86,6 @@ void kvm_down(struct machine *m)
 	kvm_close(&m->vm->kvm);
 }
 
-static int counter_up(struct machine *m, struct vmm_error *err)
-{
-	struct kvm_arm_counter_offset off = { .counter_offset = m->vm->mcfg.counter_offset };
-	int ret;
-
-	if (!machine_has(m, VMM_MACHINE_F_COUNTER_OFFSET))
-		return 0;
-	if (!kvm_capability(&m->vm->kvm, KVM_CAP_COUNTER_OFFSET))
-		return error_set(err, -ENOTSUP, "counter offset: this host's KVM has none (Linux 6.4)");
-	ret = kvm_vm_ioctl(&m->vm->kvm, KVM_ARM_SET_COUNTER_OFFSET, &off);
-	return ret < 0 ? error_sys(err, ret, "counter offset") : 0;
-}
-
 /* What SPE may want: memory that is KVM's own, which nothing can take away. */
 static int guest_memfd_up(struct machine *m, struct vmm_error *err)
 {

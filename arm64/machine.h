@@ -41,6 +41,11 @@ struct machine {
 	char			pmu_name[64];	/* empty: it does not */
 	int			pmu_type;
 
+	/* counter.c */
+	u64			counter_offset;	/* as KVM was told, if it was */
+	u64			counter;	/* what it was held at */
+	bool			counter_held;
+
 	/* gic.c */
 	enum vmm_irqchip	irqchip;	/* never AUTO once it exists */
 	int			gic_fd;
@@ -78,6 +83,8 @@ int kvm_up(struct machine *m, struct vmm_error *err);
 void kvm_down(struct machine *m);
 /* Why kvm_open() failed, as the errno of vmm.h with its text. */
 int kvm_explain(int ret, struct vmm_error *err);
+
+int counter_up(struct machine *m, struct vmm_error *err);
 
 /* vCPUs: created, then given their features, then their first registers. */
 int cpu_up(struct machine *m, struct vmm_error *err);

@@ -48,6 +48,7 @@ struct chardev {
 	struct watch			out_watch;
 	struct watch			timer_watch;
 	bool				closing;
+	bool				paused;		/* the loop's thread's alone */
 	void				(*done)(void *arg);	/* of a drain */
 	void				*done_arg;
 	atomic_bool			scheduled;
@@ -213,7 +214,7 @@ static void tell(struct chardev *chr)
 
 static void flush(struct chardev *chr, u32 revents)
 {
-	if (chr->closing || chr->out_watch.armed)
+	if (chr->closing || chr->paused || chr->out_watch.armed)
 		return;
 	if (atomic_load(&chr->dropping))
 		discard(chr);
@@ -229,6 +230,7 @@ static void on_writable(struct watch *w, u32 revents)
 
 void chardev_drain(struct chardev *chr, void (*done)(void *arg), void *arg)
 {
+	chr->paused = false;
 	chr->done = done;
 	chr->done_arg = arg;
 	flush(chr, 0);
@@ -246,7 +248,7 @@ void chardev_abandon(struct chardev *chr)
 
 static void watch_input(struct chardev *chr)
 {
-	if (chr->closing || chr->in.fd < 0 || chr->in_watch.armed)
+	if (chr->closing || chr->paused || chr->in.fd < 0 || chr->in_watch.armed)
 		return;
 	atomic_store(&chr->wants_input, true);
 	/* The device's lock is taken here, so its next kick sees the flag. */
@@ -268,7 +270,7 @@ static void on_readable(struct watch *w, u32 revents)
 	size_t len;
 	ssize_t ret;
 
-	if (chr->closing)
+	if (chr->closing || chr->paused)
 		return;
 	len = chr->ops->rx_room(chr->arg);
 	if (len) {
@@ -288,6 +290,20 @@ void chardev_kick_rx(struct chardev *chr)
 }
 
 /* ---- Both -------------------------------------------------------------- */
+
+void chardev_pause(struct chardev *chr)
+{
+	chr->paused = true;
+	loop_unwatch(&chr->in_watch);
+	loop_unwatch(&chr->out_watch);
+}
+
+void chardev_resume(struct chardev *chr)
+{
+	chr->paused = false;
+	flush(chr, 0);
+	watch_input(chr);
+}
 
 static void on_timer(struct watch *w, u32 revents)
 {

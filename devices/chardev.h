@@ -63,8 +63,15 @@ size_t chardev_room(struct chardev *chr);
 void chardev_kick_rx(struct chardev *chr);
 
 /*
+ * On the loop's thread: touch neither descriptors nor the device until resumed; what
+ * has not been written waits.
+ */
+void chardev_pause(struct chardev *chr);
+void chardev_resume(struct chardev *chr);
+
+/*
  * On the loop's thread: call @done once everything put so far has been written,
- * or cannot be.  That may be before this returns.  One at a time.
+ * or cannot be.  That may be before this returns.  One at a time.  Ends a pause.
  */
 void chardev_drain(struct chardev *chr, void (*done)(void *arg), void *arg);
 

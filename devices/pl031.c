@@ -51,6 +51,7 @@ struct pl031 {
 	struct loop_msg	rearm_msg;
 	struct watch	watch;
 	int		timer;		/* the loop's thread's alone */
+	bool		paused;		/* ... as well */
 };
 
 static const u8 pl031_id[4] = { 0x31, 0x10, 0x14, 0x00 };
@@ -107,6 +108,8 @@ static void rearm(void *arg)
 	struct pl031 *rtc = arg;
 	u64 at = 0;
 
+	if (rtc->paused)
+		return;
 	pthread_mutex_lock(&rtc->lock);
 	look(rtc);
 	update_irq(rtc);
@@ -124,6 +127,18 @@ static void on_timer(struct watch *w, u32 revents)
 	(void)revents;
 	if (read(rtc->timer, &n, sizeof(n)) < 0)
 		n = 0;
+	rearm(rtc);
+}
+
+void pl031_pause(struct pl031 *rtc)
+{
+	rtc->paused = true;
+	loop_unwatch(&rtc->watch);
+}
+
+void pl031_resume(struct pl031 *rtc)
+{
+	rtc->paused = false;
 	rearm(rtc);
 }
 

@@ -31,6 +31,10 @@ int pl031_create(struct pl031 **rtc, const struct clock *clock,
 /* On the loop's thread, or whoever owns the loop, with no other thread inside. */
 void pl031_destroy(struct pl031 *rtc);
 
+/* On the loop's thread: no alarm until resumed. */
+void pl031_pause(struct pl031 *rtc);
+void pl031_resume(struct pl031 *rtc);
+
 /* @off is a multiple of 4 below PL031_SIZE. */
 u32 pl031_read(struct pl031 *rtc, u32 off);
 void pl031_write(struct pl031 *rtc, u32 off, u32 val);

@@ -61,6 +61,7 @@ struct pl061 {
 	int		timer;		/* made when the key is first pressed */
 	struct loop	*loop;
 	struct loop_msg	watch_msg;
+	bool		paused;		/* the loop's thread's alone */
 	struct watch	watch;
 };
 
@@ -133,7 +134,26 @@ static void watch_timer(void *arg)
 {
 	struct pl061 *gpio = arg;
 
-	loop_watch(gpio->loop, &gpio->watch, gpio->timer, POLLIN);
+	if (!gpio->paused)
+		loop_watch(gpio->loop, &gpio->watch, gpio->timer, POLLIN);
+}
+
+void pl061_pause(struct pl061 *gpio)
+{
+	gpio->paused = true;
+	loop_unwatch(&gpio->watch);
+}
+
+void pl061_resume(struct pl061 *gpio)
+{
+	bool has_timer;
+
+	gpio->paused = false;
+	pthread_mutex_lock(&gpio->lock);
+	has_timer = gpio->timer >= 0;
+	pthread_mutex_unlock(&gpio->lock);
+	if (has_timer)
+		watch_timer(gpio);
 }
 
 static void on_timer(struct watch *w, u32 revents)

@@ -27,6 +27,10 @@ int pl061_create(struct pl061 **gpio, struct loop *loop, const struct irq_line *
 /* On the loop's thread, or whoever owns the loop, with no other thread inside. */
 void pl061_destroy(struct pl061 *gpio);
 
+/* On the loop's thread: a key that is down stays so until resumed. */
+void pl061_pause(struct pl061 *gpio);
+void pl061_resume(struct pl061 *gpio);
+
 /*
  * Press the key.  From any thread.  It is let go of by the loop, some time after
  * the guest has seen it, or if it never looks.  A key that is down stays down.

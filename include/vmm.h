@@ -294,7 +294,11 @@ int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *cfg, struct vmm_err
 VMM_API VMM_MUST_CHECK
 int vmm_start(struct vmm *vm, struct vmm_error *err);
 
-/* Returns once no vCPU is in the guest. */
+/*
+ * Returns once no vCPU is in the guest, and devices are at rest: none changes guest
+ * memory or touches a descriptor.  An I/O loop that the host serves by dispatching is
+ * at rest when it does so next.  The guest's counter stands until vmm_resume().
+ */
 VMM_API VMM_MUST_CHECK int vmm_pause(struct vmm *vm);
 VMM_API VMM_MUST_CHECK int vmm_resume(struct vmm *vm);
 

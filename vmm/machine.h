@@ -40,7 +40,21 @@ int machine_online(struct vmm *vm, struct cpumask *cpus);
 void machine_start_io(struct vmm *vm);
 
 /*
- * On the same thread: write out what the guest has printed, as long as that
+ * On the thread of I/O thread @io: bring what belongs to it to rest, so that neither
+ * guest memory nor a device nor a descriptor of the host is touched; and go on.
+ */
+void machine_pause_io(struct vmm *vm, u32 io);
+void machine_resume_io(struct vmm *vm, u32 io);
+
+/*
+ * No vCPU is in the guest: hold its counter, or let it go on from where it was held.
+ * Where that is not possible there is a warning, and the counter goes on meanwhile.
+ */
+void machine_hold_counter(struct vmm *vm);
+void machine_release_counter(struct vmm *vm);
+
+/*
+ * On I/O thread 0: write out what the guest has printed, as long as that
  * takes, or no longer than it takes if @abandon; then call vm_drained() once.
  * May be called again with @abandon while it is under way.
  */

@@ -330,6 +330,52 @@ void vm_wait_ms(struct vmm *vm, unsigned int ms)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/* On an I/O thread, whenever .paused has changed. */
+static void pause_or_resume(void *arg)
+{
+	struct io_thread *io = arg;
+	struct vmm *vm = io->vm;
+	bool was_at_rest;
+	bool rest;
+
+	pthread_mutex_lock(&vm->lock);
+	rest = vm->paused && !vm->stopping;
+	was_at_rest = io->at_rest;
+	io->at_rest &= rest;
+	pthread_mutex_unlock(&vm->lock);
+	if (rest == was_at_rest)
+		return;
+	if (!rest) {
+		machine_resume_io(vm, io->index);
+		return;
+	}
+	machine_pause_io(vm, io->index);
+	/* If somebody has resumed meanwhile there is another message. */
+	pthread_mutex_lock(&vm->lock);
+	io->at_rest = true;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Under the lock. */
+static void tell_io(struct vmm *vm)
+{
+	for (u32 i = 0; i < vm->cfg.io_threads; i++)
+		loop_post(vm->io[i].loop, &vm->io[i].pause_msg);
+}
+
+/* Under the lock.  A host's loop, which may be the caller's own, is not waited for. */
+static bool io_at_rest(const struct vmm *vm)
+{
+	for (u32 i = 0; i < vm->cfg.io_threads; i++) {
+		const struct io_thread *io = &vm->io[i];
+
+		if ((io->joinable || io->entered) && !io->at_rest)
+			return false;
+	}
+	return true;
+}
+
 int vm_pause(struct vmm *vm)
 {
 	int ret = 0;
@@ -345,6 +391,14 @@ int vm_pause(struct vmm *vm)
 	/* A vmm_resume() meanwhile ends the wait too. */
 	while (vm->paused && vm->nr_waiting < vm->nr_inside && !vm->stopping)
 		pthread_cond_wait(&vm->changed, &vm->lock);
+	if (vm->paused && !vm->stopping && !vm->counter_held) {
+		machine_hold_counter(vm);
+		vm->counter_held = true;
+	}
+	/* What they have asked for comes to its end. */
+	tell_io(vm);
+	while (vm->paused && !io_at_rest(vm) && !vm->stopping)
+		pthread_cond_wait(&vm->changed, &vm->lock);
 	if (vm->stopping)
 		ret = -EBUSY;
 out:
@@ -358,10 +412,14 @@ int vm_resume(struct vmm *vm)
 
 	pthread_mutex_lock(&vm->lock);
 	if (vm->state == VM_PAUSED && !vm->stopping) {
+		if (vm->counter_held)
+			machine_release_counter(vm);
+		vm->counter_held = false;
 		vm->paused = false;
 		vm->state = VM_RUNNING;
 		atomic_store_explicit(&vm->halt, false, memory_order_release);
 		pthread_cond_broadcast(&vm->changed);
+		tell_io(vm);
 		ret = 0;
 	}
 	pthread_mutex_unlock(&vm->lock);
@@ -600,6 +658,8 @@ int vm_start(struct vmm *vm, struct vmm_error *err)
 
 	for (u32 i = 0; !ret && i < vm->cfg.io_threads; i++) {
 		vm->io[i].vm = vm;
+		vm->io[i].index = i;
+		vm->io[i].pause_msg = (struct loop_msg){ .fn = pause_or_resume, .arg = &vm->io[i] };
 		ret = loop_create(&vm->io[i].loop, err);
 	}
 	if (!ret)

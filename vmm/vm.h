@@ -58,7 +58,10 @@ struct io_thread {
 	struct loop	*loop;
 	pthread_t	thread;
 	bool		joinable;
+	u32		index;
+	struct loop_msg	pause_msg;
 	bool		entered;	/* under the lock: someone is in vmm_io_run() */
+	bool		at_rest;	/* ... its devices are paused */
 };
 
 struct vmm {
@@ -95,7 +98,8 @@ struct vmm {
 	pthread_cond_t			changed;	/* of anything below */
 	enum vm_state			state;
 	bool				starting;	/* a vmm_start() is under way */
-	bool				paused;		/* vCPUs shall wait */
+	bool				paused;		/* vCPUs shall wait, and I/O rest */
+	bool				counter_held;	/* machine_hold_counter() was called */
 	bool				stopping;	/* vCPUs shall leave */
 	bool				abandon;	/* ... and nobody waits for output */
 	bool				drained;

@@ -117,6 +117,8 @@ struct vm_state {
 	u32			nr_bells;
 	struct irqfd		irqfds[MAX_BELLS];
 	u32			nr_irqfds;
+	u64			voffset;	/* of the guest's virtual counter */
+	bool			offset_set;	/* by KVM_ARM_SET_COUNTER_OFFSET */
 };
 
 /* A thread with signals that are pending and blocked. */
@@ -152,6 +154,7 @@ struct fake_kvm {
 	bool				has_failed;
 	struct fake_call		failed;
 	char				wrong[128];
+	u64				counter;	/* the host's */
 };
 
 #define FEATURES_6_1	0x7full
@@ -463,6 +466,9 @@ static int create_vcpu(struct fake_kvm *fake, struct vm_state *vm, unsigned long
 	vcpu->nr = (u32)nr;
 	vcpu->pvtime = UNSET;
 	vm->nr_vcpus++;
+	/* kvm_timer_vcpu_init() */
+	if (!vm->offset_set)
+		vm->voffset = fake->counter;
 	return fd;
 }
 
@@ -600,7 +606,7 @@ static int irqfd(struct vm_state *vm, const struct kvm_irqfd *req)
 }
 
 /* kvm_vm_ioctl_set_counter_offset() */
-static int counter_offset(struct fake_kvm *fake, const struct vm_state *vm,
+static int counter_offset(struct fake_kvm *fake, struct vm_state *vm,
 			  const struct kvm_arm_counter_offset *off)
 {
 	if (!fake->profile->counter_offset)
@@ -610,6 +616,8 @@ static int counter_offset(struct fake_kvm *fake, const struct vm_state *vm,
 	for (u32 i = 0; i < MAX_VCPUS; i++)
 		if (vm->vcpus[i].running)
 			return -EBUSY;
+	vm->voffset = off->counter_offset;
+	vm->offset_set = true;
 	return 0;
 }
 
@@ -853,7 +861,17 @@ static int core_reg(struct vcpu_state *vcpu, const struct kvm_one_reg *reg, bool
 }
 
 /* kvm_arm_set_reg(), kvm_arm_get_reg() */
-static int one_reg(const struct fake_kvm *fake, struct vcpu_state *vcpu,
+/* arch_timer_set_user(), and kvm_arm_timer_set_reg() before that */
+static int timer_count(const struct fake_kvm *fake, struct vm_state *vm, u64 *val, bool set)
+{
+	if (!set)
+		*val = fake->counter - vm->voffset;
+	else if (!vm->offset_set)
+		vm->voffset = fake->counter - *val;
+	return 0;
+}
+
+static int one_reg(const struct fake_kvm *fake, struct vm_state *vm, struct vcpu_state *vcpu,
 		   const struct kvm_one_reg *reg, bool set)
 {
 	u64 *val = (u64 *)(uintptr_t)reg->addr;
@@ -865,6 +883,8 @@ static int one_reg(const struct fake_kvm *fake, struct vcpu_state *vcpu,
 	if ((reg->id & KVM_REG_ARM_COPROC_MASK) == KVM_REG_ARM_CORE)
 		return core_reg(vcpu, reg, set);
 	switch (reg->id) {
+	case KVM_REG_ARM_TIMER_CNT:
+		return timer_count(fake, vm, val, set);
 	case REG_MPIDR_EL1:
 		if (!set)
 			*val = mpidr(vcpu);
@@ -1278,7 +1298,7 @@ static int vcpu_ioctl(struct fake_kvm *fake, struct vm_state *vm, struct vcpu_st
 		return set_mask(vcpu, arg);
 	case KVM_GET_ONE_REG:
 	case KVM_SET_ONE_REG:
-		return one_reg(fake, vcpu, arg, req == KVM_SET_ONE_REG);
+		return one_reg(fake, vm, vcpu, arg, req == KVM_SET_ONE_REG);
 	case KVM_SET_DEVICE_ATTR:
 	case KVM_GET_DEVICE_ATTR:
 	case KVM_HAS_DEVICE_ATTR:
@@ -1657,6 +1677,26 @@ u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id)
 	vm = latest(fake);
 	if (vm)
 		core_reg(&vm->vcpus[vcpu], &copy, false);
+	pthread_mutex_unlock(&fake->lock);
+	return val;
+}
+
+void fake_tick(struct fake_kvm *fake, u64 ticks)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->counter += ticks;
+	pthread_mutex_unlock(&fake->lock);
+}
+
+u64 fake_counter(struct fake_kvm *fake)
+{
+	struct vm_state *vm;
+	u64 val = 0;
+
+	pthread_mutex_lock(&fake->lock);
+	vm = latest(fake);
+	if (vm)
+		val = fake->counter - vm->voffset;
 	pthread_mutex_unlock(&fake->lock);
 	return val;
 }

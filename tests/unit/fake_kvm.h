@@ -136,6 +136,10 @@ void *fake_host(struct fake_kvm *fake, u64 gpa);
 /* A core register that was set, by its id; of the latest VM. */
 u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id);
 
+/* Let the host's counter go on, which stands otherwise; and the latest guest's. */
+void fake_tick(struct fake_kvm *fake, u64 ticks);
+u64 fake_counter(struct fake_kvm *fake);
+
 /* VMs, vCPUs, devices and /dev/kvm that are open. */
 u32 fake_nr_open(struct fake_kvm *fake);
 /* Kicks that no KVM_RUN and no unkick has taken: they would hit the host. */

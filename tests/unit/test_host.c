@@ -526,6 +526,9 @@ static void test_loop_of_the_host_serves_the_machine(void **state)
 	assert_int_equal(vmm_io_fd(vm, 0), -EBUSY);
 	t_start(vm);
 	assert_int_equal(write(in[1], "k", 1), 1);
+	/* Nobody else is there to bring the devices to rest. */
+	assert_int_equal(vmm_pause(vm), 0);
+	assert_int_equal(vmm_resume(vm), 0);
 	assert_int_equal(pthread_create(&thread, NULL, lend_vcpu, &lent), 0);
 	serve(&own);
 	if (own.timed_out) {

@@ -355,6 +355,25 @@ static void test_alarm_interrupts_by_itself(void **state)
 	t_close(rig);
 }
 
+static void test_alarm_waits_for_the_end_of_a_pause(void **state)
+{
+	struct t_rig *rig = t_open_with(&clock_host, true);
+
+	(void)state;
+	t_out(rig, T_MR, t_in(rig, T_DR) + 1);
+	t_out(rig, T_IMSC, 1);
+	assert_int_equal(loop_dispatch(rig->loop), 0);
+	pl031_pause(rig->rtc);
+	for (int i = 0; i < 1500; i++) {
+		assert_int_equal(loop_dispatch(rig->loop), 0);
+		t_sleep_ms(1);
+	}
+	assert_false(rig->level);
+	pl031_resume(rig->rtc);
+	assert_true(rig->level);
+	t_close(rig);
+}
+
 static void test_masked_alarm_is_taken_back(void **state)
 {
 	struct t_rig *rig = t_open_with(&clock_host, true);
@@ -497,6 +516,7 @@ int main(void)
 		cmocka_unit_test(test_random_accesses_keep_line_and_mis_in_step),
 		cmocka_unit_test(test_no_descriptor_until_an_alarm_is_wanted),
 		cmocka_unit_test(test_alarm_interrupts_by_itself),
+		cmocka_unit_test(test_alarm_waits_for_the_end_of_a_pause),
 		cmocka_unit_test(test_masked_alarm_is_taken_back),
 		cmocka_unit_test(test_destroy_with_a_message_queued_is_safe),
 		cmocka_unit_test(test_destroy_takes_null),

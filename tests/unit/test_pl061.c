@@ -224,6 +224,33 @@ static void test_key_nobody_looks_at_is_let_go(void **state)
 	t_close(rig);
 }
 
+/* The guest that is to see it is not running. */
+static void test_key_stays_down_while_paused(void **state)
+{
+	struct t_rig *rig = t_open();
+
+	(void)state;
+	t_linux_driver(rig);
+	for (int i = 0; i < 2; i++) {
+		/* The first press makes the timer, and may be seen after the pause. */
+		if (i)
+			pl061_press(rig->gpio);
+		pl061_pause(rig->gpio);
+		if (!i)
+			pl061_press(rig->gpio);
+		t_take_irq(rig);
+		t_turn(rig, 3500);			/* longer than it would be held */
+		assert_false(rig->level);
+		assert_int_equal(t_in(rig, T_KEY_DATA), T_KEY);
+		pl061_resume(rig->gpio);
+		for (int j = 0; j < T_PATIENCE_MS / 10 && !rig->level; j++)
+			t_turn(rig, 10);
+		t_take_irq(rig);
+		assert_int_equal(t_in(rig, T_KEY_DATA), 0);
+	}
+	t_close(rig);
+}
+
 static void test_pressing_a_key_that_is_down_is_one_press(void **state)
 {
 	struct t_rig *rig = t_open();
@@ -441,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_linux_sees_the_key_go_down_and_up),
 		cmocka_unit_test(test_slow_guest_still_sees_the_key_down),
 		cmocka_unit_test(test_key_nobody_looks_at_is_let_go),
+		cmocka_unit_test(test_key_stays_down_while_paused),
 		cmocka_unit_test(test_pressing_a_key_that_is_down_is_one_press),
 		cmocka_unit_test(test_key_can_be_pressed_again),
 		cmocka_unit_test(test_rising_edge_alone_can_be_chosen),

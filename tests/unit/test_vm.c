@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,6 +334,156 @@ static void test_paused_vcpus_do_not_run(void **state)
 	t_stopped(vm, VMM_STOP_HOST);
 	vmm_destroy(vm);
 	t_fake_done(fake);
+}
+
+/* ---- ... and the guest's time --------------------------------------------------------------- */
+
+static void t_time_stands(const struct vmm_machine_config *machine, u64 start)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm;
+
+	fake_tick(fake, 1000000);
+	vm = t_vm(fake, NULL);
+	if (machine)
+		assert_int_equal(vmm_set_machine(vm, machine, NULL), 0);
+	fake_script(fake, 0, busy, 1, 0);
+	t_start(vm);
+	assert_int_equal(fake_counter(fake), start);
+	for (u64 i = 1; i < 10; i++) {
+		fake_tick(fake, 5);
+		assert_int_equal(vmm_pause(vm), 0);
+		fake_tick(fake, 3000000000);
+		assert_int_equal(vmm_resume(vm), 0);
+		assert_int_equal(fake_counter(fake), start + 5 * i);
+	}
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+static void test_time_stands_while_paused(void **state)
+{
+	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
+
+	(void)state;
+	t_time_stands(NULL, 0);
+	machine.flags = VMM_MACHINE_F_COUNTER_OFFSET;
+	machine.counter_offset = 400000;
+	t_time_stands(&machine, 600000);
+}
+
+/* The register would take the guest's own offset for ours. */
+static void test_time_of_a_nested_guest_stands_by_the_offset(void **state)
+{
+	static struct fake_call calls[FAKE_MAX_CALLS];
+	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm = t_vm(fake, NULL);
+	u32 nr_offsets = 0;
+	size_t n;
+
+	(void)state;
+	machine.flags = VMM_MACHINE_F_NESTED;
+	assert_int_equal(vmm_set_machine(vm, &machine, NULL), 0);
+	fake_script(fake, 0, busy, 1, 0);
+	t_start(vm);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vmm_pause(vm), 0);
+		fake_tick(fake, 7000);
+		assert_int_equal(vmm_resume(vm), 0);
+		assert_int_equal(fake_counter(fake), 0);
+	}
+	n = fake_log(fake, calls, FAKE_MAX_CALLS);
+	for (size_t i = 0; i < n; i++) {
+		nr_offsets += calls[i].req == KVM_ARM_SET_COUNTER_OFFSET;
+		if (calls[i].req == KVM_SET_ONE_REG)
+			assert_int_not_equal(calls[i].arg, KVM_REG_ARM_TIMER_CNT);
+	}
+	assert_int_equal(nr_offsets, 2);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+static void test_pause_does_without_the_counter(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct t_log log = T_LOG_INIT;
+	static const struct fake_step block = { .kind = FAKE_BLOCK };
+	struct vmm *vm;
+
+	(void)state;
+	cfg.log = t_log;
+	cfg.opaque = &log;
+	cfg.log_level = VMM_LOG_WARN;
+	vm = t_vm(fake, &cfg);
+	fake_script(fake, 0, &block, 1, 0);
+	t_start(vm);
+	assert_true(fake_wait_inside(fake, 1));
+	for (int i = 0; i < 2; i++) {
+		/* Reading it fails, then setting it. */
+		if (i == 0)
+			fake_fail(fake, 1, EINVAL);
+		assert_int_equal(vmm_pause(vm), 0);
+		fake_tick(fake, 10);
+		if (i == 1)
+			fake_fail(fake, 1, EINVAL);
+		assert_int_equal(vmm_resume(vm), 0);
+		assert_int_equal(fake_counter(fake), 10 * (i + 1));
+		assert_int_equal(log.nr[VMM_LOG_WARN], i + 1);
+		assert_true(fake_wait_inside(fake, 1));
+	}
+	assert_true(t_logged(&log, "pause: the guest's counter goes on: Invalid argument"));
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+/* ---- ... and its devices ---------------------------------------------------------------------- */
+
+/* Input waits outside, and so does output that the guest had put into its UART. */
+static void test_paused_devices_leave_the_host_alone(void **state)
+{
+	static const struct fake_step steps[] = {
+		{ .kind = FAKE_WRITE, .addr = T_UART + 2, .len = 1, .data = 1 },
+		{ .kind = FAKE_WRITE, .addr = T_UART + 4, .len = 1, .data = 3 },
+		{ .kind = FAKE_READ_UNTIL, .addr = T_UART_LSR, .len = 1, .mask = T_LSR_DR,
+		  .data = T_LSR_DR },
+		{ .kind = FAKE_WRITE, .addr = T_UART_THR, .len = 1, .data = 'x' },
+		{ .kind = FAKE_BLOCK },
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm = t_vm(fake, NULL);
+	int in[2];
+	int out[2];
+	char byte;
+	int left;
+
+	(void)state;
+	assert_int_equal(pipe2(in, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(t_add_console(vm, in[0], out[1]), 0);
+	fake_script(fake, 0, steps, ARRAY_SIZE(steps), 1);
+	t_start(vm);
+	assert_int_equal(vmm_pause(vm), 0);
+	assert_int_equal(write(in[1], "a", 1), 1);
+	t_sleep_ms(20);
+	assert_int_equal(ioctl(in[0], FIONREAD, &left), 0);
+	assert_int_equal(left, 1);
+	assert_int_equal(vmm_resume(vm), 0);
+	t_until(read(out[0], &byte, 1) == 1);
+	assert_int_equal(byte, 'x');
+	assert_int_equal(ioctl(in[0], FIONREAD, &left), 0);
+	assert_int_equal(left, 0);
+	/* A paused one that is stopped still writes out what it has. */
+	assert_int_equal(vmm_pause(vm), 0);
+	vmm_stop(vm);
+	t_stopped(vm, VMM_STOP_HOST);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+	for (int i = 0; i < 2; i++) {
+		close(in[i]);
+		close(out[i]);
+	}
 }
 
 static u64 cpu_ms(void)
@@ -933,6 +1084,10 @@ int main(void)
 		cmocka_unit_test(test_start_without_a_kernel_is_refused),
 		cmocka_unit_test(test_destroy_works_in_every_state),
 		cmocka_unit_test(test_paused_vcpus_do_not_run),
+		cmocka_unit_test(test_time_stands_while_paused),
+		cmocka_unit_test(test_time_of_a_nested_guest_stands_by_the_offset),
+		cmocka_unit_test(test_pause_does_without_the_counter),
+		cmocka_unit_test(test_paused_devices_leave_the_host_alone),
 		cmocka_unit_test(test_paused_vcpus_sleep),
 		cmocka_unit_test(test_resume_ends_a_pause_under_way),
 		cmocka_unit_test(test_stop_ends_a_pause_under_way),
