@@ -918,6 +918,58 @@ static void test_stop_presses_the_button_or_pulls_the_plug(void **state)
 	t_fake_done(fake);
 }
 
+static void test_pause_and_resume_may_be_said_twice(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who;
+	struct server server;
+	struct vmm *vm = t_guest(fake, &who, &server);
+	char buf[64];
+	int follows;
+	json_t *reply;
+	int fd;
+
+	(void)state;
+	follows = t_connect("guest");
+	t_send(follows, EVENTS "\n");
+	t_says(&server, follows, "state", "running");
+	fd = t_connect("guest");
+	for (int i = 0; i < 2; i++) {
+		t_send(fd, "{\"command\":\"pause\"}\n");
+		t_says(&server, fd, "state", "paused");
+	}
+	t_says(&server, follows, "event", "paused");
+	assert_int_equal(vmm_pause(vm), -EBUSY);
+	reply = t_ask(&who, STAT);
+	assert_string_equal(ask_string(reply, "state"), "paused");
+	assert_string_equal(ask_string(json_array_get(json_object_get(reply, "vcpus"), 0), "state"),
+			    "paused");
+	json_decref(reply);
+	for (int i = 0; i < 2; i++) {
+		t_send(fd, "{\"command\":\"resume\"}\n");
+		t_says(&server, fd, "state", "running");
+	}
+	t_says(&server, follows, "event", "resumed");
+	assert_string_equal(t_received(follows, buf, sizeof(buf)), "nothing");
+	/* A paused one cannot press its button. */
+	t_send(fd, "{\"command\":\"pause\"}\n");
+	t_says(&server, fd, "state", "paused");
+	t_send(fd, "{\"command\":\"stop\"}\n");
+	t_says(&server, fd, "state", "stopping");
+	assert_int_equal(vmm_resume(vm), -EBUSY);
+	t_send(fd, "{\"command\":\"reset\"}\n");
+	t_says(&server, fd, "state", "running");
+	assert_true(who.reset && !who.asked);
+	t_stopped(vm, VMM_STOP_HOST);
+	t_send(fd, "{\"command\":\"pause\"}\n");
+	t_says(&server, fd, "error", "the guest has stopped");
+	close(fd);
+	close(follows);
+	control_close(&server.control);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
 static void test_news_say_what_applies(void **state)
 {
 	struct news news = NEWS("stalled");
@@ -1057,6 +1109,7 @@ int main(void)
 		TEST(test_nonsense_is_answered_with_an_error),
 		TEST(test_stat_tells_of_each_vcpu),
 		TEST(test_stop_presses_the_button_or_pulls_the_plug),
+		TEST(test_pause_and_resume_may_be_said_twice),
 		TEST(test_news_say_what_applies),
 		TEST(test_ask_takes_any_answer),
 		TEST(test_ask_does_not_wait_for_ever),

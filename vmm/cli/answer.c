@@ -6,6 +6,7 @@
  */
 #include "vmm/cli/answer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -58,7 +59,7 @@ static json_t *latencies(const struct vmm_vcpu_stats *stats)
 	return list;
 }
 
-static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats)
+static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats, bool paused)
 {
 	int cpu = stats->tid ? cpu_of(stats->tid) : -1;
 	/* Those for a wrong CPU are among the others, and shown apart. */
@@ -69,7 +70,7 @@ static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats)
 			 "thread", stats->tid,
 			 "cpu", cpu < 0 ? json_null() : json_integer(cpu),
 			 "placement", stats->cpus,
-			 "state", stats->stalled ? "stalled" : "running",
+			 "state", stats->stalled ? "stalled" : paused ? "paused" : "running",
 			 "runs", (json_int_t)stats->runs,
 			 "exits",
 				"mmio", (json_int_t)stats->mmio,
@@ -83,6 +84,8 @@ static json_t *describe_vcpu(uint32_t index, const struct vmm_vcpu_stats *stats)
 
 static const char *state_of(const struct answerer *who)
 {
+	if (who->paused)
+		return "paused";
 	return who->asked ? "stopping" : "running";
 }
 
@@ -97,7 +100,7 @@ static json_t *describe(const struct answerer *who)
 		if (vmm_stats(who->vm, i, &stats))
 			break;
 		stalled |= stats.stalled;
-		json_array_append_new(vcpus, describe_vcpu(i, &stats));
+		json_array_append_new(vcpus, describe_vcpu(i, &stats, who->paused));
 	}
 	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o}",
 			 "name", who->name,
@@ -169,13 +172,55 @@ static json_t *tell_state(const struct answerer *who)
 	return json_pack("{s:s, s:s}", "name", who->name, "state", state_of(who));
 }
 
+static void tell_event(const struct answerer *who, const char *event)
+{
+	const struct news news = NEWS(event);
+
+	answer_tell(who, &news);
+}
+
+static json_t *pause_guest(struct answerer *who)
+{
+	if (!who->paused && vmm_pause(who->vm))
+		return refuse("the guest has stopped");
+	if (!who->paused)
+		tell_event(who, "paused");
+	who->paused = true;
+	return tell_state(who);
+}
+
+static int go_on(struct answerer *who)
+{
+	if (!who->paused)
+		return 0;
+	if (vmm_resume(who->vm))
+		return -EBUSY;
+	who->paused = false;
+	tell_event(who, "resumed");
+	return 0;
+}
+
+static json_t *resume_guest(struct answerer *who)
+{
+	return go_on(who) ? refuse("the guest has stopped") : tell_state(who);
+}
+
+static json_t *reset(struct answerer *who)
+{
+	who->reset = true;
+	who->asked = false;
+	vmm_stop(who->vm);
+	return tell_state(who);
+}
+
 int answer_power_off(struct answerer *who)
 {
-	const struct news news = NEWS("stopping");
-	int ret = vmm_shutdown(who->vm);
+	int ret = go_on(who);
 
+	if (!ret)
+		ret = vmm_shutdown(who->vm);
 	if (!who->asked)
-		answer_tell(who, &news);
+		tell_event(who, "stopping");
 	who->asked = true;
 	if (ret)
 		vmm_stop(who->vm);
@@ -186,6 +231,7 @@ static json_t *stop(struct answerer *who, const json_t *request)
 {
 	if (json_is_true(json_object_get(request, "force"))) {
 		who->asked = true;
+		who->reset = false;
 		vmm_stop(who->vm);
 	} else {
 		answer_power_off(who);
@@ -205,6 +251,12 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return describe(who);
 	if (!strcmp(command, "stop"))
 		return stop(who, request);
+	if (!strcmp(command, "pause"))
+		return pause_guest(who);
+	if (!strcmp(command, "resume"))
+		return resume_guest(who);
+	if (!strcmp(command, "reset"))
+		return reset(who);
 	if (!strcmp(command, "events")) {
 		*follows = true;
 		return tell_state(who);

@@ -22,6 +22,8 @@ struct answerer {
 	uint64_t	boots;
 	uint64_t	booted_ms;	/* CLOCK_MONOTONIC, of the latest boot */
 	bool		asked;		/* to power off */
+	bool		paused;
+	bool		reset;		/* its stop is to be followed by another boot */
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */
 };
 
@@ -40,7 +42,7 @@ struct news {
 void answer_tell(const struct answerer *who, const struct news *news);
 
 /*
- * Press the power button, or if that is not possible pull the plug.  0, or what kept
+ * Press the power button, of a paused guest too, or if that is not possible pull the plug.  0, or what kept
  * the button from being pressed.
  */
 int answer_power_off(struct answerer *who);

@@ -111,6 +111,7 @@ static void run_help(void)
 
 static void pull_plug(struct run *run)
 {
+	run->answerer.reset = false;
 	vmm_stop(run->guest.vm);
 }
 
@@ -267,7 +268,7 @@ static int stopped(struct run *run, const struct vmm_event *ev)
 			   ev->msg[0] ? ": " : "", ev->msg);
 		return STATUS_CRASH;
 	case VMM_STOP_HOST:
-		return STATUS_STOPPED;
+		return run->answerer.reset ? STATUS_REBOOT : STATUS_STOPPED;
 	default:
 		report_fatal("%s", ev->msg[0] ? ev->msg : strerror(-ev->error));
 		return STATUS_ERROR;
@@ -359,6 +360,7 @@ static void booted(struct run *run)
 	who->name = run->guest.name;
 	who->cpus = run->guest.cpus;
 	who->booted_ms = answer_now_ms();
+	who->paused = who->reset = false;
 	news.boots = (int64_t)++who->boots;
 	answer_tell(who, &news);
 	/* Said now, so that a start that fails has one line alone. */
@@ -412,7 +414,7 @@ static int boot_again_and_again(struct run *run)
 			return status;
 		if (run->answerer.asked)
 			return STATUS_STOPPED;
-		if (run->guest.opts->no_reboot)
+		if (run->guest.opts->no_reboot && !run->answerer.reset)
 			return status;
 		guest_destroy(&run->guest);
 	}

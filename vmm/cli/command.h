@@ -26,6 +26,9 @@ struct command {
 	row(events)	\
 	row(stop)	\
 	row(wait)	\
+	row(pause)	\
+	row(resume)	\
+	row(reset)	\
 	row(host)	\
 	row(smoke)	\
 	row(help)	\

@@ -146,3 +146,48 @@ void whom_close(struct whom *whom)
 	whom->living = NULL;
 	sockdir_close(&whom->dir);
 }
+
+/* ---- One request for each ---------------------------------------------------------- */
+
+/* One that fails does not keep the others from being asked. */
+static int tell_each(const struct whom *whom, const char *request, json_t *replies)
+{
+	int status = 0;
+
+	for (int i = 0; i < whom->nr; i++) {
+		struct vmm_error err;
+		json_t *reply;
+
+		if (ask(&whom->dir, whom->names[i], request, &reply, &err)) {
+			report_fatal("%s", err.msg);
+			status = STATUS_ERROR;
+			continue;
+		}
+		json_array_append_new(replies, reply);
+	}
+	return status;
+}
+
+int whom_tell(int argc, char **argv, const char *request, void (*help)(void))
+{
+	json_t *replies;
+	struct whom whom;
+	int status = whom_parse(&whom, NULL, argc, argv);
+
+	if (status)
+		return status;
+	if (whom.help) {
+		help();
+		return command_help_done();
+	}
+	replies = json_array();
+	status = whom_open(&whom, false);
+	if (!status) {
+		status = tell_each(&whom, request, replies);
+		if (whom.json && ask_print(replies))
+			status = STATUS_ERROR;
+	}
+	whom_close(&whom);
+	json_decref(replies);
+	return status;
+}

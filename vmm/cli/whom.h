@@ -41,6 +41,12 @@ int whom_parse(struct whom *whom, const struct whom_option *options, int argc, c
 int whom_open(struct whom *whom, bool lone);
 void whom_close(struct whom *whom);
 
+/*
+ * All of a command that sends each of its guests one request: parse, find, ask, and
+ * print what they answer under --json.
+ */
+int whom_tell(int argc, char **argv, const char *request, void (*help)(void));
+
 /* What their help says of it. */
 #define WHOM_HELP							\
 	"  -a, --all          all guests of this user that are running\n"	\

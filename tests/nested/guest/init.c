@@ -278,7 +278,7 @@ static void storm_more(struct storm *s, long cpus)
 	for (long i = 0; i < cpus; i++)
 		for (unsigned long from = s->cpu[i].rounds; s->cpu[i].rounds < from + 3;)
 			usleep(1000);
-	printf("GUEST-MORE\n");
+	printf("GUEST-MORE ms=%llu.\n", clock_ns() / 1000000);
 }
 
 static void storm_judge(struct storm *s, long cpus)

@@ -117,3 +117,108 @@ events_reboot()
 	status 0 wait $events
 	says "$log/events" "stopped, reset: the guest asked for a reboot" "ended, status 12"
 }
+
+# What vCPUs have run, and the time that the process has used, in ticks.
+effort()	# PROCESS
+{
+	"$VMM" stat storm --json | grep '"runs"'
+	awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+pause_100_times()
+{
+	i=0
+	while [ $i -lt 100 ]; do
+		"$VMM" pause storm && "$VMM" resume storm || fail "pause $i"
+		i=$((i + 1))
+	done
+}
+
+pause_for_10_s()
+{
+	"$VMM" pause storm --json >"$WORK/log/paused"
+	says "$WORK/log/paused" '"state": "paused"'
+	before=$(effort "$PID")
+	lines=$(grep -c LINE "$WORK/log/vm.console")
+	sleep 10
+	after=$(effort "$PID")
+	# Asking is an effort as well.
+	used=$(($(echo "$after" | tail -n 1) - $(echo "$before" | tail -n 1)))
+	[ $used -le 20 ] || fail "paused, it has used $used ticks"
+	[ "$(echo "$before" | grep runs)" = "$(echo "$after" | grep runs)" ] ||
+		fail "a paused vCPU has run: $before; $after"
+	[ "$(grep -c LINE "$WORK/log/vm.console")" = "$lines" ] || fail "it prints while paused"
+	"$VMM" list >"$WORK/log/list"
+	says "$WORK/log/list" "^storm .* paused "
+	"$VMM" resume -n storm
+}
+
+# A hundred pauses under load, which the guest does not notice: sums are right, clocks
+# go forwards, and the ten seconds of one more pause are not in them.
+scenario pause-storm "6.1-a76 6.12-a76"
+pause_storm()
+{
+	PATIENCE=250
+	vm want:GUEST-MORE "shell:sh $NEST/scenario one pause_100_times" "send:more\n" \
+		want:GUEST-MORE "shell:sh $NEST/scenario one pause_for_10_s" "send:more\n" \
+		want:GUEST-MORE "send:end\n" "want:GUEST-STORM " want:. exit:0 -- \
+		$(linux ${HOST%-*}) -c 2 --pmu --name storm -p "$QUIET t=storm"
+	silent
+	console | grep -q "GUEST-STORM good=2 of=2 .* wrong=0 backwards=0 early=0 uncounted=0\." ||
+		fail "$(console | grep GUEST-STORM)"
+	set -- $(console | sed -n 's/.*GUEST-MORE ms=\([0-9]*\)\..*/\1/p')
+	[ $(($3 - $2)) -lt 9000 ] || fail "$(($3 - $2)) ms went by in a pause of 10000 ms"
+	note "$(($3 - $2)) ms in the guest around 10000 ms of pause"
+}
+
+# A counter offset takes the other way.
+scenario pause-offset "6.12-a76"
+pause_offset()
+{
+	vm want:GUEST-MORE "shell:$VMM pause storm && sleep 10 && $VMM resume storm" "send:more\n" \
+		want:GUEST-MORE "send:end\n" "want:GUEST-STORM " want:. exit:0 -- \
+		$(linux 6.12) --counter-offset 1000000 --name storm -p "$QUIET t=storm"
+	silent
+	set -- $(console | sed -n 's/.*GUEST-MORE ms=\([0-9]*\)\..*/\1/p')
+	[ $(($2 - $1)) -lt 9000 ] || fail "$(($2 - $1)) ms went by in a pause of 10000 ms"
+}
+
+# Paused guests can be stopped, reset, and asked to power off.
+scenario pause-and-then "6.12-a76"
+pause_and_then()
+{
+	log=$WORK/log
+	launch a FLAT $(flat) -p t=spin
+	status 0 "$VMM" pause a
+	status 0 "$VMM" stop --force a
+	status 12 wait $pid
+	launch web GUEST-WAITS $(linux 6.12) -p "$QUIET t=powerkey"
+	status 0 "$VMM" pause web
+	status 0 "$VMM" stop web
+	status 0 wait $pid
+}
+
+# A hundred resets of a guest that is paused or not, one process all the time.
+scenario reset-100 "6.1-a57 6.12-max"
+reset_100()
+{
+	log=$WORK/log
+	launch a FLAT $(flat) -c 2 --no-reboot -p t=spin
+	i=0
+	while [ $i -lt 100 ]; do
+		[ $((i % 3)) != 0 ] || status 0 "$VMM" pause a
+		status 0 "$VMM" reset a
+		i=$((i + 1))
+		n=0
+		until [ "$(grep -o FLAT "$log/a.console" | wc -l)" -gt $i ]; do
+			n=$((n + 1))
+			[ $n -lt $((100 * SLOW)) ] || fail "no boot after $i resets"
+			usleep 50000
+		done
+	done
+	"$VMM" stat --json a >"$log/stat"
+	says "$log/stat" '"boots": 101' "\"pid\": $pid," '"state": "running"'
+	[ "$(ls "/proc/$pid/fd" | wc -l)" -lt 30 ] || fail "$(ls -l "/proc/$pid/fd")"
+	status 0 "$VMM" stop --force a
+	status 12 wait $pid
+}
