@@ -128,14 +128,16 @@ static void watch_cgroup(struct cpuwatch *cw, const char *mount, const char *gro
  * /proc/PID/cgroup, cgroups(7): "0::/PATH" for version 2, "N:cpuset:/PATH" for the
  * cpuset controller of version 1.
  */
-void cpuwatch_cgroup(struct cpuwatch *cw)
+void cpuwatch_cgroup(struct cpuwatch *cw, int tid)
 {
 	char line[PATH_MAX];
+	char name[64];
 	FILE *f;
 
 	if (cw->inotify < 0)
 		return;
-	f = fopen("/proc/thread-self/cgroup", "re");
+	snprintf(name, sizeof(name), "/proc/self/task/%d/cgroup", tid);
+	f = fopen(name, "re");
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {

@@ -21,10 +21,10 @@ int cpuwatch_create(struct cpuwatch **watch, struct loop *loop, const char *sysf
 		    void (*fn)(void *arg), void *arg, struct vmm_error *err);
 
 /*
- * Hear of the calling thread's cpuset, and go on hearing of those before.  On any
- * thread; what cannot be watched is not.
+ * Hear of the cpuset of thread @tid of this process, and go on hearing of those
+ * before.  On any thread; what cannot be watched is not.
  */
-void cpuwatch_cgroup(struct cpuwatch *watch);
+void cpuwatch_cgroup(struct cpuwatch *watch, int tid);
 
 void cpuwatch_destroy(struct cpuwatch *watch);
 

@@ -70,6 +70,7 @@ int gmem_init(struct gmem *mem, gpa_t base, u64 size, int fd, unsigned int flags
 	}
 	/* Advice: a kernel without either feature is no reason to fail. */
 	madvise(mem->host, size, MADV_DONTFORK);
+	madvise(mem->host, size, MADV_DONTDUMP);	/* a guest's secrets are its own */
 	if (flags & GMEM_HUGEPAGES)
 		madvise(mem->host, size, MADV_HUGEPAGE);
 	return 0;

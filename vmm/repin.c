@@ -49,22 +49,27 @@ static void count_latency(struct vcpu *vcpu, u64 ns)
 	count(&vcpu->repin_latency[bucket]);
 }
 
-/* Work out .cpus and .where; with @again after reading the host's masks anew. */
-static int resolve(struct vcpu *vcpu, bool again, struct vmm_error *err)
+/* Work out .cpus and .where. */
+static int resolve(struct vcpu *vcpu, struct vmm_error *err)
 {
 	struct vmm *vm = vcpu->vm;
 	char where[sizeof(vcpu->where)];
-	int ret = 0;
+	int ret;
 
 	pthread_mutex_lock(&vm->place_lock);
-	if (again)
-		ret = machine_constrain(vm, err);
-	if (!ret)
-		ret = placement_resolve(&vm->placement, vcpu->id, &vcpu->cpus, err);
+	ret = placement_resolve(&vm->placement, vcpu->id, &vcpu->cpus, err);
 	placement_describe(&vm->placement, vcpu->id, where, sizeof(where));
 	memcpy(vcpu->where, where, sizeof(where));
 	pthread_mutex_unlock(&vm->place_lock);
 	return ret;
+}
+
+/* The same after reading the host's masks anew; @online as vm_look() has it. */
+static int resolve_again(struct vcpu *vcpu, struct cpumask *online, struct vmm_error *err)
+{
+	int ret = vm_look(vcpu, online, err);
+
+	return ret ? ret : resolve(vcpu, err);
 }
 
 int repin_first(struct vcpu *vcpu, struct vmm_error *err)
@@ -77,7 +82,7 @@ int repin_first(struct vcpu *vcpu, struct vmm_error *err)
 	pthread_mutex_unlock(&vcpu->vm->place_lock);
 	if (!binds)
 		return 0;
-	ret = resolve(vcpu, false, err);
+	ret = resolve(vcpu, err);
 	if (ret)
 		return ret;
 	ret = cpumask_set_affinity(&vcpu->cpus);
@@ -107,15 +112,15 @@ enum stall {
 	STALL_UNKNOWN,		/* nothing to be seen; a CPU on its way out is still online */
 };
 
-/* What keeps us from all of our CPUs? */
-static enum stall explain_stall(struct vcpu *vcpu, char *buf, size_t size)
+/* What keeps us from all of our CPUs, when those @online are? */
+static enum stall explain_stall(struct vcpu *vcpu, const struct cpumask *online, char *buf,
+				size_t size)
 {
 	struct cpumask cpuset;
-	struct cpumask online;
 	char list[64];
 
 	snprintf(buf, size, "vcpu%u: stalled: no online CPU among %s", vcpu->id, vcpu->where);
-	if (machine_online(vcpu->vm, &online) || disjoint(&online, &vcpu->cpus))
+	if (disjoint(online, &vcpu->cpus))
 		return STALL_OFFLINE;
 	if (read_cpuset(&cpuset) || !disjoint(&cpuset, &vcpu->cpus))
 		return STALL_UNKNOWN;
@@ -131,14 +136,21 @@ static enum stall explain_stall(struct vcpu *vcpu, char *buf, size_t size)
  */
 static bool is_stalled(struct vcpu *vcpu, char *buf, size_t size)
 {
-	if (explain_stall(vcpu, buf, size) == STALL_OFFLINE)
+	struct cpumask online;
+
+	/* Called away: there is no need to know. */
+	if (vm_look(vcpu, &online, NULL) == -ECANCELED)
+		return false;
+	if (explain_stall(vcpu, &online, buf, size) == STALL_OFFLINE)
 		return true;
 	if (!cpumask_set_affinity(&vcpu->cpus))
 		return false;
 	vm_wait_ms(vcpu->vm, SETTLE_MS);
 	if (!cpumask_set_affinity(&vcpu->cpus))
 		return false;
-	explain_stall(vcpu, buf, size);
+	if (vm_look(vcpu, &online, NULL) == -ECANCELED)
+		return false;
+	explain_stall(vcpu, &online, buf, size);
 	return true;
 }
 
@@ -170,8 +182,10 @@ static int stall(struct vcpu *vcpu, struct vmm_error *err)
 	struct vmm *vm = vcpu->vm;
 	char told[VMM_MSG_SIZE] = "";
 	char msg[VMM_MSG_SIZE];
+	struct cpumask online;
 	enum stall why;
 	u64 seen;
+	int ret;
 
 	if (!is_stalled(vcpu, msg, sizeof(msg)))
 		return 0;
@@ -181,8 +195,13 @@ static int stall(struct vcpu *vcpu, struct vmm_error *err)
 	atomic_store(&vcpu->stalled, 1);
 	tell_stall(vcpu, told, msg);
 	vm_watch_cpus(vm, &seen);
-	while (resolve(vcpu, true, NULL) || cpumask_set_affinity(&vcpu->cpus)) {
-		why = explain_stall(vcpu, msg, sizeof(msg));
+	for (;;) {
+		ret = resolve_again(vcpu, &online, NULL);
+		if (ret == -ECANCELED)
+			goto out;
+		if (!ret && !cpumask_set_affinity(&vcpu->cpus))
+			break;
+		why = explain_stall(vcpu, &online, msg, sizeof(msg));
 		tell_stall(vcpu, told, msg);
 		if (!vm_wait_cpus(vm, &seen, why == STALL_OFFLINE ? 0 : CPUSET_LOOK_MS))
 			goto out;
@@ -234,6 +253,7 @@ int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 {
 	u64 start = now_ns();
 	bool again = refused_again(vcpu, start);
+	struct cpumask online;
 	int ret;
 
 	count(&vcpu->nr_wrong_cpu);
@@ -241,9 +261,9 @@ int repin_wrong_cpu(struct vcpu *vcpu, u32 cpu, struct vmm_error *err)
 		    "vcpu%u: was on CPU %u, goes back to %s", vcpu->id, cpu, vcpu->where);
 	vcpu->streak = again ? vcpu->streak + 1 : 1;
 	if (again) {
-		ret = resolve(vcpu, true, err);
+		ret = resolve_again(vcpu, &online, err);
 		if (ret)
-			return ret;
+			return ret == -ECANCELED ? 0 : ret;
 	}
 	if (vcpu->streak > PATIENCE) {
 		ret = insist(vcpu, cpu, err);

@@ -12,7 +12,17 @@
 
 #include "vmm/cpumask.h"
 #include "vmm/kvm.h"
+#include "vmm/loop.h"
 #include "vmm/types.h"
+
+/* What I/O thread 0 finds out for a vCPU; under the VM's lock. */
+struct vcpu_look {
+	struct loop_msg		msg;
+	bool			wanted;
+	int			ret;		/* of machine_constrain() */
+	struct vmm_error	err;
+	struct cpumask		online;		/* empty: not known */
+};
 
 struct vcpu {
 	struct vmm	*vm;
@@ -40,6 +50,7 @@ struct vcpu {
 	u64		last_repin;	/* CLOCK_MONOTONIC */
 	unsigned int	streak;		/* wrong-CPU exits with no entry in between */
 	unsigned int	doubts;		/* ... that may mean something else */
+	struct vcpu_look look;
 	char		where[64];	/* written under the placement's lock */
 };
 

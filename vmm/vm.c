@@ -247,10 +247,63 @@ static bool called_away(const struct vmm *vm)
 	return vm->stopping || vm->paused;
 }
 
+/* On I/O thread 0. */
+static void look(void *arg)
+{
+	struct vcpu *vcpu = arg;
+	struct vmm *vm = vcpu->vm;
+	struct vmm_error err = { "" };
+	struct cpumask online;
+	bool over;
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	over = vm->stopping;
+	pthread_mutex_unlock(&vm->lock);
+	if (over)
+		return;
+	/* Hear of changes first, or one may come in between. */
+	if (vm->cpuwatch)
+		cpuwatch_cgroup(vm->cpuwatch, atomic_load(&vcpu->tid));
+	pthread_mutex_lock(&vm->place_lock);
+	ret = machine_constrain(vm, &err);
+	pthread_mutex_unlock(&vm->place_lock);
+	if (machine_online(vm, &online))
+		cpumask_clear(&online);
+	pthread_mutex_lock(&vm->lock);
+	vcpu->look.ret = ret;
+	vcpu->look.err = err;
+	vcpu->look.online = online;
+	vcpu->look.wanted = false;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+int vm_look(struct vcpu *vcpu, struct cpumask *online, struct vmm_error *err)
+{
+	struct vmm *vm = vcpu->vm;
+	int ret = -ECANCELED;
+
+	pthread_mutex_lock(&vm->lock);
+	vcpu->look.wanted = true;
+	/* It may be queued still, since a time when the VM was paused. */
+	if (!vcpu->look.msg.fn)
+		vcpu->look.msg = (struct loop_msg){ .fn = look, .arg = vcpu };
+	loop_post(vm->io[0].loop, &vcpu->look.msg);
+	while (vcpu->look.wanted && !called_away(vm))
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	if (!vcpu->look.wanted) {
+		ret = vcpu->look.ret;
+		*online = vcpu->look.online;
+		if (ret)
+			error_set(err, ret, "%s", vcpu->look.err.msg);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
 void vm_watch_cpus(struct vmm *vm, u64 *seen)
 {
-	bool up;
-
 	pthread_mutex_lock(&vm->lock);
 	if (!vm->cpuwatch_asked) {
 		vm->cpuwatch_asked = true;
@@ -259,12 +312,8 @@ void vm_watch_cpus(struct vmm *vm, u64 *seen)
 	}
 	while (!vm->cpuwatch_up && !called_away(vm))
 		pthread_cond_wait(&vm->changed, &vm->lock);
-	up = vm->cpuwatch_up;
 	*seen = vm->cpus_seen;
 	pthread_mutex_unlock(&vm->lock);
-	/* Each time: it may be another cgroup than the last one. */
-	if (up)
-		cpuwatch_cgroup(vm->cpuwatch);
 }
 
 static struct timespec in_ms(unsigned int ms)

@@ -139,10 +139,17 @@ void vm_drained(struct vmm *vm);
 bool vm_vcpu_wait(struct vcpu *vcpu);
 
 /*
+ * Have I/O thread 0 look at the host for a vCPU, whose thread opens no files: read the
+ * masks anew into the placement, and what is online into @online.  -ECANCELED: the VM
+ * is stopping or pausing.
+ */
+int vm_look(struct vcpu *vcpu, struct cpumask *online, struct vmm_error *err);
+
+/*
  * For a vCPU that has no host CPU, on its thread: begin to hear of changes, and say
  * in @seen how many there have been; then wait for one more, or at most @ms
  * milliseconds if that is not 0.  False if the VM is stopping or pausing, which
- * ends any wait.
+ * ends any wait.  vm_look() hears of the vCPU's cpuset too, once that has begun.
  */
 void vm_watch_cpus(struct vmm *vm, u64 *seen);
 bool vm_wait_cpus(struct vmm *vm, u64 *seen, unsigned int ms);

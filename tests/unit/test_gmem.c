@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -137,6 +138,33 @@ static void test_fork_does_not_inherit_it(void **state)
 	gmem_fini(&mem);
 }
 
+/* proc_pid_smaps(5): "dd" among the VmFlags. */
+static void test_core_dumps_do_not_have_it(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	bool inside = false;
+	bool told = false;
+	char line[512];
+	FILE *f = fopen("/proc/self/smaps", "re");
+
+	(void)state;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long start;
+		unsigned long end;
+
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start == (uintptr_t)mem.host;
+		if (!inside || strncmp(line, "VmFlags:", 8))
+			continue;
+		told = true;
+		assert_non_null(strstr(line, " dd"));
+	}
+	fclose(f);
+	assert_true(told);
+	gmem_fini(&mem);
+}
+
 static void test_file_is_read_into_place(void **state)
 {
 	struct gmem mem = t_gmem(-1);
@@ -214,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_more_than_can_be_mapped_is_enomem),
 		cmocka_unit_test(test_host_address_suits_block_mappings),
 		cmocka_unit_test(test_fork_does_not_inherit_it),
+		cmocka_unit_test(test_core_dumps_do_not_have_it),
 		cmocka_unit_test(test_file_is_read_into_place),
 		cmocka_unit_test(test_pieces_are_one_sequence),
 		cmocka_unit_test(test_view_is_checked_once),
