@@ -6,7 +6,10 @@
  * every round runs each of them equally often, so of the samples 55.56, 27.78
  * and 16.67 % must lie in them.  Each has one load, one store and one branch:
  * under a filter the shares must be equal.  The program profiles itself through
- * perf's interface, reads the records, and fails unless the shares are right.
+ * perf's interface, reads the records, and fails unless the shares are right, and
+ * what the records say of operations, addresses and targets; and unless there are
+ * as many as there are intervals in the instructions that it ran, if perf does not
+ * say that something was lost.
  */
 
 #define _GNU_SOURCE
@@ -28,6 +31,13 @@
 #define RECORD_SIZE	64	/* PMBIDR_EL1.Align of the test bed */
 #define RING_PAGES	8
 #define NR_LOOPS	3
+#define ITERATIONS	1000	/* of each loop in a turn, */
+#define TURNS		100	/* of which a round has that many */
+#define SYSCALLS	20	/* in a turn with -k: some 300 instructions each */
+#define MEAN_JITTER	127.5
+#define SWEEP_ITEMS	65536	/* of 16 bytes, a load and a store for each */
+#define SWEEP_TURNS	5
+#define SWEEP_PARTS	16
 
 /* config of arm_spe_pmu */
 #define SPE_TS_ENABLE	(1ull << 0)
@@ -35,6 +45,8 @@
 #define SPE_BRANCH	(1ull << 32)
 #define SPE_LOAD	(1ull << 33)
 #define SPE_STORE	(1ull << 34)
+
+#define ADDRESS		0x00ffffffffffffffull	/* without its attributes */
 
 void loop_a(unsigned long n, void *data);
 void loop_b(unsigned long n, void *data);
@@ -61,6 +73,20 @@ LOOP(loop_a, 16);
 LOOP(loop_b, 6);
 LOOP(loop_c, 2);
 
+/* Over an array: loads from the first half of each item, stores to the second. */
+void sweep(unsigned long n, void *data);
+extern const char sweep_end[];
+__asm__(".text\n.globl sweep, sweep_end\n"
+	".type sweep, %function\n"
+	"sweep:\n"
+	"1:	ldr	x2, [x1], #8\n"
+	"	str	x2, [x1], #8\n"
+	"	subs	x0, x0, #1\n"
+	"	b.ne	1b\n"
+	"sweep_end:\n"
+	"	ret\n"
+	".size sweep, . - sweep\n");
+
 static const struct loop {
 	const char *name;
 	void (*run)(unsigned long, void *);
@@ -74,15 +100,21 @@ static const struct loop {
 
 struct counts {
 	unsigned long loop[NR_LOOPS];
-	unsigned long other;
-	unsigned long kernel;
+	unsigned long other;		/* user samples elsewhere */
+	unsigned long el[4];
 	unsigned long bad;		/* records that are no records */
-	unsigned long data;		/* records with the right data address */
-	unsigned long loads, stores, branches;
-	unsigned long truncated;
+	unsigned long op[4];		/* other, load or store, branch */
+	unsigned long loads, stores;
+	unsigned long unwanted;		/* that the filter should have kept out */
+	unsigned long wrong;		/* samples in loops with a wrong address or target */
+	unsigned long part[SWEEP_PARTS];
+	unsigned long swept[2];
+	unsigned long lost, truncated, collisions;
 	unsigned long chunks;
 };
 
+static uint64_t array[2 * SWEEP_ITEMS];
+static uint64_t filter;
 static uint64_t datum[2];
 
 static int spe_type(const char *want, char *name, size_t size)
@@ -119,14 +151,18 @@ static uint64_t load_le(const uint8_t *p, unsigned int n)
 	return val;
 }
 
+struct record {
+	uint64_t pc, target, addr;
+	unsigned int op, payload;
+	bool have_pc, not_taken;
+};
+
 /* Arm ARM, Statistical Profiling Extension sample record specification */
-static void account(struct counts *counts, const uint8_t *rec)
+static bool parse(struct record *r, const uint8_t *rec)
 {
 	const uint8_t *end = rec + RECORD_SIZE;
-	uint64_t pc = 0, addr = 0, want;
-	unsigned int i, op = 0, payload = 0;
-	bool have_pc = false;
 
+	memset(r, 0, sizeof(*r));
 	while (rec < end && *rec != 0x01) {
 		uint8_t header = *rec++;
 		unsigned int size = 1u << (header >> 4 & 3);
@@ -134,48 +170,97 @@ static void account(struct counts *counts, const uint8_t *rec)
 
 		if (header == 0x00)
 			continue;
-		if (header < 0x40 || rec + size > end) {
-			counts->bad++;
-			return;
-		}
+		if (header < 0x40 || rec + size > end)
+			return false;
 		val = load_le(rec, size);
 		rec += size;
 		if (header == 0xb0) {
-			pc = val;
-			have_pc = true;
+			r->pc = val;
+			r->have_pc = true;
+		} else if (header == 0xb1) {
+			r->target = val & ADDRESS;
 		} else if (header == 0xb2) {
-			addr = val & 0x00ffffffffffffffull;
+			r->addr = val & ADDRESS;
+		} else if (header == 0x52) {
+			r->not_taken = val >> 6 & 1;
 		} else if ((header & 0xfc) == 0x48) {
-			op = header & 3;
-			payload = val;
+			r->op = header & 3;
+			r->payload = val;
 		} else if (header == 0x71) {
 			break;
 		}
 	}
-	if (!have_pc) {
-		/* The driver fills up with zeroes, to the end of its buffer. */
-		counts->bad += op != 0;
+	/* The driver fills up with zeroes, to the end of its buffer. */
+	return r->have_pc || !r->op;
+}
+
+static bool passes(const struct record *r)
+{
+	bool store = r->payload & 1;
+
+	return !filter || (r->op == 2 && (filter & SPE_BRANCH)) ||
+	       (r->op == 1 && (filter & (store ? SPE_STORE : SPE_LOAD)));
+}
+
+/* Of each loop: the load is the first instruction, the store follows, the branch is last. */
+static bool is_right(const struct record *r, const struct loop *loop, uint64_t pc)
+{
+	uint64_t start = (uintptr_t)loop->run;
+
+	if (pc <= start + 4)
+		return r->op == 1 && (r->payload & 1) == (pc - start) / 4 &&
+		       r->addr == (uintptr_t)&datum[(pc - start) / 4];
+	if (pc == (uintptr_t)loop->end - 4)
+		return r->op == 2 && r->target == (r->not_taken ? 0 : start);
+	return r->op == 0;
+}
+
+static void account_sweep(struct counts *counts, const struct record *r)
+{
+	uint64_t at = r->addr - (uintptr_t)array;
+
+	if (r->op != 1)
+		return;
+	if (at >= sizeof(array) || (at / 8 & 1) != (r->payload & 1)) {
+		counts->wrong++;
 		return;
 	}
-	if ((pc >> 61 & 3) != 0) {
-		counts->kernel++;
+	counts->part[at * SWEEP_PARTS / sizeof(array)]++;
+	counts->swept[r->payload & 1]++;
+}
+
+static void account(struct counts *counts, const uint8_t *rec)
+{
+	struct record r;
+	uint64_t pc;
+	unsigned int i;
+
+	if (!parse(&r, rec)) {
+		counts->bad++;
 		return;
 	}
-	counts->branches += op == 2;
-	counts->loads += op == 1 && !(payload & 1);
-	counts->stores += op == 1 && (payload & 1);
-	pc &= 0x00ffffffffffffffull;
+	if (!r.have_pc)
+		return;
+	counts->el[r.pc >> 61 & 3]++;
+	counts->op[r.op]++;
+	counts->loads += r.op == 1 && !(r.payload & 1);
+	counts->stores += r.op == 1 && (r.payload & 1);
+	counts->unwanted += !passes(&r);
+	if ((r.pc >> 61 & 3) != 0)
+		return;
+	pc = r.pc & ADDRESS;
 	for (i = 0; i < NR_LOOPS; i++) {
 		if (pc >= (uintptr_t)loops[i].run && pc < (uintptr_t)loops[i].end)
 			break;
 	}
-	if (i == NR_LOOPS) {
+	if (i < NR_LOOPS) {
+		counts->loop[i]++;
+		counts->wrong += !is_right(&r, &loops[i], pc);
+	} else if (pc >= (uintptr_t)sweep && pc < (uintptr_t)sweep_end) {
+		account_sweep(counts, &r);
+	} else {
 		counts->other++;
-		return;
 	}
-	counts->loop[i]++;
-	want = (uintptr_t)&datum[payload & 1];
-	counts->data += op == 1 && addr == want && pc == (uintptr_t)loops[i].run + 4 * (payload & 1);
 }
 
 static void drain(struct perf_event_mmap_page *page, const uint8_t *aux, struct counts *counts)
@@ -190,8 +275,11 @@ static void drain(struct perf_event_mmap_page *page, const uint8_t *aux, struct 
 
 		if (event->type == PERF_RECORD_AUX) {
 			flags = *(uint64_t *)(ring + (tail + 24) % page->data_size);
-			counts->truncated += flags & PERF_AUX_FLAG_TRUNCATED;
+			counts->truncated += !!(flags & PERF_AUX_FLAG_TRUNCATED);
+			counts->collisions += !!(flags & PERF_AUX_FLAG_COLLISION);
 			counts->chunks++;
+		} else if (event->type == PERF_RECORD_LOST) {
+			counts->lost++;
 		}
 		tail += event->size;
 	}
@@ -205,38 +293,61 @@ static void drain(struct perf_event_mmap_page *page, const uint8_t *aux, struct 
 	__atomic_store_n(&page->aux_tail, head, __ATOMIC_RELEASE);
 }
 
-static void report(const struct counts *counts, const char *name, bool filtered,
-		   double tolerance, bool *ok)
+/* Is @got what @want predicts, with @sigmas standard deviations of chance? */
+static bool near(double got, double want, double percent, double sigmas)
+{
+	return fabs(got - want) <= want * percent / 100 + sigmas * sqrt(want);
+}
+
+static bool report(const struct counts *counts, const char *name, double period,
+		   unsigned long rounds, double tolerance)
 {
 	unsigned long total = 0;
 	unsigned int i, insns = 0;
+	double want;
+	bool ok = true;
 
 	for (i = 0; i < NR_LOOPS; i++) {
 		total += counts->loop[i];
-		insns += filtered ? 1 : loops[i].insns;
+		insns += filter ? 1 : loops[i].insns;
 	}
 	for (i = 0; i < NR_LOOPS && total; i++) {
-		double want = 100.0 * (filtered ? 1 : loops[i].insns) / insns;
+		double share = 100.0 * (filter ? 1 : loops[i].insns) / insns;
 		double got = 100.0 * counts->loop[i] / total;
 
 		printf("%s: %s %lu samples, %.2f %% (should be %.2f)\n", name, loops[i].name,
-		       counts->loop[i], got, want);
-		*ok &= fabs(got - want) < tolerance;
+		       counts->loop[i], got, share);
+		ok &= fabs(got - share) < tolerance;
 	}
-	printf("%s: %lu samples in loops, %lu elsewhere, %lu kernel, %lu bad, %lu loads, "
-	       "%lu stores, %lu branches, %lu with data address, %lu chunks, %lu truncated\n", name, total, counts->other,
-	       counts->kernel, counts->bad, counts->loads, counts->stores, counts->branches,
-	       counts->data, counts->chunks, counts->truncated);
-	*ok &= total >= 1000 && !counts->bad;
-	/* Elsewhere there are loads and stores too. */
-	*ok &= counts->data + counts->other >= counts->loads + counts->stores;
+	want = (double)rounds * TURNS * ITERATIONS * insns / period;
+	printf("%s: %lu samples in loops (should be %.0f), %lu elsewhere, %lu at EL1, %lu at EL2, "
+	       "%lu loads, %lu stores, %lu branches\n", name, total, want, counts->other, counts->el[1],
+	       counts->el[2], counts->loads, counts->stores, counts->op[2]);
+	ok &= total >= 1000;
+	/* What is sampled is exact; what passes a filter is a matter of chance. */
+	if (!counts->truncated && !counts->lost)
+		ok &= near(total, want, 0.5, filter ? 4 : 0);
+	return ok;
 }
 
-static void run_round(void)
+/* All parts of the array are seen equally often, and loads as often as stores. */
+static bool report_sweep(const struct counts *counts, const char *name, double period,
+			 unsigned long rounds)
 {
-	for (int i = 0; i < 100; i++)
-		for (int l = 0; l < NR_LOOPS; l++)
-			loops[l].run(1000, datum);
+	double want = (double)rounds * SWEEP_TURNS * SWEEP_ITEMS / period;
+	bool ok = near(counts->swept[0], want, 0.5, 4) && near(counts->swept[1], want, 0.5, 4);
+	unsigned long least = ~0ul, most = 0;
+
+	for (int i = 0; i < SWEEP_PARTS; i++) {
+		unsigned long n = counts->part[i];
+
+		least = n < least ? n : least;
+		most = n > most ? n : most;
+		ok &= near(n, 2 * want / SWEEP_PARTS, 0, 5);
+	}
+	printf("%s: %lu loads and %lu stores of the array (should be %.0f), %lu to %lu in %d parts of it\n",
+	       name, counts->swept[0], counts->swept[1], want, least, most, SWEEP_PARTS);
+	return ok;
 }
 
 static void usage(void)
@@ -248,9 +359,80 @@ static void usage(void)
 	       "  -r N     rounds (default: 20)\n"
 	       "  -b KIB   AUX buffer (default: 4096)\n"
 	       "  -f b|l|s only branches, loads or stores\n"
-	       "  -k       the kernel too\n"
+	       "  -a       sweep an array\n"
+	       "  -k       the kernel too, and make system calls\n"
+	       "  -K       the kernel only\n"
+	       "  -w       read the records while it runs, so that any buffer is enough\n"
 	       "  -n       only run, for another program that profiles\n"
 	       "  -t PCT   tolerance (default: 1)\n");
+}
+
+struct options {
+	const char *instance;
+	unsigned long rounds, aux_size;
+	double tolerance;
+	bool idle, sweep, calls, watch;
+	int cpu;
+};
+
+struct session {
+	int fd;
+	struct perf_event_mmap_page *page;
+	uint8_t *aux;
+	struct counts counts;
+};
+
+static int open_session(struct session *s, const struct options *opt, struct perf_event_attr *attr)
+{
+	s->fd = (int)syscall(SYS_perf_event_open, attr, opt->cpu < 0 ? 0 : -1, opt->cpu, -1, 0);
+	if (s->fd < 0) {
+		printf("loops: perf_event_open: %s\n", strerror(errno));
+		return -1;
+	}
+	s->page = mmap(NULL, (RING_PAGES + 1) * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+	if (s->page == MAP_FAILED) {
+		perror("loops: mmap");
+		return -1;
+	}
+	s->page->aux_offset = (RING_PAGES + 1) * 4096;
+	s->page->aux_size = opt->aux_size;
+	s->aux = mmap(NULL, opt->aux_size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd,
+		      (off_t)s->page->aux_offset);
+	if (s->aux == MAP_FAILED) {
+		perror("loops: mmap of the AUX buffer");
+		return -1;
+	}
+	return 0;
+}
+
+static void run_round(const struct options *opt, struct session *s)
+{
+	for (int i = 0; i < (opt->sweep ? SWEEP_TURNS : TURNS); i++) {
+		if (opt->sweep)
+			sweep(SWEEP_ITEMS, array);
+		for (int l = 0; l < NR_LOOPS && !opt->sweep; l++)
+			loops[l].run(ITERATIONS, datum);
+		for (int n = 0; n < SYSCALLS && opt->calls; n++)
+			syscall(SYS_getppid);
+		if (opt->watch)
+			drain(s->page, s->aux, &s->counts);
+	}
+}
+
+/* What holds of any records. */
+static bool sound(const struct counts *counts, const char *name, const struct perf_event_attr *attr)
+{
+	unsigned long kernel = counts->el[1] + counts->el[2];
+	unsigned long all = counts->el[0] + kernel;
+
+	printf("%s: %lu bad, %lu against the filter, %lu wrong; %lu chunks, %lu truncated, "
+	       "%lu with collisions, %lu lost\n", name, counts->bad, counts->unwanted, counts->wrong,
+	       counts->chunks, counts->truncated, counts->collisions, counts->lost);
+	if (attr->exclude_kernel ? kernel : kernel * 20 < all)
+		return false;
+	if (attr->exclude_user && counts->el[0])
+		return false;
+	return !counts->bad && !counts->unwanted && !counts->wrong;
 }
 
 int main(int argc, char **argv)
@@ -259,68 +441,64 @@ int main(int argc, char **argv)
 		.size = sizeof(attr), .config = SPE_TS_ENABLE | SPE_JITTER, .sample_period = 1024,
 		.disabled = 1, .exclude_kernel = 1, .exclude_hv = 1,
 	};
-	const char *want = NULL;
-	struct counts counts = { .bad = 0 };
-	unsigned long rounds = 20, aux_size = 4096 * 1024;
-	struct perf_event_mmap_page *page;
-	double tolerance = 1;
-	bool ok = true, quiet = false;
-	int cpu = -1, fd, opt, type;
+	struct options opts = { .rounds = 20, .aux_size = 4096 * 1024, .tolerance = 1, .cpu = -1 };
+	static struct session s;
 	char name[256] = "";
-	uint8_t *aux;
+	int opt, type;
+	double period;
+	bool ok;
 
-	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:knt:h")) != -1) {
+	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:akKnwt:h")) != -1) {
 		switch (opt) {
-		case 'd': want = optarg; break;
-		case 'C': cpu = atoi(optarg); break;
+		case 'd': opts.instance = optarg; break;
+		case 'C': opts.cpu = atoi(optarg); break;
 		case 'i': attr.sample_period = strtoul(optarg, NULL, 0); break;
-		case 'r': rounds = strtoul(optarg, NULL, 0); break;
-		case 'b': aux_size = strtoul(optarg, NULL, 0) * 1024; break;
+		case 'r': opts.rounds = strtoul(optarg, NULL, 0); break;
+		case 'b': opts.aux_size = strtoul(optarg, NULL, 0) * 1024; break;
 		case 'f':
-			attr.config |= *optarg == 'b' ? SPE_BRANCH : *optarg == 'l' ? SPE_LOAD : SPE_STORE;
+			filter |= *optarg == 'b' ? SPE_BRANCH : *optarg == 'l' ? SPE_LOAD : SPE_STORE;
 			break;
-		case 'k': attr.exclude_kernel = 0; break;
-		case 'n': quiet = true; break;
-		case 't': tolerance = atof(optarg); break;
+		case 'a': opts.sweep = true; break;
+		case 'K': attr.exclude_user = 1; /* fall through */
+		case 'k': attr.exclude_kernel = 0; opts.calls = true; break;
+		case 'n': opts.idle = true; break;
+		case 'w': opts.watch = true; break;
+		case 't': opts.tolerance = atof(optarg); break;
 		case 'h': usage(); return 0;
 		default: usage(); return 2;
 		}
 	}
-	if (quiet) {
-		while (rounds--)
-			run_round();
+	if (opts.idle) {
+		printf("loops: datum %lx\n", (unsigned long)datum);
+		while (opts.rounds--)
+			run_round(&opts, NULL);
 		return 0;
 	}
-	type = spe_type(want, name, sizeof(name));
+	type = spe_type(opts.instance, name, sizeof(name));
 	if (type < 0) {
 		printf("loops: no SPE here\n");
 		return 77;
 	}
-	attr.type = type;
-	fd = syscall(SYS_perf_event_open, &attr, cpu < 0 ? 0 : -1, cpu, -1, 0);
-	if (fd < 0) {
-		printf("loops: perf_event_open of %s: %s\n", name, strerror(errno));
+	attr.type = (uint32_t)type;
+	attr.config |= filter;
+	if (open_session(&s, &opts, &attr))
 		return 1;
+	for (unsigned long round = 0; round < opts.rounds; round++) {
+		ioctl(s.fd, PERF_EVENT_IOC_ENABLE, 0);
+		run_round(&opts, &s);
+		ioctl(s.fd, PERF_EVENT_IOC_DISABLE, 0);
+		drain(s.page, s.aux, &s.counts);
 	}
-	page = mmap(NULL, (RING_PAGES + 1) * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (page == MAP_FAILED) {
-		perror("loops: mmap");
-		return 1;
-	}
-	page->aux_offset = (RING_PAGES + 1) * 4096;
-	page->aux_size = aux_size;
-	aux = mmap(NULL, aux_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, page->aux_offset);
-	if (aux == MAP_FAILED) {
-		perror("loops: mmap of the AUX buffer");
-		return 1;
-	}
-	for (unsigned long round = 0; round < rounds; round++) {
-		ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
-		run_round();
-		ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
-		drain(page, aux, &counts);
-	}
-	report(&counts, name, attr.config & (SPE_BRANCH | SPE_LOAD | SPE_STORE), tolerance, &ok);
+	period = (double)attr.sample_period + MEAN_JITTER;
+	ok = sound(&s.counts, name, &attr);
+	if (opts.sweep)
+		ok &= report_sweep(&s.counts, name, period, opts.rounds);
+	else if (!attr.exclude_user)
+		ok &= report(&s.counts, name, period, opts.rounds, opts.tolerance);
+	else
+		ok &= s.counts.el[1] + s.counts.el[2] >= 1000;
+	if (opts.watch)
+		ok &= !s.counts.truncated && !s.counts.lost;
 	printf("loops: %s\n", ok ? "ok" : "FAILED");
 	return !ok;
 }
