@@ -14,9 +14,13 @@
 #include "arm64/machine.h"
 #include "arm64/map.h"
 #include "devices/virtio.h"
+#include "devices/virtio_blk.h"
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_rng.h"
 #include "vmm/error.h"
+
+_Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
+	       "what the core promises");
 
 static void on_broken(void *ctx, u32 index, const char *msg)
 {
@@ -45,9 +49,22 @@ static int env_up(struct machine *m, struct vmm_error *err)
 	return 0;
 }
 
+static int disk_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct vm_device *dev = &m->vm->devices[i];
+	const struct blk_config cfg = {
+		.fd = dev->fd, .ro = dev->flags & VMM_DISK_F_RO, .nr_queues = dev->queues,
+		.serial = dev->serial,
+	};
+
+	return virtio_blk_create(&m->virtio[i].dev, m->virtio_env, i, &cfg, err);
+}
+
 static int create(struct machine *m, u32 i, struct vmm_error *err)
 {
 	switch (m->vm->devices[i].kind) {
+	case VM_DISK:
+		return disk_up(m, i, err);
 	case VM_RNG:
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
 	}

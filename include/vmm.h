@@ -288,6 +288,28 @@ struct vmm_rng_config {
 VMM_API VMM_MUST_CHECK
 int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *cfg, struct vmm_error *err);
 
+/*
+ * A disk: what is in .fd, byte for byte, whatever that is.  It is a regular file or a
+ * block device, opened with or without O_DIRECT, neither with O_APPEND nor with
+ * O_NONBLOCK, and for writing unless VMM_DISK_F_RO is set.  It is locked (F_OFD_SETLK)
+ * for as long as the VM or the caller has it open: -ETXTBSY if somebody else has it
+ * for writing, or at all if this disk is for writing.
+ */
+#define VMM_DISK_F_RO		(1ull << 0)	/* the guest cannot write to it */
+
+#define VMM_DISK_SERIAL		20		/* bytes */
+struct vmm_disk_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_DISK_F_* */
+	int		fd;
+	uint32_t	queues;		/* 0: one; at most 64 */
+	const char	*serial;	/* that the guest sees; NULL: empty */
+};
+#define VMM_DISK_CONFIG_INIT { .size = sizeof(struct vmm_disk_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *cfg, struct vmm_error *err);
+
 /* ---- Running it ------------------------------------------------------- */
 
 /* Build the machine and let the guest run.  On failure the VM is still NEW. */

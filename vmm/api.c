@@ -6,6 +6,7 @@
  * on it.  Every call leaves errno as it was.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,8 @@ static void destroy(struct vmm *vm)
 		fd_close(&vm->consoles[i].in_fd);
 		fd_close(&vm->consoles[i].out_fd);
 	}
+	for (u32 i = 0; i < vm->nr_devices; i++)
+		fd_close(&vm->devices[i].fd);
 	fd_close(&vm->boot.kernel_fd);
 	fd_close(&vm->boot.initrd_fd);
 	fd_close(&vm->boot.dtb_fd);
@@ -390,7 +393,7 @@ static int add_device(struct vmm *vm, const struct vm_device *dev, struct vmm_er
 
 int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *user, struct vmm_error *err)
 {
-	const struct vm_device dev = { .kind = VM_RNG };
+	const struct vm_device dev = { .kind = VM_RNG, .fd = -1 };
 	struct vmm_rng_config cfg;
 	int ret;
 
@@ -402,6 +405,70 @@ int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *user, struct vmm_er
 	if (!ret)
 		ret = config_flags(cfg.flags, 0, err);
 	return ret ? ret : add_device(vm, &dev, err);
+}
+
+/* Several may read, or one may write; until the last duplicate of @fd is closed. */
+static int lock_disk(int fd, bool ro, struct vmm_error *err)
+{
+	struct flock whole = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (!fcntl(fd, F_OFD_SETLK, &whole))
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return error_set(err, -ETXTBSY, "disk: somebody else has it open%s",
+				 ro ? " for writing" : "");
+	return error_sys(err, -errno, "disk: locking it");
+}
+
+static int check_disk(const struct vmm_disk_config *cfg, struct vmm_error *err)
+{
+	int mode = fcntl(cfg->fd, F_GETFL);
+
+	if (mode < 0)
+		return error_sys(err, -errno, "disk: descriptor %d", cfg->fd);
+	if (mode & (O_APPEND | O_NONBLOCK))
+		return error_set(err, -EINVAL, "disk: descriptor %d is O_APPEND or O_NONBLOCK", cfg->fd);
+	if ((mode & O_ACCMODE) != O_RDWR &&
+	    ((mode & O_ACCMODE) != O_RDONLY || !(cfg->flags & VMM_DISK_F_RO)))
+		return error_set(err, -EINVAL, "disk: descriptor %d is not open for that", cfg->fd);
+	if (cfg->queues > VM_MAX_QUEUES)
+		return error_set(err, -EINVAL, "disk: %u queues, of at most %u", cfg->queues,
+				 VM_MAX_QUEUES);
+	if (cfg->serial && strlen(cfg->serial) > VMM_DISK_SERIAL)
+		return error_set(err, -EINVAL, "disk: a serial number of more than %u bytes",
+				 VMM_DISK_SERIAL);
+	return 0;
+}
+
+int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *user, struct vmm_error *err)
+{
+	struct vm_device dev = { .kind = VM_DISK };
+	struct vmm_disk_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = config_flags(cfg.flags, VMM_DISK_F_RO, err);
+	if (!ret)
+		ret = check_disk(&cfg, err);
+	if (ret)
+		return ret;
+	dev.flags = cfg.flags;
+	dev.queues = cfg.queues ? cfg.queues : 1;
+	snprintf(dev.serial, sizeof(dev.serial), "%s", cfg.serial ? cfg.serial : "");
+	dev.fd = cfg.fd;
+	ret = borrow(&dev.fd, 1, 1, "disk", err);
+	if (!ret)
+		ret = lock_disk(dev.fd, cfg.flags & VMM_DISK_F_RO, err);
+	if (!ret)
+		ret = add_device(vm, &dev, err);
+	if (ret < 0)
+		fd_close(&dev.fd);
+	return ret;
 }
 
 /* ---- Life --------------------------------------------------------------- */

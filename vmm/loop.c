@@ -151,16 +151,35 @@ void loop_read(struct loop *loop, struct loop_io *io, int fd, void *buf, u32 len
 	io_uring_prep_read(loop_sqe(loop, io), fd, buf, len, off);
 }
 
+/* More is not moved at once anyway (MAX_RW_COUNT of the kernel). */
+static u32 clamp_len(size_t len)
+{
+	return len < GIB(1) ? (u32)len : (u32)GIB(1);
+}
+
 void loop_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
 		unsigned int nr, u64 off, int flags)
 {
-	io_uring_prep_readv2(loop_sqe(loop, io), fd, iov, nr, off, flags);
+	struct io_uring_sqe *sqe = loop_sqe(loop, io);
+
+	/* One element need not be copied by the kernel, and kept meanwhile. */
+	if (nr == 1)
+		io_uring_prep_read(sqe, fd, iov->iov_base, clamp_len(iov->iov_len), off);
+	else
+		io_uring_prep_readv(sqe, fd, iov, nr, off);
+	sqe->rw_flags = flags;
 }
 
 void loop_writev(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
 		 unsigned int nr, u64 off, int flags)
 {
-	io_uring_prep_writev2(loop_sqe(loop, io), fd, iov, nr, off, flags);
+	struct io_uring_sqe *sqe = loop_sqe(loop, io);
+
+	if (nr == 1)
+		io_uring_prep_write(sqe, fd, iov->iov_base, clamp_len(iov->iov_len), off);
+	else
+		io_uring_prep_writev(sqe, fd, iov, nr, off);
+	sqe->rw_flags = flags;
 }
 
 void loop_fdatasync(struct loop *loop, struct loop_io *io, int fd)

@@ -695,6 +695,8 @@ static void close_inputs(struct vmm *vm)
 	fd_close(&vm->boot.kernel_fd);
 	fd_close(&vm->boot.initrd_fd);
 	fd_close(&vm->boot.dtb_fd);
+	for (u32 i = 0; i < vm->nr_devices; i++)
+		fd_close(&vm->devices[i].fd);
 	for (u32 i = 0; i < vm->nr_consoles; i++) {
 		fd_close(&vm->consoles[i].in_fd);
 		fd_close(&vm->consoles[i].out_fd);

@@ -24,6 +24,7 @@
 
 #define VM_MAX_CONSOLES		4
 #define VM_MAX_DEVICES		24
+#define VM_MAX_QUEUES		64	/* of a device */
 #define VM_MAX_IO_THREADS	16
 #define VM_MAX_EVENTS		16
 
@@ -38,10 +39,15 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG };
+enum vm_device_kind { VM_RNG, VM_DISK };
 
 struct vm_device {
 	enum vm_device_kind	kind;
+	/* Of a disk; the descriptor is our duplicate, or -1. */
+	int			fd;
+	u64			flags;		/* VMM_DISK_F_* */
+	u32			queues;
+	char			serial[VMM_DISK_SERIAL + 1];
 };
 
 struct vm_boot {

@@ -341,6 +341,25 @@ static void test_options_collect_ttys(void **state)
 	assert_int_equal(opts.ttys, 1 << 0 | 1 << 3);
 }
 
+static void test_options_collect_disks(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k -d a.img --disk=/b,ro,direct -dc,queues=4,serial=x=y --rng");
+	assert_int_equal(opts.nr_disks, 3);
+	assert_memory_equal(opts.disks[0].path, "a.img", 5);
+	assert_int_equal(opts.disks[0].path_len, 5);
+	assert_false(opts.disks[0].ro || opts.disks[0].direct);
+	assert_int_equal(opts.disks[1].path_len, 2);
+	assert_true(opts.disks[1].ro && opts.disks[1].direct);
+	assert_int_equal(opts.disks[2].queues, 4);
+	assert_int_equal(opts.disks[2].serial_len, 3);
+	assert_memory_equal(opts.disks[2].serial, "x=y", 3);
+	assert_true(opts.rng);
+}
+
 static void test_options_collect_what_is_expected(void **state)
 {
 	struct run_options opts;
@@ -475,6 +494,12 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --e2h0", "--e2h0: needs --nested" },
 		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
 		{ "k --virtio-transport isa", "--virtio-transport isa: not mmio" },
+		{ "k -d ,ro", "--disk: the name of the file is empty" },
+		{ "k --disk d,rw", "--disk: 'rw' is not ro, direct, queues=N or serial=TEXT" },
+		{ "k --disk d,", "--disk: '' is not ro, direct, queues=N or serial=TEXT" },
+		{ "k --disk d,queues=0", "--disk: queues=0: not within 1 to 64" },
+		{ "k --disk d,queues=65", "--disk: queues=65: not within 1 to 64" },
+		{ "k --disk d,serial=123456789012345678901", "more than 20 bytes" },
 		{ "k --rng=1", "--rng: takes no argument" },
 		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
 	};
@@ -486,8 +511,7 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 static void test_options_say_what_is_still_to_come(void **state)
 {
 	static const struct t_refusal refusals[] = {
-		{ "k -d disk.img", "--disk, -d: not in this version" },
-		{ "k --disk=disk.img", "--disk, -d: not in this version" },
+		{ "k -d scsi:wwpn", "--disk scsi:wwpn: not in this version" },
 		{ "k -F flash", "--flash, -F: not in this version" },
 		{ "k --virtio-transport pci", "--virtio-transport pci: not in this version" },
 		{ "k --9p", "--9p: not in this version" },
@@ -614,6 +638,7 @@ int main(void)
 		cmocka_unit_test(test_options_take_memory_with_unit_and_address),
 		cmocka_unit_test(test_options_set_what_the_machine_has),
 		cmocka_unit_test(test_options_collect_ttys),
+		cmocka_unit_test(test_options_collect_disks),
 		cmocka_unit_test(test_options_collect_what_is_expected),
 		cmocka_unit_test(test_options_stop_at_help),
 		cmocka_unit_test(test_options_refuse_nonsense_naming_it),

@@ -69,6 +69,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
 	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
+	struct vmm_disk_config disk = VMM_DISK_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	int ret;
 
@@ -87,6 +88,10 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	ret = vmm_set_machine(vm, &machine, err);
 	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 1); i++)
 		ret = vmm_add_console(vm, &con, err);
+	disk.fd = host->ram;
+	disk.queues = 2;
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_disk(vm, &disk, err);
 	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 0); i++)
 		ret = vmm_add_rng(vm, &rng, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);

@@ -59,6 +59,46 @@ static int open_images(struct guest *guest)
 	return open_input("initrd", opts->initrd, &guest->initrd_fd);
 }
 
+/*
+ * O_NONBLOCK, for a fifo would keep us in open(); and not afterwards, for it would
+ * make a disk that is busy fail.
+ */
+static int open_disk(const struct disk_option *disk, const char *path, int *fd)
+{
+	int mode = (disk->ro ? O_RDONLY : O_RDWR) | (disk->direct ? O_DIRECT : 0);
+	struct stat st = { .st_mode = 0 };
+
+	*fd = open(path, mode | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*fd < 0) {
+		report_fatal("Unable to open disk %s: %s", path,
+			     errno == EISDIR ? "a directory; not in this version" : strerror(errno));
+		return STATUS_FILE;
+	}
+	if (fstat(*fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
+	    fcntl(*fd, F_SETFL, mode) == 0)
+		return 0;
+	report_fatal("Unable to use disk %s: neither a file nor a block device", path);
+	return STATUS_FILE;
+}
+
+static int open_disks(struct guest *guest)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < guest->opts->nr_disks && !status; i++) {
+		const struct disk_option *disk = &guest->opts->disks[i];
+		char *path = strndup(disk->path, (size_t)disk->path_len);
+
+		if (!path) {
+			report_fatal("out of memory");
+			return STATUS_ERROR;
+		}
+		status = open_disk(disk, path, &guest->disk_fds[i]);
+		free(path);
+	}
+	return status;
+}
+
 static int open_kvm(struct guest *guest)
 {
 	if (!guest->opts->dev)
@@ -179,7 +219,7 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, size_ram, make_cmdline, read_spe, open_kvm, open_ptys, open_dtb,
+		open_images, open_disks, size_ram, make_cmdline, read_spe, open_kvm, open_ptys, open_dtb,
 	};
 	int status = 0;
 
@@ -191,6 +231,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	guest->initrd_fd = -1;
 	guest->kvm_fd = -1;
 	guest->dtb_fd = -1;
+	for (size_t i = 0; i < OPTIONS_DISKS; i++)
+		guest->disk_fds[i] = -1;
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		guest->ptys[i].fd = -1;
 		guest->ptys[i].peer = -1;
@@ -227,6 +269,8 @@ void guest_close(struct guest *guest)
 	close_fd(&guest->image_fd);
 	close_fd(&guest->initrd_fd);
 	close_fd(&guest->kvm_fd);
+	for (size_t i = 0; i < OPTIONS_DISKS; i++)
+		close_fd(&guest->disk_fds[i]);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
 		pty_close(&guest->ptys[i]);
 	speopt_fini(&guest->spe);
@@ -378,12 +422,36 @@ static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_erro
 	return ret < 0 ? ret : 0;
 }
 
+static int add_disk(struct guest *guest, uint32_t i, struct vmm_error *err)
+{
+	const struct disk_option *disk = &guest->opts->disks[i];
+	struct vmm_disk_config cfg = VMM_DISK_CONFIG_INIT;
+	char serial[VMM_DISK_SERIAL + 1] = "";
+	struct vmm_error why = { "" };
+	int ret;
+
+	cfg.fd = guest->disk_fds[i];
+	cfg.flags = disk->ro ? VMM_DISK_F_RO : 0;
+	cfg.queues = disk->queues;
+	if (disk->serial)
+		snprintf(serial, sizeof(serial), "%.*s", disk->serial_len, disk->serial);
+	cfg.serial = serial;
+	ret = vmm_add_disk(guest->vm, &cfg, &why);
+	if (ret < 0)
+		snprintf(err->msg, sizeof(err->msg), "%.*s: %.*s", disk->path_len, disk->path,
+			 (int)sizeof(err->msg) / 2, why.msg);
+	return ret;
+}
+
+/* Disks first, so that they are numbered as they are written. */
 static int add_devices(struct guest *guest, struct vmm_error *err)
 {
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	int ret = 0;
 
-	if (guest->opts->rng)
+	for (uint32_t i = 0; i < guest->opts->nr_disks && ret >= 0; i++)
+		ret = add_disk(guest, i, err);
+	if (ret >= 0 && guest->opts->rng)
 		ret = vmm_add_rng(guest->vm, &rng, err);
 	return ret < 0 ? ret : 0;
 }

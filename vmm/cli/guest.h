@@ -27,6 +27,7 @@ struct guest {
 	int		initrd_fd;
 	int		kvm_fd;
 	int		dtb_fd;		/* until it is written */
+	int		disk_fds[OPTIONS_DISKS];
 	bool		made_dtb;	/* there was no such file before */
 	bool		started;	/* once at least */
 	char		*cmdline;

@@ -48,6 +48,7 @@ enum option_id {
 	OPT_CONSOLE,
 	OPT_TTY,
 	OPT_NETWORK,
+	OPT_DISK,
 	OPT_RNG,
 	OPT_VIRTIO_TRANSPORT,
 	OPT_DEV,
@@ -132,6 +133,10 @@ static const struct option table[] = {
 	OPTION(OPT_CONSOLE, 0, "console", "TYPE", "serial (default)"),
 	OPTION(OPT_TTY, 0, "tty", "N",
 	       "serial port N, 0 to 3, on a new pty; repeatable"),
+	OPTION(OPT_DISK, 'd', "disk", "FILE[,KEY]...",
+	       "disk: a raw image or a block device; keys are ro,\n"
+	       "direct: past the page cache, queues=N and\n"
+	       "serial=TEXT; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "mmio (default)"),
 	OPTION(OPT_NETWORK, 'n', "network", "mode=none", "no network (default)"),
@@ -181,7 +186,6 @@ static const struct option table[] = {
 	OPTION(OPT_DEBUG, 0, "debug", NULL, "the same as --loglevel debug"),
 	OPTION(OPT_HELP, 'h', "help", NULL, "show this text"),
 
-	LATER('d', "disk"),
 	LATER('F', "flash"),
 	LATER(0, "9p"),
 	LATER(0, "aarch32"),
@@ -331,6 +335,58 @@ static int take_network(const char *arg, struct vmm_error *err)
 	if (!strcmp(arg, "mode=none"))
 		return 0;
 	return refuse(err, -ENOTSUP, "--network %s: only mode=none is in this version", arg);
+}
+
+static int take_disk_key(struct disk_option *disk, const char *key, size_t len,
+			 struct vmm_error *err)
+{
+	char number[16];
+	uint64_t queues;
+
+	if (len == 2 && !strncmp(key, "ro", len)) {
+		disk->ro = true;
+	} else if (len == 6 && !strncmp(key, "direct", len)) {
+		disk->direct = true;
+	} else if (len > 7 && !strncmp(key, "serial=", 7)) {
+		disk->serial = key + 7;
+		disk->serial_len = (int)len - 7;
+		if (disk->serial_len > VMM_DISK_SERIAL)
+			return refuse(err, -EINVAL, "--disk: %.*s: more than %d bytes",
+				      (int)len, key, VMM_DISK_SERIAL);
+	} else if (len > 7 && !strncmp(key, "queues=", 7)) {
+		snprintf(number, sizeof(number), "%.*s", (int)len - 7, key + 7);
+		if (number_parse(number, &queues) || !queues || queues > 64)
+			return refuse(err, -EINVAL, "--disk: %.*s: not within 1 to 64", (int)len, key);
+		disk->queues = (uint32_t)queues;
+	} else {
+		return refuse(err, -EINVAL, "--disk: '%.*s' is not ro, direct, queues=N or serial=TEXT",
+			      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, key);
+	}
+	return 0;
+}
+
+/* kvmtool's: what is behind the first comma is no part of the name. */
+static int take_disk(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	struct disk_option disk = { .path = arg, .path_len = (int)strcspn(arg, ",") };
+	const char *key = arg + disk.path_len;
+
+	if (!disk.path_len)
+		return refuse(err, -EINVAL, "--disk: the name of the file is empty");
+	if (!strncmp(arg, "scsi:", 5))
+		return refuse_later(err, "--disk", arg);
+	if (opts->nr_disks == OPTIONS_DISKS)
+		return refuse(err, -EINVAL, "--disk %s: more than %d of them", arg, OPTIONS_DISKS);
+	while (*key) {
+		size_t len = strcspn(++key, ",");
+		int ret = take_disk_key(&disk, key, len, err);
+
+		if (ret)
+			return ret;
+		key += len;
+	}
+	opts->disks[opts->nr_disks++] = disk;
+	return 0;
 }
 
 static int take_virtio_transport(struct run_options *opts, const char *arg, struct vmm_error *err)
@@ -498,6 +554,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_tty(opts, opt, arg, err);
 	case OPT_NETWORK:
 		return take_network(arg, err);
+	case OPT_DISK:
+		return take_disk(opts, arg, err);
 	case OPT_RNG:
 		opts->rng = true;
 		break;

@@ -17,6 +17,18 @@
 #include "vmm/cli/expect.h"
 
 #define OPTIONS_SERIAL_PORTS	4
+#define OPTIONS_DISKS		24	/* vmm.h, vmm_add_disk() */
+
+/* Of --disk: parts of one string of argv, not terminated. */
+struct disk_option {
+	const char	*path;
+	int		path_len;
+	const char	*serial;	/* NULL: none */
+	int		serial_len;
+	bool		ro;
+	bool		direct;
+	uint32_t	queues;		/* 0: the library's default */
+};
 
 /* Strings are those of argv. */
 struct run_options {
@@ -32,6 +44,7 @@ struct run_options {
 	uint32_t	on_no_cpu;	/* enum vmm_no_cpu */
 	uint32_t	timeout;	/* seconds; 0: none */
 	uint32_t	nr_expect;
+	uint32_t	nr_disks;
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */
@@ -47,6 +60,7 @@ struct run_options {
 	const char	*dump_dtb;
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	const char	*expect[EXPECT_MAX];
+	struct disk_option disks[OPTIONS_DISKS];
 	struct vmm_machine_config machine;
 };
 

@@ -33,6 +33,7 @@ static inline enum status status_of(int error)
 		return STATUS_USAGE;
 	case ENOEXEC:
 	case EFBIG:
+	case ETXTBSY:
 		return STATUS_FILE;
 	case ENODEV:
 	case EACCES:

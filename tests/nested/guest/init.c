@@ -14,6 +14,10 @@
  *   idle      nothing, for ever
  *   echo      answer each console line with `ECHO line`, power off at `quit`
  *   work      on every CPU: the same sum over some memory; print, power off
+ *   disk      copy /dev/vda to /dev/vdb in all sizes, past the page cache; compare;
+ *             zero a part; print what was found; power off
+ *   reads     read 4 KiB of /dev/vda at a time, a thousand times for each line
+ *             on the console, power off at `quit`
  *   rng       read random numbers from the host's; print, power off
  *   pmu       count cycles with the PMU; print, power off
  *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
@@ -24,6 +28,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/input.h>
 #include <linux/perf_event.h>
 #include <poll.h>
@@ -506,6 +511,121 @@ static void task_rng(void)
 	printf("GUEST-RNG from=%s differ=%d\n", name, differ);
 }
 
+static void load_virtio(void)
+{
+	load_module("/virtio_mmio.ko");
+	load_module("/virtio_blk.ko");
+}
+
+static int open_disk(char which, int mode, uint64_t *size)
+{
+	char path[] = "/dev/vd?";
+	int fd;
+
+	path[sizeof(path) - 2] = which;
+	fd = open(path, mode | O_DIRECT | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, BLKGETSIZE64, size))
+		printf("GUEST-DISK %s: %s\n", path, strerror(errno));
+	return fd;
+}
+
+#define DISK_CHUNK	(1 << 20)
+
+/* Sizes from a sector to a MiB, so that every kind of request is there. */
+static uint64_t disk_copy(int from, int to, uint64_t size, char *buf)
+{
+	uint64_t done = 0;
+
+	for (uint32_t n = 0; done < size; n++) {
+		uint64_t len = 512ull << n % 12;
+
+		if (len > size - done)
+			len = size - done;
+		if (pread(from, buf, len, (off_t)done) != (ssize_t)len ||
+		    pwrite(to, buf, len, (off_t)done) != (ssize_t)len)
+			break;
+		done += len;
+	}
+	return fsync(to) ? 0 : done;
+}
+
+static uint64_t disk_differ(int a, int b, uint64_t size, char *buf)
+{
+	uint64_t differ = 0;
+
+	for (uint64_t at = 0; at < size; at += DISK_CHUNK) {
+		size_t len = size - at < DISK_CHUNK ? size - at : DISK_CHUNK;
+		ssize_t na = pread(a, buf, len, (off_t)at);
+		ssize_t nb = pread(b, buf + DISK_CHUNK, len, (off_t)at);
+
+		differ += na != nb || na != (ssize_t)len || memcmp(buf, buf + DISK_CHUNK, len);
+	}
+	return differ;
+}
+
+/* The second MiB of the disk: discarded if that is known there, and in any case zero. */
+static int disk_zero(int fd, char *buf)
+{
+	uint64_t range[2] = { DISK_CHUNK, DISK_CHUNK };
+	int wrong = 0;
+
+	if (ioctl(fd, BLKDISCARD, range))
+		printf("GUEST-DISK no discard: %s\n", strerror(errno));
+	if (ioctl(fd, BLKZEROOUT, range) ||
+	    pread(fd, buf, DISK_CHUNK, DISK_CHUNK) != DISK_CHUNK)
+		return -1;
+	for (int i = 0; i < DISK_CHUNK; i++)
+		wrong += buf[i] != 0;
+	return wrong;
+}
+
+static void task_disk(void)
+{
+	char *buf = aligned_alloc(4096, 2 * DISK_CHUNK);
+	uint64_t sizes[2] = { 0, 0 };
+	char serial[64] = "";
+	uint64_t copied;
+	int ro = 0;
+	int a;
+	int b;
+
+	load_virtio();
+	a = open_disk('a', O_RDONLY, &sizes[0]);
+	b = open_disk('b', O_RDWR, &sizes[1]);
+	ioctl(a, BLKROGET, &ro);
+	read_file("/sys/block/vdb/serial", serial, sizeof(serial));
+	serial[strcspn(serial, "\n")] = 0;
+	copied = disk_copy(a, b, sizes[0], buf);
+	printf("GUEST-DISK copied=%llu of=%llu differ=%llu", (unsigned long long)copied,
+	       (unsigned long long)sizes[0], (unsigned long long)disk_differ(a, b, sizes[0], buf));
+	a = open_disk('a', O_WRONLY, &sizes[0]);
+	printf(" notzero=%d ro=%d write=%s serial=%s.\n", disk_zero(b, buf), ro,
+	       pwrite(a, buf, 4096, 0) < 0 ? strerror(errno) : "done", serial);
+}
+
+/* One line in, a thousand reads, one line out: the rest is the disk's. */
+static void task_reads(void)
+{
+	char *buf = aligned_alloc(4096, 4096);
+	uint32_t x = 1;
+	uint64_t size = 0;
+	char line[16];
+	int fd;
+
+	load_virtio();
+	fd = open_disk('a', O_RDONLY, &size);
+	printf("GUEST-READS\n");
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {
+		int good = 0;
+
+		for (int i = 0; i < 1000 && size; i++) {
+			x = x * 1664525 + 1013904223;
+			good += pread(fd, buf, 4096, (off_t)(x % (size / 4096) * 4096)) == 4096;
+		}
+		printf("GUEST-READ %d\n", good);
+	}
+}
+
 static void task_pmu(void)
 {
 	int fd = open_cycles();
@@ -546,6 +666,10 @@ int main(void)
 		task_echo();
 	else if (!strcmp(task, "work"))
 		task_work();
+	else if (!strcmp(task, "disk"))
+		task_disk();
+	else if (!strcmp(task, "reads"))
+		task_reads();
 	else if (!strcmp(task, "rng"))
 		task_rng();
 	else if (!strcmp(task, "pmu"))
