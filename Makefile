@@ -78,8 +78,11 @@ asan_CC := $(TOOLCHAIN)
 asan_CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 tsan_CC := $(TOOLCHAIN)
 tsan_CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+fuzz_CC := clang
+fuzz_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
 
-.PHONY: all deps check check-unit check-sanitizers check-clang check-nested demo install clean help FORCE
+.PHONY: all deps check check-unit check-sanitizers check-clang check-fuzz check-nested demo install clean help FORCE
 all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
 
 help:
@@ -105,7 +108,8 @@ $$(B)/$(1)/vmm: $$($(1)_CLI_OBJ) $$(B)/$(1)/libvmm.a
 
 -include $$($(1)_LIB_OBJ:.o=.d) $$($(1)_CLI_OBJ:.o=.d)
 endef
-$(foreach v,arm64 native asan tsan,$(eval $(call variant,$(v))))
+HOST_VARIANTS := native asan tsan fuzz
+$(foreach v,arm64 $(HOST_VARIANTS),$(eval $(call variant,$(v))))
 
 # The program needs nothing of the machine it runs on.
 arm64_LINK := -static-pie
@@ -119,10 +123,10 @@ $(B)/arm64/libvmm.a: $(arm64_LIB_OBJ)
 	$(Q)$(arm64_TOOLS)ar rcD $@ $(B)/arm64/libvmm.o
 
 # The tests look behind the interface, so theirs is an ordinary archive.
-$(foreach v,native asan tsan,$(B)/$(v)/libvmm.a): $(B)/%/libvmm.a:
+$(foreach v,$(HOST_VARIANTS),$(B)/$(v)/libvmm.a): $(B)/%/libvmm.a:
 	$(Q)rm -f $@
 	$(Q)ar rcD $@ $(filter %.o,$^)
-$(foreach v,native asan tsan,$(eval $(B)/$(v)/libvmm.a: $($(v)_LIB_OBJ)))
+$(foreach v,$(HOST_VARIANTS),$(eval $(B)/$(v)/libvmm.a: $($(v)_LIB_OBJ)))
 
 $(B)/arm64/libvmm.so.$(VERSION): $(arm64_LIB_OBJ) libvmm.map
 	$(if $(V),,@echo "  LD arm64  $@")
@@ -164,7 +168,7 @@ endif
 
 DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
 	libjansson-dev
-DEPS_TEST := g++ clang libcmocka-dev mandoc cpio gzip zstd xz-utils qemu-system-arm
+DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils qemu-system-arm
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
 endif
@@ -214,6 +218,12 @@ clean:
 #	make check-unit UNIT=test_vm	programs whose names begin so
 #	make check-sanitizers		the programs again, under the sanitizers
 
+# What fuzzing starts from is seen each time.
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_NAMES := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=%)
+native_FUZZ := $(FUZZ_NAMES:%=$(B)/native/fuzz/replay-%)
+FUZZ_REPLAY := $(foreach f,$(FUZZ_NAMES),"$(B)/native/fuzz/replay-$(f) tests/fuzz/corpus/$(f)")
+
 UNIT ?=
 UNIT_VARIANTS ?= native
 UNIT_JOBS ?= 2
@@ -250,12 +260,12 @@ $$($(1)_UNIT):
 
 -include $$($(1)_UNIT_OBJ:.o=.d)
 endef
-$(foreach v,native asan tsan,$(eval $(call unit_variant,$(v))))
+$(foreach v,$(HOST_VARIANTS),$(eval $(call unit_variant,$(v))))
 
 UNIT_ALL := $(foreach v,$(UNIT_VARIANTS),$(filter $(B)/$(v)/unit/$(UNIT)%,$($(v)_UNIT)))
 # The longest first, so that at the end nobody waits for one.
 UNIT_RUN := $(filter %/test_sweep %/test_host,$(UNIT_ALL)) $(filter-out %/test_sweep %/test_host,$(UNIT_ALL))
-UNIT_CHECKS := $(if $(UNIT),, \
+UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-includes.sh" \
 	"tests/unit/check-header.sh" \
 	"tests/unit/check-exports.sh $(B)/arm64 $(arm64_TOOLS)" \
@@ -266,7 +276,7 @@ UNIT_CHECKS := $(if $(UNIT),, \
 	"tests/unit/check-options.sh $(B)/native/vmm" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")
 
-check-unit: $(UNIT_RUN) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
+check-unit: $(UNIT_RUN) $(if $(UNIT),,$(native_FUZZ)) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
 	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)
 
 check-sanitizers:
@@ -277,6 +287,35 @@ check-clang:
 	@$(MAKE) --no-print-directory TOOLCHAIN=clang WERROR=1 B=$(B)/clang all
 	@echo "1 passed, 0 failed, 0 skipped"
 
+# ---- Fuzzing ------------------------------------------------------------------
+#
+# tests/fuzz/fuzz_*.c is one target each, which begins with the inputs of a folder of
+# corpus/.  Built with clang, a fuzzer drives it; without, each input is replayed.
+#
+#	make check-fuzz			so many runs of each
+#	make fuzz			for ever, in turn
+#	make fuzz FUZZ=virtio		... one of them
+
+FUZZ ?= $(FUZZ_NAMES)
+.SECONDARY: $(foreach v,native fuzz,$(FUZZ_SRC:%.c=$(B)/$(v)/obj/%.o)) $(B)/native/obj/tests/fuzz/replay.o
+-include $(foreach v,native fuzz,$(FUZZ_SRC:%.c=$(B)/$(v)/obj/%.d)) $(B)/native/obj/tests/fuzz/replay.d
+
+$(B)/native/fuzz/replay-%: $(B)/native/obj/tests/fuzz/fuzz_%.o $(B)/native/obj/tests/fuzz/replay.o \
+		$(B)/native/unit/libtest.a $(B)/native/libvmm.a
+	$(if $(V),,@echo "  LD native  $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(native_CC) $(native_CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(CLI_LIBS) -lpthread
+
+$(B)/fuzz/fuzz_%: $(B)/fuzz/obj/tests/fuzz/fuzz_%.o $(B)/fuzz/unit/libtest.a $(B)/fuzz/libvmm.a
+	$(if $(V),,@echo "  LD fuzz  $@")
+	$(Q)$(fuzz_CC) $(fuzz_CFLAGS) -fsanitize=fuzzer -o $@ $^ -lcmocka $(LIBS) $(CLI_LIBS) -lpthread
+
+.PHONY: fuzz check-fuzz
+check-fuzz: $(FUZZ_NAMES:%=$(B)/fuzz/fuzz_%)
+	@BUILD=$(B) tests/fuzz/run check $(FUZZ)
+fuzz: $(FUZZ_NAMES:%=$(B)/fuzz/fuzz_%)
+	@BUILD=$(B) tests/fuzz/run forever $(FUZZ)
+
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
 .PHONY: bench
@@ -284,7 +323,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-nested check-spe check-smoke
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-nested check-spe check-smoke
 
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.
 bench: deps

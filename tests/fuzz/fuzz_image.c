@@ -5,12 +5,11 @@
  * The first byte of the input chooses RAM, initrd and granules, the rest is the
  * file.  RAM lies between pages that fault.
  */
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "arm64/image.h"
+#include "tests/fuzz/input.h"
 
 #define BASE	0x80000000ull
 #define GUARD	KIB(64)
@@ -22,18 +21,9 @@
 #define OPT_NO_16K	0x08
 #define OPT_ADDRESS	0x10
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static u8 *ram;
 static int kernel_fd;
 static int initrd_fd;
-
-static void must(bool good)
-{
-	if (!good)
-		abort();
-}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -35,7 +35,10 @@ struct smoke_list {
  */
 int smokefile_read(struct smoke_list *list, const char *path, struct vmm_error *err);
 
-/* The same for its text, which is changed.  @path is for messages, and for .dir. */
+/*
+ * The same for its text, which is changed, with room for a NUL behind it.  @path is for
+ * messages, and for .dir.
+ */
 int smokefile_parse(struct smoke_list *list, const char *path, char *text, size_t len,
 		    struct vmm_error *err);
 

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fuzz_virtio.c - a driver that does anything, to each virtio device behind each transport
+ *
+ * The first byte chooses device and transport, rows of the two tables below; the rest is
+ * what the guest does: register accesses, rings and buffers, well-formed or not, kicks and
+ * resets, and in between the I/O loop runs or does not.  In the end a reset has to mend the
+ * device, whatever was done to it: one good request is served.
+ */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "devices/virtio.h"
+#include "devices/virtio_mmio.h"
+#include "devices/virtio_rng.h"
+#include "tests/fuzz/input.h"
+#include "vmm/bus.h"
+
+#define BASE		GIB(2)
+#define RAM		MIB(1)
+#define RING(i)		(BASE + (u64)(i) * KIB(16))
+#define DATA		(BASE + KIB(128))
+#define TABLE		(BASE + KIB(192))
+#define USED_RAM	KIB(256)		/* what is cleared in between */
+#define MAX_QUEUES	4
+#define PATIENCE	10			/* seconds */
+#define STEPS		400
+
+struct port {
+	const struct bus_ops	*ops;
+	void			*dev;
+	u64			size;
+};
+
+struct rig {
+	struct virtio_env	env;
+	struct virtio		*dev;
+	void			*transport;
+	struct port		ports[4];
+	u32			nr_ports;
+	u16			next_desc[MAX_QUEUES];
+	u32			nr_broken;
+	u8			host;		/* how the host behaves now; 0: well */
+};
+
+static struct gmem ram;
+static struct rig rig;
+
+/* ---- Devices ------------------------------------------------------------------- */
+
+static ssize_t rng_fill(void *buf, size_t len, unsigned int flags)
+{
+	(void)flags;
+	if (rig.host & 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	len = rig.host & 2 ? len / 2 : len;
+	memset(buf, 0xaa, len);
+	return (ssize_t)len;
+}
+
+static void rng_make(struct vmm_error *err)
+{
+	must(!virtio_rng_create(&rig.dev, &rig.env, 0, rng_fill, err));
+}
+
+struct buf {
+	u32	len;
+	bool	in;
+};
+
+struct device {
+	void			(*make)(struct vmm_error *err);
+	/* A request for queue .queue that a working device completes. */
+	u32			queue;
+	struct buf		good[3];
+	/* Something that happens on the host's side; may be NULL. */
+	void			(*event)(struct input *in);
+	void			(*unmake)(void);	/* may be NULL */
+};
+
+static const struct device devices[] = {
+	{ .make = rng_make, .good = { { 16, true } } },
+};
+
+/* ---- Transports ------------------------------------------------------------------- */
+
+static void mmio_up(struct vmm_error *err)
+{
+	struct virtio_mmio *mmio;
+
+	must(!virtio_mmio_create(&mmio, rig.dev, err));
+	rig.transport = mmio;
+	rig.ports[rig.nr_ports++] = (struct port){ &virtio_mmio_bus_ops, mmio, VIRTIO_MMIO_SIZE };
+}
+
+static void mmio_down(void)
+{
+	virtio_mmio_destroy(rig.transport);
+}
+
+static const struct transport {
+	void	(*up)(struct vmm_error *err);
+	void	(*down)(void);
+} transports[] = {
+	{ mmio_up, mmio_down },
+};
+
+/* ---- Time ---------------------------------------------------------------------------- */
+
+static void turn(u32 nr)
+{
+	while (nr--)
+		must(!loop_dispatch(rig.env.loops[0]));
+}
+
+static u64 now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec;
+}
+
+/*
+ * In place of the C library's.  A transport waits so for a reset, which the I/O thread
+ * has to do; here that is this thread.
+ */
+int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *lock, clockid_t clock,
+			   const struct timespec *until)
+{
+	static u64 begun;
+
+	(void)cond;
+	(void)clock;
+	(void)until;
+	if (!begun)
+		begun = now();
+	must(now() < begun + PATIENCE);
+	pthread_mutex_unlock(lock);
+	turn(1);
+	pthread_mutex_lock(lock);
+	if (!rig.dev->resetting)
+		begun = 0;
+	return 0;
+}
+
+static void on_broken(void *ctx, u32 index, const char *msg)
+{
+	(void)ctx;
+	(void)index;
+	must(msg[0]);
+	rig.nr_broken++;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static const struct logger quiet = { .fn = NULL };
+	struct vmm_error err;
+
+	(void)argc;
+	(void)argv;
+	must(!gmem_init(&ram, BASE, RAM, -1, 0, &err));
+	rig.env = (struct virtio_env){
+		.mem = &ram, .log = &quiet, .nr_loops = 1, .broken = on_broken,
+	};
+	must(!loop_create(&rig.env.loops[0], &err));
+	return 0;
+}
+
+/* ---- What the guest does --------------------------------------------------------------- */
+
+static gpa_t choose_addr(struct input *in)
+{
+	u8 kind = input_u8(in);
+
+	if (kind == 0xff)
+		return input_u64(in);
+	if (kind >= 0xf0)
+		return BASE + RAM - kind % 16;
+	if (kind >= 0xe0)
+		return RING(kind % MAX_QUEUES) + input_u16(in) % KIB(16);
+	return DATA + input_u16(in);
+}
+
+static struct virtio_queue *choose_queue(struct input *in)
+{
+	return &rig.dev->queues[input_u8(in) % rig.dev->nr_queues];
+}
+
+static void status(u8 val)
+{
+	pthread_mutex_lock(&rig.dev->lock);
+	virtio_set_status(rig.dev, val);
+	pthread_mutex_unlock(&rig.dev->lock);
+}
+
+static void reset(void)
+{
+	pthread_mutex_lock(&rig.dev->lock);
+	virtio_set_status(rig.dev, 0);
+	must(virtio_wait_reset(rig.dev, 1000));
+	must(!rig.dev->status && !rig.dev->features);
+	pthread_mutex_unlock(&rig.dev->lock);
+	memset(rig.next_desc, 0, sizeof(rig.next_desc));
+	memset(gmem_host(&ram, BASE, KIB(64)), 0, KIB(64));
+}
+
+/* Whatever the registers hold: the guest may have chosen to put its rings elsewhere. */
+static void set_queue(struct virtio_queue *q, u32 size)
+{
+	const gpa_t at = RING(q->index % MAX_QUEUES);
+	gpa_t *const regs[] = { &q->layout.desc, &q->layout.avail, &q->layout.used };
+
+	virtio_queue_set_size(q, size);
+	for (u32 i = 0; i < 3; i++) {
+		virtio_queue_set_addr(q, regs[i], 0, (u32)(at + i * KIB(5)));
+		virtio_queue_set_addr(q, regs[i], 32, 0);
+	}
+	virtio_queue_set_ready(q, true);
+}
+
+static void bring_up(u64 features, u32 size)
+{
+	const u8 found = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+
+	pthread_mutex_lock(&rig.dev->lock);
+	virtio_set_status(rig.dev, found);
+	virtio_accept(rig.dev, 0, (u32)features);
+	virtio_accept(rig.dev, 1, (u32)(features >> 32));
+	virtio_set_status(rig.dev, found | VIRTIO_CONFIG_S_FEATURES_OK);
+	for (u32 i = 0; i < rig.dev->nr_queues; i++) {
+		struct virtio_queue *q = &rig.dev->queues[i];
+
+		set_queue(q, size < q->max_size ? size : q->max_size);
+	}
+	virtio_set_status(rig.dev, found | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	pthread_mutex_unlock(&rig.dev->lock);
+}
+
+/* The rings are where bring_up() puts them, or this writes somewhere else in RAM. */
+static struct vring_desc *desc(struct virtio_queue *q, u32 i)
+{
+	return (struct vring_desc *)gmem_host(&ram, RING(q->index % MAX_QUEUES), KIB(5)) + i % 256;
+}
+
+static struct vring_avail *avail(struct virtio_queue *q)
+{
+	return gmem_host(&ram, RING(q->index % MAX_QUEUES) + KIB(5), KIB(5));
+}
+
+static struct vring_used *used(struct virtio_queue *q)
+{
+	return gmem_host(&ram, RING(q->index % MAX_QUEUES) + 2 * KIB(5), KIB(5));
+}
+
+static u32 ring_mask(const struct virtio_queue *q)
+{
+	return (is_power_of_2(q->layout.size) && q->layout.size <= 256 ? q->layout.size : 8) - 1;
+}
+
+static void offer(struct virtio_queue *q, u16 head)
+{
+	struct vring_avail *a = avail(q);
+
+	a->ring[a->idx & ring_mask(q)] = head;
+	a->idx++;
+}
+
+static void write_desc(struct vring_desc *d, struct input *in)
+{
+	*d = (struct vring_desc){ .addr = choose_addr(in), .len = input_u16(in) };
+	if (d->len == 0xffff)
+		d->len = input_u32(in);
+	d->flags = input_u8(in) % 8;
+	if (d->flags & VRING_DESC_F_INDIRECT && d->len % 2)
+		d->addr = TABLE, d->len = d->len % 16 * 16;
+	d->next = input_u8(in);
+}
+
+/* A chain without a fault, up to what it is about. */
+static void add_chain(struct virtio_queue *q, const struct buf *bufs, u32 nr, const gpa_t *addrs)
+{
+	u32 mask = ring_mask(q);
+	u16 *next = &rig.next_desc[q->index % MAX_QUEUES];
+	u16 head = (u16)(*next & mask);
+
+	for (u32 i = 0; i < nr; i++)
+		*desc(q, (*next)++ & mask) = (struct vring_desc){
+			.addr = addrs[i], .len = bufs[i].len,
+			.flags = (u16)((bufs[i].in ? VRING_DESC_F_WRITE : 0) |
+				       (i + 1 < nr ? VRING_DESC_F_NEXT : 0)),
+			.next = (u16)(*next & mask),
+		};
+	offer(q, head);
+}
+
+static void choose_chain(struct input *in)
+{
+	struct virtio_queue *q = choose_queue(in);
+	u8 shape = input_u8(in);
+	u32 nr = 1 + shape % 4;
+	struct buf bufs[4];
+	gpa_t addrs[4];
+
+	for (u32 i = 0; i < nr; i++) {
+		bufs[i] = (struct buf){ 1 + input_u16(in), i >= nr - (shape >> 4) % 5u };
+		addrs[i] = choose_addr(in);
+	}
+	add_chain(q, bufs, nr, addrs);
+}
+
+static void access(struct input *in)
+{
+	u8 how = input_u8(in);
+	const struct port *port = &rig.ports[how / 64 % rig.nr_ports];
+	unsigned int len = 1u << (how & 0x10 ? how % 4 : 2);
+	u64 off = input_u16(in) % port->size;
+	u64 val;
+
+	if (!(how & 0x10))
+		off &= ~3ull;
+	if (off + len > port->size)
+		off = port->size - len;
+	if (how & 0x20) {
+		port->ops->read(port->dev, off, len);
+		return;
+	}
+	val = how & 8 ? input_u64(in) : input_u8(in);
+	port->ops->write(port->dev, off, len, len < 8 ? val & ((1ull << 8 * len) - 1) : val);
+}
+
+static void step(const struct device *device, struct input *in)
+{
+	struct virtio_queue *q;
+	const void *data;
+	size_t len;
+
+	switch (input_u8(in) % 20) {
+	case 0 ... 3:
+		access(in);
+		break;
+	case 4:
+		bring_up(1ull << VIRTIO_F_VERSION_1 | input_u32(in), 1u << input_u8(in) % 9);
+		break;
+	case 5 ... 7:
+		choose_chain(in);
+		break;
+	case 8:
+		q = choose_queue(in);
+		write_desc(desc(q, input_u8(in)), in);
+		break;
+	case 9:
+		write_desc((struct vring_desc *)gmem_host(&ram, TABLE, KIB(1)) + input_u8(in) % 16, in);
+		break;
+	case 10:
+		q = choose_queue(in);
+		offer(q, input_u8(in));
+		break;
+	case 11:
+		q = choose_queue(in);
+		avail(q)->idx = input_u16(in);
+		break;
+	case 12:
+		len = input_data(in, &data, 255);
+		gmem_write(&ram, choose_addr(in), data, len);
+		break;
+	case 13 ... 14:
+		virtio_kick(rig.dev, input_u8(in) % (rig.dev->nr_queues + 1));
+		break;
+	case 15:
+	case 16:
+		turn(1 + input_u8(in) % 3);
+		break;
+	case 17:
+		status(input_u8(in) & 0xf);	/* 0: a reset, and nobody waits for it */
+		break;
+	case 18:
+		rig.host = input_u8(in);
+		break;
+	case 19:
+		if (device->event)
+			device->event(in);
+		break;
+	}
+}
+
+/* ---- In the end ---------------------------------------------------------------------- */
+
+static void check_mended(const struct device *device)
+{
+	struct virtio_queue *q = &rig.dev->queues[device->queue];
+	const gpa_t addrs[] = { DATA, DATA + KIB(8), DATA + KIB(16) };
+	u64 begun = now();
+	u32 nr = 0;
+
+	rig.host = 0;
+	reset();
+	bring_up(1ull << VIRTIO_F_VERSION_1, 8);
+	must(rig.dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
+	rig.nr_broken = 0;
+	while (nr < ARRAY_SIZE(device->good) && device->good[nr].len)
+		nr++;
+	memset(gmem_host(&ram, DATA, KIB(32)), 0, KIB(32));
+	add_chain(q, device->good, nr, addrs);
+	virtio_kick(rig.dev, q->index);
+	while (!used(q)->idx) {
+		must(now() < begun + PATIENCE);
+		turn(1);
+	}
+	must(used(q)->idx == 1 && !used(q)->ring[0].id);
+	must(!rig.nr_broken);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = { data, size };
+	u8 which = input_u8(&in);
+	const struct device *device = &devices[which % ARRAY_SIZE(devices)];
+	const struct transport *transport = &transports[which / 32 % ARRAY_SIZE(transports)];
+	struct vmm_error err;
+
+	memset(gmem_host(&ram, BASE, USED_RAM), 0, USED_RAM);
+	memset(rig.next_desc, 0, sizeof(rig.next_desc));
+	rig.nr_ports = 0;
+	rig.host = 0;
+	device->make(&err);
+	must(rig.dev->nr_queues);
+	transport->up(&err);
+	for (u32 i = 0; i < STEPS && in.left; i++)
+		step(device, &in);
+	check_mended(device);
+	virtio_destroy(rig.dev);
+	transport->down();
+	if (device->unmake)
+		device->unmake();
+	return 0;
+}
