@@ -218,6 +218,13 @@ int machine_power_button(struct vmm *vm)
 	return pl061_press(vm->machine->gpio);
 }
 
+int machine_console_break(struct vmm *vm, u32 index, const char *text)
+{
+	struct machine *m = vm->machine;
+
+	return index < m->nr_uarts ? ns16550_break(m->uarts[index], text) : -ENOENT;
+}
+
 static void drained_one(void *arg)
 {
 	struct machine *m = arg;

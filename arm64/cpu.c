@@ -9,17 +9,11 @@
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
+#include "arm64/reg.h"
 #include "spe/spe.h"
 #include "vmm/error.h"
 
 #define FEATURE(f)	(1ull << (f))
-
-#define SYSREG(op0, op1, crn, crm, op2)	ARM64_SYS_REG(op0, op1, crn, crm, op2)
-#define REG_MPIDR_EL1		SYSREG(3, 0, 0, 0, 5)
-#define REG_ID_AA64MMFR0_EL1	SYSREG(3, 0, 0, 7, 0)
-
-#define CORE_REG(name)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |	\
-			 KVM_REG_ARM_CORE_REG(name))
 
 /* MPIDR_EL1: Aff0-2 and Aff3, without the flags (Arm ARM, D19.2.102). */
 #define MPIDR_AFFINITY	0xff00ffffffull

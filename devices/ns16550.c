@@ -16,11 +16,13 @@
  * it has said that the transmitter is empty, for what else could it wait for?
  * (Linux's early console looks once a byte.)
  *
- * Not there: a break, in either direction, and errors of the wire.
+ * A break comes from the host alone, with a few characters behind it for which room
+ * is kept.  Not there: a break to the host, and errors of the wire.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "devices/chardev.h"
 #include "devices/ns16550.h"
@@ -73,8 +75,10 @@
 
 #define LSR_DR		0x01		/* data ready */
 #define LSR_OE		0x02		/* overrun: in loopback only */
+#define LSR_BI		0x10		/* the next character is a break */
 #define LSR_THRE	0x20		/* transmitter holding register empty */
 #define LSR_TEMT	0x40		/* transmitter empty */
+#define LSR_FIFOE	0x80		/* there is a break in the FIFO */
 
 #define MSR_DELTA	0x0f		/* what changed since the last read */
 #define MSR_TERI	0x04		/* RI: of it, only the trailing edge */
@@ -86,6 +90,7 @@
 #define TX_FIFO		64		/* as the tree tells; a 16550A has 16, which do too */
 #define RX_FIFO		16
 #define RX_BUFFER	64		/* more than the FIFO: fewer turns to the host */
+#define RX_BREAK	16		/* of it, kept for a break and what follows */
 
 #define CLOCK_HZ	1843200		/* 115200 baud with a divisor of 1 */
 
@@ -95,6 +100,7 @@ struct ns16550 {
 	struct chardev	*chr;		/* NULL: nothing is connected */
 	bool		thre_pending;	/* the THRE interrupt has a cause */
 	bool		overrun;
+	bool		has_break;	/* not seen yet, at .break_at */
 	bool		polls;		/* for input, see above */
 	bool		saw_thre;	/* in LSR, and has sent nothing since */
 	u8		ier;
@@ -108,6 +114,7 @@ struct ns16550 {
 	u8		dlm;
 	u32		rx_head;	/* bytes ever received */
 	u32		rx_tail;	/* bytes ever read */
+	u32		break_at;	/* as .rx_tail will be */
 	u8		rx[RX_BUFFER];
 	u64		nr_dropped;
 };
@@ -142,9 +149,19 @@ static bool is_receiving(const struct ns16550 *uart)
 	return uart->fcr & FCR_ENABLE || uart->ier & IER_RDI || uart->polls;
 }
 
+static bool is_break_next(const struct ns16550 *uart)
+{
+	return uart->has_break && uart->break_at == uart->rx_tail;
+}
+
 static u8 lsr(const struct ns16550 *uart)
 {
 	u8 val = 0;
+
+	if (is_break_next(uart))
+		val |= LSR_BI;
+	if (uart->has_break && uart->fcr & FCR_ENABLE)
+		val |= LSR_FIFOE;
 
 	if (rx_level(uart))
 		val |= LSR_DR;
@@ -168,7 +185,7 @@ static u32 rx_trigger(const struct ns16550 *uart)
  */
 static u8 cause(const struct ns16550 *uart)
 {
-	if (uart->ier & IER_RLSI && uart->overrun)
+	if (uart->ier & IER_RLSI && (uart->overrun || is_break_next(uart)))
 		return IIR_RLSI;
 	if (uart->ier & IER_RDI && rx_level(uart))
 		return rx_level(uart) >= rx_trigger(uart) ? IIR_RDI : IIR_TIMEOUT;
@@ -195,7 +212,17 @@ static void rx_push(struct ns16550 *uart, u8 val)
 static u8 read_rbr(struct ns16550 *uart)
 {
 	uart->polls = true;
-	return rx_level(uart) ? uart->rx[uart->rx_tail++ % RX_BUFFER] : 0;
+	if (!rx_level(uart))
+		return 0;
+	if (is_break_next(uart))
+		uart->has_break = false;
+	return uart->rx[uart->rx_tail++ % RX_BUFFER];
+}
+
+static void rx_clear(struct ns16550 *uart)
+{
+	uart->rx_tail = uart->rx_head;
+	uart->has_break = false;
 }
 
 /*
@@ -210,7 +237,7 @@ static void loop_back(struct ns16550 *uart, u8 val)
 		uart->overrun = true;
 		if (depth > 1)
 			return;
-		uart->rx_tail = uart->rx_head;
+		rx_clear(uart);
 	}
 	rx_push(uart, val);
 }
@@ -262,7 +289,7 @@ static void write_fcr(struct ns16550 *uart, u8 val)
 	if (!(val & FCR_ENABLE))
 		val = 0;
 	if ((val ^ uart->fcr) & FCR_ENABLE || val & FCR_CLEAR_RX)
-		uart->rx_tail = uart->rx_head;
+		rx_clear(uart);
 	uart->fcr = val;
 }
 
@@ -302,11 +329,14 @@ static void write_mcr(struct ns16550 *uart, u8 val)
 	uart->thre_pending = uart->thre_pending && can_send(uart);
 }
 
+/* Errors are told once (8.6). */
 static u8 read_lsr(struct ns16550 *uart)
 {
 	u8 val = lsr(uart);
 
 	uart->overrun = false;
+	if (val & LSR_BI)
+		uart->has_break = false;
 	if (val & LSR_THRE && uart->saw_thre)
 		uart->polls = true;
 	uart->saw_thre = val & LSR_THRE;
@@ -445,8 +475,8 @@ static size_t rx_room(void *arg)
 	size_t n = 0;
 
 	pthread_mutex_lock(&uart->lock);
-	if (is_receiving(uart))
-		n = RX_BUFFER - rx_level(uart);
+	if (is_receiving(uart) && rx_level(uart) < RX_BUFFER - RX_BREAK)
+		n = RX_BUFFER - RX_BREAK - rx_level(uart);
 	pthread_mutex_unlock(&uart->lock);
 	return n;
 }
@@ -461,6 +491,27 @@ static void rx(void *arg, const u8 *buf, size_t len)
 		rx_push(uart, buf[i]);
 	update_irq(uart);
 	pthread_mutex_unlock(&uart->lock);
+}
+
+/* One character of zeroes, however long it is (8.6, bit 4). */
+int ns16550_break(struct ns16550 *uart, const char *text)
+{
+	size_t len = strlen(text);
+	int ret = -EAGAIN;
+
+	pthread_mutex_lock(&uart->lock);
+	if (!is_looped(uart) && !uart->has_break && len < RX_BREAK &&
+	    rx_level(uart) + 1 + len <= RX_BUFFER) {
+		uart->has_break = true;
+		uart->break_at = uart->rx_head;
+		rx_push(uart, 0);
+		for (size_t i = 0; i < len; i++)
+			rx_push(uart, (u8)text[i]);
+		update_irq(uart);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&uart->lock);
+	return ret;
 }
 
 static void tx_room(void *arg)

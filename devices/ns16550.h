@@ -36,6 +36,12 @@ void ns16550_destroy(struct ns16550 *uart);
  */
 void ns16550_connect(struct ns16550 *uart, struct chardev *chr);
 
+/*
+ * From any thread: the guest receives a break, then @text of at most 15 characters.
+ * -EAGAIN: there is no room, or it has not seen the last break yet.
+ */
+int ns16550_break(struct ns16550 *uart, const char *text);
+
 /* Registers above NS16550_SIZE read 0 and ignore writes. */
 u8 ns16550_read(struct ns16550 *uart, u32 off);
 void ns16550_write(struct ns16550 *uart, u32 off, u8 val);

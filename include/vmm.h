@@ -348,6 +348,14 @@ VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
  */
 VMM_API VMM_MUST_CHECK int vmm_shutdown(struct vmm *vm);
 
+/*
+ * Console @index receives a break, then @text, of at most 15 characters; to Linux that
+ * is a magic SysRq if @text is one character.  When RUNNING or PAUSED.  -ENOENT: there
+ * is no such console; -EAGAIN: there is no room, or the last break is still unseen.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_console_break(struct vmm *vm, uint32_t index, const char *text);
+
 /* Pull the plug.  Returns at once; VMM_EVENT_STOPPED follows. */
 VMM_API int vmm_stop(struct vmm *vm);
 
@@ -418,6 +426,44 @@ VMM_API VMM_MUST_CHECK
 int vmm_mem_read(struct vmm *vm, uint64_t gpa, void *buf, size_t len);
 VMM_API VMM_MUST_CHECK
 int vmm_mem_write(struct vmm *vm, uint64_t gpa, const void *buf, size_t len);
+
+/*
+ * A vCPU as it stands, by the names of the Arm ARM.  Of one that the guest has not
+ * turned on, .off is 1 and the rest means little.
+ */
+struct vmm_vcpu_regs {
+	size_t		size;
+	uint64_t	x[31];
+	uint64_t	pc;
+	uint64_t	pstate;
+	uint64_t	sp_el0;
+	uint64_t	sp_el1;
+	uint64_t	elr_el1;
+	uint64_t	spsr_el1;
+	uint64_t	esr_el1;
+	uint64_t	far_el1;
+	uint64_t	sctlr_el1;
+	uint64_t	tcr_el1;
+	uint64_t	ttbr0_el1;
+	uint64_t	ttbr1_el1;
+	uint64_t	vbar_el1;
+	uint64_t	tpidr_el1;
+	uint64_t	mpidr_el1;
+	int		off;
+	int		reserved;
+};
+#define VMM_VCPU_REGS_INIT { .size = sizeof(struct vmm_vcpu_regs) }
+
+/* When PAUSED or STOPPED.  -ENOENT: there is no vCPU @index. */
+VMM_API VMM_MUST_CHECK
+int vmm_vcpu_regs(struct vmm *vm, uint32_t index, struct vmm_vcpu_regs *regs);
+
+/*
+ * The same of what it sees at virtual address @va, by its own page tables at EL1: all
+ * of the range or none of it, -EFAULT if any byte is not mapped to RAM.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_vcpu_read(struct vmm *vm, uint32_t index, uint64_t va, void *buf, size_t len);
 
 /*
  * What a vCPU has done since vmm_start(), in entries and exits of KVM_RUN, and

@@ -534,6 +534,15 @@ int vmm_shutdown(struct vmm *vm)
 	return ret;
 }
 
+int vmm_console_break(struct vmm *vm, uint32_t index, const char *text)
+{
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return -EBUSY;
+	return machine_console_break(vm, index, text);
+}
+
 int vmm_stop(struct vmm *vm)
 {
 	KEEP_ERRNO();
@@ -690,6 +699,38 @@ int vmm_mem_read(struct vmm *vm, uint64_t gpa, void *buf, size_t len)
 int vmm_mem_write(struct vmm *vm, uint64_t gpa, const void *buf, size_t len)
 {
 	return has_started(vm) ? gmem_write(&vm->ram, gpa, buf, len) : -EBUSY;
+}
+
+/* Under the lock: no vCPU is in the guest, nor will be until the lock is given up. */
+static bool stands(const struct vmm *vm)
+{
+	if (vm->state == VM_PAUSED)
+		return vm->nr_waiting >= vm->nr_inside;
+	return vm->state == VM_STOPPED;
+}
+
+int vmm_vcpu_regs(struct vmm *vm, uint32_t index, struct vmm_vcpu_regs *out)
+{
+	struct vmm_vcpu_regs regs = { .off = 0 };
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (index >= vm->cfg.vcpus)
+		return -ENOENT;
+	if (!stands(vm))
+		return -EBUSY;
+	ret = machine_vcpu_regs(vm, index, &regs);
+	return ret ? ret : config_fill(out, &regs, sizeof(regs));
+}
+
+int vmm_vcpu_read(struct vmm *vm, uint32_t index, uint64_t va, void *buf, size_t len)
+{
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (index >= vm->cfg.vcpus)
+		return -ENOENT;
+	return stands(vm) ? machine_vcpu_read(vm, index, va, buf, len) : -EBUSY;
 }
 
 int vmm_stats(struct vmm *vm, uint32_t index, struct vmm_vcpu_stats *out)

@@ -60,6 +60,16 @@ void machine_release_counter(struct vmm *vm);
  */
 void machine_drain(struct vmm *vm, bool abandon);
 
+/*
+ * While no vCPU is in the guest: the registers of one, but for .size; and what it sees
+ * at a virtual address, all of the range or -EFAULT.
+ */
+int machine_vcpu_regs(struct vmm *vm, u32 index, struct vmm_vcpu_regs *regs);
+int machine_vcpu_read(struct vmm *vm, u32 index, u64 va, void *buf, size_t len);
+
+/* A break on console @index, then @text.  -ENOENT; -EAGAIN: the guest is not so far. */
+int machine_console_break(struct vmm *vm, u32 index, const char *text);
+
 /* Press the power button.  From any thread, while the VM runs. */
 int machine_power_button(struct vmm *vm);
 

@@ -42,6 +42,8 @@ struct id {
 	bool	open;
 };
 
+#define NR_SYS_REGS	8
+
 struct vcpu_state {
 	struct id		id;
 	u32			nr;
@@ -57,6 +59,7 @@ struct vcpu_state {
 	u64			pvtime;
 	u64			mask;		/* of KVM_SET_SIGNAL_MASK */
 	bool			has_mask;
+	u64			sys[NR_SYS_REGS];
 	u32			core[sizeof(struct kvm_regs) / 4];
 	struct kvm_run		*run;
 	size_t			pc;		/* of the script */
@@ -860,7 +863,29 @@ static int core_reg(struct vcpu_state *vcpu, const struct kvm_one_reg *reg, bool
 	return 0;
 }
 
-/* kvm_arm_set_reg(), kvm_arm_get_reg() */
+/* Those of EL1 that have no meaning here. */
+static int sys_reg(struct vcpu_state *vcpu, const struct kvm_one_reg *reg, bool set)
+{
+	static const u64 ids[NR_SYS_REGS] = {
+		ARM64_SYS_REG(3, 0, 1, 0, 0), ARM64_SYS_REG(3, 0, 2, 0, 0),
+		ARM64_SYS_REG(3, 0, 2, 0, 1), ARM64_SYS_REG(3, 0, 2, 0, 2),
+		ARM64_SYS_REG(3, 0, 5, 2, 0), ARM64_SYS_REG(3, 0, 6, 0, 0),
+		ARM64_SYS_REG(3, 0, 12, 0, 0), ARM64_SYS_REG(3, 0, 13, 0, 4),
+	};
+	u64 *val = (u64 *)(uintptr_t)reg->addr;
+
+	for (size_t i = 0; i < NR_SYS_REGS; i++) {
+		if (ids[i] != reg->id)
+			continue;
+		if (set)
+			vcpu->sys[i] = *val;
+		else
+			*val = vcpu->sys[i];
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* arch_timer_set_user(), and kvm_arm_timer_set_reg() before that */
 static int timer_count(const struct fake_kvm *fake, struct vm_state *vm, u64 *val, bool set)
 {
@@ -871,6 +896,7 @@ static int timer_count(const struct fake_kvm *fake, struct vm_state *vm, u64 *va
 	return 0;
 }
 
+/* kvm_arm_set_reg(), kvm_arm_get_reg() */
 static int one_reg(const struct fake_kvm *fake, struct vm_state *vm, struct vcpu_state *vcpu,
 		   const struct kvm_one_reg *reg, bool set)
 {
@@ -903,7 +929,7 @@ static int one_reg(const struct fake_kvm *fake, struct vm_state *vm, struct vcpu
 		val[0] = vcpu->sve_vls;
 		return 0;
 	}
-	return -ENOENT;
+	return sys_reg(vcpu, reg, set);
 }
 
 /* kvm_arm_pmu_v3_set_attr(), kvm_arm_pmu_v3_init() */
@@ -1299,6 +1325,10 @@ static int vcpu_ioctl(struct fake_kvm *fake, struct vm_state *vm, struct vcpu_st
 	case KVM_GET_ONE_REG:
 	case KVM_SET_ONE_REG:
 		return one_reg(fake, vm, vcpu, arg, req == KVM_SET_ONE_REG);
+	case KVM_GET_MP_STATE:
+		((struct kvm_mp_state *)arg)->mp_state =
+			vcpu->off ? KVM_MP_STATE_STOPPED : KVM_MP_STATE_RUNNABLE;
+		return 0;
 	case KVM_SET_DEVICE_ATTR:
 	case KVM_GET_DEVICE_ATTR:
 	case KVM_HAS_DEVICE_ATTR:
@@ -1663,6 +1693,18 @@ void *fake_host(struct fake_kvm *fake, u64 gpa)
 	}
 	pthread_mutex_unlock(&fake->lock);
 	return host;
+}
+
+void fake_set_reg(struct fake_kvm *fake, u32 vcpu, u64 id, u64 val)
+{
+	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&val };
+	struct vm_state *vm;
+
+	pthread_mutex_lock(&fake->lock);
+	vm = latest(fake);
+	if (vm)
+		one_reg(fake, vm, &vm->vcpus[vcpu], &reg, true);
+	pthread_mutex_unlock(&fake->lock);
 }
 
 u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id)

@@ -140,6 +140,9 @@ u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id);
 void fake_tick(struct fake_kvm *fake, u64 ticks);
 u64 fake_counter(struct fake_kvm *fake);
 
+/* As if the guest had set it; of the latest VM. */
+void fake_set_reg(struct fake_kvm *fake, u32 vcpu, u64 id, u64 val);
+
 /* VMs, vCPUs, devices and /dev/kvm that are open. */
 u32 fake_nr_open(struct fake_kvm *fake);
 /* Kicks that no KVM_RUN and no unkick has taken: they would hit the host. */

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "arm64/reg.h"
 #include "tests/unit/t.h"
 #include "vmm/cli/answer.h"
 #include "vmm/cli/ask.h"
@@ -970,6 +971,101 @@ static void test_pause_and_resume_may_be_said_twice(void **state)
 	t_fake_done(fake);
 }
 
+static void t_record(struct vmm *vm, u64 at, u64 next, u64 lr)
+{
+	const u64 record[2] = { next, lr };
+
+	assert_int_equal(vmm_mem_write(vm, at, record, sizeof(record)), 0);
+}
+
+static void test_dump_follows_the_frames(void **state)
+{
+	static const char *const want[] = {
+		"0x0000000080001000", "0x0000000080002000", "0x0000000080003000",
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who;
+	struct server server;
+	struct vmm *vm = t_guest(fake, &who, &server);
+	const json_t *trace;
+	json_t *reply;
+
+	(void)state;
+	t_record(vm, GIB(2) + 0x100, GIB(2) + 0x200, 0x80002000);
+	t_record(vm, GIB(2) + 0x200, 0, 0x80003000);
+	fake_set_reg(fake, 0, CORE_REG(regs.pc), 0x80001000);
+	fake_set_reg(fake, 0, CORE_REG(regs.regs[29]), GIB(2) + 0x100);
+	fake_set_reg(fake, 0, CORE_REG(regs.pstate), 0x3c5);
+	reply = t_ask(&who, "{\"command\":\"dump\"}");
+	assert_string_equal(ask_string(reply, "state"), "running");
+	trace = json_array_get(json_object_get(reply, "vcpus"), 0);
+	assert_int_equal(ask_number(trace, "el"), 1);
+	assert_string_equal(ask_string(json_object_get(trace, "registers"), "pstate"),
+			    "0x00000000000003c5");
+	assert_string_equal(ask_string(json_object_get(trace, "registers"), "x29"),
+			    "0x0000000080000100");
+	trace = json_object_get(trace, "backtrace");
+	assert_int_equal(json_array_size(trace), ARRAY_SIZE(want));
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		assert_string_equal(json_string_value(json_array_get(trace, i)), want[i]);
+	json_decref(reply);
+
+	/* It runs on; and one that is paused stays so.  Circles and rubbish have an end. */
+	assert_int_equal(vmm_resume(vm), -EBUSY);
+	assert_int_equal(vmm_pause(vm), 0);
+	who.paused = true;
+	t_record(vm, GIB(2) + 0x200, GIB(2) + 0x100, 0x80003000);
+	reply = t_ask(&who, "{\"command\":\"dump\"}");
+	assert_string_equal(ask_string(reply, "state"), "paused");
+	trace = json_object_get(json_array_get(json_object_get(reply, "vcpus"), 0), "backtrace");
+	assert_int_equal(json_array_size(trace), 65);
+	json_decref(reply);
+	for (u64 fp = 0x1001; fp; fp = fp == 0x1001 ? GIB(2) - 8 : 0) {
+		fake_set_reg(fake, 0, CORE_REG(regs.regs[29]), fp);
+		reply = t_ask(&who, "{\"command\":\"dump\"}");
+		trace = json_object_get(json_array_get(json_object_get(reply, "vcpus"), 0),
+					"backtrace");
+		assert_int_equal(json_array_size(trace), 1);
+		json_decref(reply);
+	}
+	vmm_destroy(vm);
+	control_close(&server.control);
+	t_fake_done(fake);
+}
+
+static void test_sysrq_is_one_character(void **state)
+{
+	static const char *const refused[] = {
+		"{\"command\":\"sysrq\"}", "{\"command\":\"sysrq\",\"key\":\"\"}",
+		"{\"command\":\"sysrq\",\"key\":\"hh\"}", "{\"command\":\"sysrq\",\"key\":1}",
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who;
+	struct server server;
+	struct vmm *vm = t_guest(fake, &who, &server);
+	json_t *reply;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		reply = t_ask(&who, refused[i]);
+		assert_true(*ask_string(reply, "error"));
+		json_decref(reply);
+	}
+	reply = t_ask(&who, "{\"command\":\"sysrq\",\"key\":\"h\"}");
+	assert_string_equal(ask_string(reply, "state"), "running");
+	json_decref(reply);
+	reply = t_ask(&who, "{\"command\":\"sysrq\",\"key\":\"h\"}");
+	assert_string_equal(ask_string(reply, "error"), "the guest does not read its serial port");
+	json_decref(reply);
+	assert_int_equal(vmm_console_break(vm, 1, "h"), -ENOENT);
+	vmm_stop(vm);
+	t_stopped(vm, VMM_STOP_HOST);
+	assert_int_equal(vmm_console_break(vm, 0, "h"), -EBUSY);
+	vmm_destroy(vm);
+	control_close(&server.control);
+	t_fake_done(fake);
+}
+
 static void test_news_say_what_applies(void **state)
 {
 	struct news news = NEWS("stalled");
@@ -1110,6 +1206,8 @@ int main(void)
 		TEST(test_stat_tells_of_each_vcpu),
 		TEST(test_stop_presses_the_button_or_pulls_the_plug),
 		TEST(test_pause_and_resume_may_be_said_twice),
+		TEST(test_dump_follows_the_frames),
+		TEST(test_sysrq_is_one_character),
 		TEST(test_news_say_what_applies),
 		TEST(test_ask_takes_any_answer),
 		TEST(test_ask_does_not_wait_for_ever),

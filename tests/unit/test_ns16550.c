@@ -757,6 +757,85 @@ static void test_fcr_without_fifos_sets_no_other_bit(void **state)
 	t_close(rig);
 }
 
+/* ---- A break ---------------------------------------------------------------- */
+
+enum { T_BI = 0x10, T_FIFOE = 0x80 };
+
+/* As Linux' serial8250_rx_chars() does it: the flags are those of the next character. */
+static void test_break_is_a_flag_of_a_zero(void **state)
+{
+	struct t_rig *rig = t_connected();
+
+	(void)state;
+	t_out(rig, T_FCR, 1);
+	t_out(rig, T_MCR, T_DTR | T_RTS);
+	t_out(rig, T_IER, T_RDI | T_RLSI);
+	assert_int_equal(ns16550_break(rig->uart, "h"), 0);
+	assert_true(rig->level);
+	assert_int_equal(t_in(rig, T_IIR) & 0xf, 0x6);
+	assert_int_equal(ns16550_break(rig->uart, "h"), -EAGAIN);
+	assert_int_equal(t_in(rig, T_LSR) & 0x9f, T_FIFOE | T_BI | T_DR);
+	/* It is told once; the character is still there. */
+	assert_int_equal(t_in(rig, T_LSR) & 0x9f, T_DR);
+	assert_int_equal(t_in(rig, T_IIR) & 0xf, 0x4);
+	assert_int_equal(t_in(rig, T_RX), 0);
+	assert_int_equal(t_in(rig, T_LSR) & 0x9f, T_DR);
+	assert_int_equal(t_in(rig, T_RX), 'h');
+	assert_false(rig->level);
+	t_close(rig);
+}
+
+static void test_break_comes_in_its_turn(void **state)
+{
+	struct t_rig *rig = t_connected();
+
+	(void)state;
+	t_out(rig, T_FCR, 1);
+	t_out(rig, T_MCR, T_DTR | T_RTS);
+	t_out(rig, T_IER, T_RDI | T_RLSI);
+	t_type(rig, "ab");
+	t_turn_until(rig, rig->level);
+	assert_int_equal(ns16550_break(rig->uart, ""), 0);
+	assert_int_equal(t_in(rig, T_LSR) & 0x9f, T_FIFOE | T_DR);
+	assert_int_equal(t_in(rig, T_IIR) & 0xf, 0x4);
+	assert_int_equal(t_in(rig, T_RX), 'a');
+	assert_int_equal(t_in(rig, T_RX), 'b');
+	assert_int_equal(t_in(rig, T_IIR) & 0xf, 0x6);
+	/* Reading the character takes the flag along. */
+	assert_int_equal(t_in(rig, T_RX), 0);
+	assert_int_equal(t_in(rig, T_LSR) & 0x9f, 0);
+	/* So does emptying the FIFO. */
+	assert_int_equal(ns16550_break(rig->uart, "x"), 0);
+	t_out(rig, T_FCR, 3);
+	assert_int_equal(t_in(rig, T_LSR) & 0x9f, 0);
+	assert_int_equal(ns16550_break(rig->uart, "x"), 0);
+	t_close(rig);
+}
+
+static void test_break_has_room_however_much_is_typed(void **state)
+{
+	struct t_rig *rig = t_connected();
+	char text[256];
+	size_t n = 0;
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	t_out(rig, T_FCR, 1);
+	t_out(rig, T_MCR, T_DTR | T_RTS);
+	assert_int_equal(write(rig->host, text, sizeof(text)), sizeof(text));
+	t_turn_until(rig, t_in(rig, T_LSR) & T_DR);
+	assert_int_equal(ns16550_break(rig->uart, "0123456789abcdef"), -EAGAIN);
+	assert_int_equal(ns16550_break(rig->uart, "0123456789abcde"), 0);
+	while (n < sizeof(text) + 1) {
+		t_turn_until(rig, t_in(rig, T_LSR) & T_DR);
+		n += t_in(rig, T_RX) == 'a';
+	}
+	/* In loopback the wire is not connected. */
+	t_out(rig, T_MCR, T_LOOP);
+	assert_int_equal(ns16550_break(rig->uart, "x"), -EAGAIN);
+	t_close(rig);
+}
+
 static void test_end_of_input_leaves_output_alone(void **state)
 {
 	struct t_rig *rig = t_connected();
@@ -999,6 +1078,9 @@ int main(void)
 		cmocka_unit_test(test_hanging_up_leaves_input_in_the_host),
 		cmocka_unit_test(test_fcr_clears_what_was_received),
 		cmocka_unit_test(test_fcr_without_fifos_sets_no_other_bit),
+		cmocka_unit_test(test_break_is_a_flag_of_a_zero),
+		cmocka_unit_test(test_break_comes_in_its_turn),
+		cmocka_unit_test(test_break_has_room_however_much_is_typed),
 		cmocka_unit_test(test_end_of_input_leaves_output_alone),
 		cmocka_unit_test(test_wide_access_means_one_register),
 		cmocka_unit_test(test_offsets_beyond_the_registers_read_zero),

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "vmm/cli/control.h"
+#include "vmm/cli/dump.h"
 
 #define STAT_PROCESSOR	39	/* proc(5), /proc/PID/stat */
 
@@ -213,6 +214,37 @@ static json_t *reset(struct answerer *who)
 	return tell_state(who);
 }
 
+/* Of a guest that runs: what was in its vCPUs in between. */
+static json_t *dump(struct answerer *who)
+{
+	bool pause = !who->paused;
+	json_t *vcpus;
+	int ret;
+
+	if (pause && vmm_pause(who->vm))
+		return refuse("the guest has stopped");
+	vcpus = dump_vcpus(who->vm, who->cpus);
+	/* It fails if it is being stopped meanwhile, by itself too. */
+	ret = pause ? vmm_resume(who->vm) : 0;
+	return json_pack("{s:s, s:s, s:o}", "name", who->name, "state",
+			 ret ? "stopping" : state_of(who), "vcpus", vcpus);
+}
+
+static json_t *sysrq(const struct answerer *who, const json_t *request)
+{
+	const char *key = json_string_value(json_object_get(request, "key"));
+
+	if (!key || strlen(key) != 1)
+		return refuse("the \"key\" is not one character");
+	switch (vmm_console_break(who->vm, 0, key)) {
+	case 0:
+		return tell_state(who);
+	case -EAGAIN:
+		return refuse("the guest does not read its serial port");
+	}
+	return refuse("the guest has stopped");
+}
+
 int answer_power_off(struct answerer *who)
 {
 	int ret = go_on(who);
@@ -257,6 +289,10 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return resume_guest(who);
 	if (!strcmp(command, "reset"))
 		return reset(who);
+	if (!strcmp(command, "dump"))
+		return dump(who);
+	if (!strcmp(command, "sysrq"))
+		return sysrq(who, request);
 	if (!strcmp(command, "events")) {
 		*follows = true;
 		return tell_state(who);

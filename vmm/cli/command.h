@@ -29,6 +29,7 @@ struct command {
 	row(pause)	\
 	row(resume)	\
 	row(reset)	\
+	row(debug)	\
 	row(host)	\
 	row(smoke)	\
 	row(help)	\

@@ -222,3 +222,40 @@ reset_100()
 	status 0 "$VMM" stop --force a
 	status 12 wait $pid
 }
+
+# Linux, asked for help by a break; and where its idle CPUs are: in the kernel, a few
+# functions deep.
+scenario debug-linux "6.1-a76 6.12-max"
+debug_linux()
+{
+	log=$WORK/log
+	launch web GUEST-WAITS $(linux "${HOST%-*}") -c 2 -p "$QUIET nokaslr t=powerkey"
+	status 0 "$VMM" debug web >"$log/dump"
+	says "$log/dump" "^web: running" "^vCPU 0: at EL1" "^vCPU 1: at EL1" "x29 ffff" "pc ffff"
+	[ "$(grep -c '^  *[1-9] ffff' "$log/dump")" -ge 6 ] || fail "few frames: $(cat "$log/dump")"
+	status 0 "$VMM" debug --sysrq h web
+	n=0
+	until grep -q "sysrq: HELP" "$log/web.console"; do
+		n=$((n + 1))
+		[ $n -lt $((100 * SLOW)) ] || fail "no answer: $(cat "$log/web.console")"
+		usleep 100000
+	done
+	status 0 "$VMM" pause web
+	status 0 "$VMM" debug --json --dump web >"$log/json"
+	says "$log/json" '"state": "paused"' '"off": false' '"sctlr_el1": "0x'
+	status 0 "$VMM" stop web
+	status 0 wait $pid
+}
+
+# With the MMU off, and a vCPU that is off.
+scenario debug-flat "6.1-a57"
+debug_flat()
+{
+	log=$WORK/log
+	launch a FLAT $(flat) -c 2 -p t=spin
+	status 0 "$VMM" debug >"$log/dump"
+	says "$log/dump" "^vCPU 0: at EL1" "pc 00000000800" "^vCPU 1: off"
+	status 2 "$VMM" debug --sysrq h 2>"$log/whom"
+	status 0 "$VMM" stop --force a
+	status 12 wait $pid
+}
