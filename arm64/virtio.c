@@ -13,11 +13,14 @@
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
+#include "devices/vhost_user.h"
 #include "devices/virtio.h"
 #include "devices/virtio_blk.h"
+#include "devices/virtio_fs.h"
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_rng.h"
 #include "vmm/error.h"
+#include "vmm/machine.h"
 
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
@@ -40,7 +43,8 @@ static int env_up(struct machine *m, struct vmm_error *err)
 	if (!env)
 		return error_set(err, -ENOMEM, "virtio: no memory");
 	*env = (struct virtio_env){
-		.mem = &m->vm->ram, .log = &m->vm->log, .nr_loops = m->vm->cfg.io_threads,
+		.mem = &m->vm->ram, .mem_fd = m->guest_memfd >= 0 ? m->guest_memfd : m->vm->cfg.ram_fd,
+		.log = &m->vm->log, .nr_loops = m->vm->cfg.io_threads,
 		.broken = on_broken, .ctx = m,
 	};
 	for (u32 i = 0; i < env->nr_loops; i++)
@@ -62,9 +66,13 @@ static int disk_up(struct machine *m, u32 i, struct vmm_error *err)
 
 static int create(struct machine *m, u32 i, struct vmm_error *err)
 {
-	switch (m->vm->devices[i].kind) {
+	const struct vm_device *dev = &m->vm->devices[i];
+
+	switch (dev->kind) {
 	case VM_DISK:
 		return disk_up(m, i, err);
+	case VM_FS:
+		return virtio_fs_create(&m->virtio[i].dev, m->virtio_env, i, dev->tag, dev->fd, err);
 	case VM_RNG:
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
 	}
@@ -124,6 +132,11 @@ void virtio_down(struct machine *m)
 		virtio_mmio_destroy(m->virtio[i].mmio);
 	}
 	free(m->virtio_env);
+}
+
+int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err)
+{
+	return vhost_user_replace(vm->machine->virtio[index].dev, fd, err);
 }
 
 void virtio_tree(const struct machine *m, struct tree *t)

@@ -236,6 +236,16 @@ static void drained(void *arg)
 	one_less(q->dev);
 }
 
+void virtio_stopped(struct virtio *dev)
+{
+	one_less(dev);
+}
+
+int virtio_irq_fd(struct virtio_queue *q)
+{
+	return q->dev->transport->irq_fd(q);
+}
+
 /* The queues that are ready do not change while the device runs. */
 static void start_device(void *arg)
 {
@@ -247,7 +257,7 @@ static void start_device(void *arg)
 		virtio_break(dev, "it cannot start: %s", strerrordesc_np(-ret));
 		return;
 	}
-	for (u32 i = 0; i < dev->nr_queues; i++)
+	for (u32 i = 0; i < dev->nr_queues && !dev->ops->stop; i++)
 		if (dev->queues[i].ready)
 			loop_post(dev->queues[i].loop, &dev->queues[i].start_msg);
 }
@@ -257,10 +267,14 @@ static void stop_device(void *arg)
 	struct virtio *dev = arg;
 
 	dev->nr_running = 1;
+	if (dev->ops->stop && dev->started) {
+		dev->ops->stop(dev);
+		return;
+	}
 	for (u32 i = 0; i < dev->nr_queues; i++) {
 		struct virtio_queue *q = &dev->queues[i];
 
-		if (!q->ready)
+		if (!q->ready || dev->ops->stop)
 			continue;
 		dev->nr_running++;
 		loop_post(q->loop, &q->stop_msg);

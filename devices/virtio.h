@@ -36,6 +36,7 @@ struct virtio_queue;
 
 struct virtio_env {
 	const struct gmem	*mem;
+	int			mem_fd;		/* the file .mem is mapped from, or -1 */
 	const struct logger	*log;
 	struct loop		*loops[16];	/* of the I/O threads */
 	u32			nr_loops;
@@ -77,6 +78,14 @@ struct virtio_ops {
 	bool	(*kick)(struct virtio_queue *q);
 	void	(*stop_queue)(struct virtio_queue *q);
 
+	/*
+	 * Set by a device whose rings are served elsewhere, by the kernel or by another
+	 * process, which rings and is rung itself: .start hands .kick_fd and what
+	 * virtio_irq_fd() says over, and none of the queues' calls above is made.  At
+	 * home: take the rings back, and call virtio_stopped() when they are, now or later.
+	 */
+	void	(*stop)(struct virtio *dev);
+
 	/* No thread is inside, and nothing in flight. */
 	void	(*destroy)(struct virtio *dev);
 };
@@ -87,6 +96,11 @@ struct virtio_transport_ops {
 	void	(*queue_irq)(struct virtio_queue *q);
 	/* The configuration or the status has changed.  With the device locked. */
 	void	(*config_irq)(struct virtio *dev);
+	/*
+	 * An eventfd that tells the same to whom it is handed, from DRIVER_OK until the
+	 * reset is done.  -1: the driver wants no interrupt of @q.
+	 */
+	int (*irq_fd)(struct virtio_queue *q);
 	/* A reset is done.  With the device locked. */
 	void	(*was_reset)(struct virtio *dev);
 };
@@ -189,6 +203,10 @@ void virtio_run(struct virtio_queue *q);
 
 /* After virtio_pop() found nothing: have .kick called when there is something. */
 void virtio_wait_kick(struct virtio_queue *q);
+
+/* For devices with .stop. */
+int virtio_irq_fd(struct virtio_queue *q);
+void virtio_stopped(struct virtio *dev);
 
 /*
  * The driver broke a rule.  The device does nothing more until a reset.  On any of

@@ -57,6 +57,11 @@ static void queue_irq(struct virtio_queue *q)
 	interrupt(q->dev->transport_dev, VIRTIO_MMIO_INT_VRING);
 }
 
+static int irq_fd(struct virtio_queue *q)
+{
+	return virtio_mmio_irq_fd(q->dev->transport_dev);
+}
+
 static void config_irq(struct virtio *dev)
 {
 	interrupt(dev->transport_dev, VIRTIO_MMIO_INT_CONFIG);
@@ -72,6 +77,7 @@ static void was_reset(struct virtio *dev)
 
 static const struct virtio_transport_ops ops = {
 	.queue_irq = queue_irq,
+	.irq_fd = irq_fd,
 	.config_irq = config_irq,
 	.was_reset = was_reset,
 };
@@ -91,6 +97,12 @@ static u32 read_queue(const struct virtio_queue *q, u32 off)
 	return 0;
 }
 
+/* Who is handed the line sets no bit; that nothing new is in a queue harms nobody. */
+static u32 read_irqs(struct virtio_mmio *mmio)
+{
+	return atomic_load(&mmio->irqs) | (mmio->dev->ops->stop ? VIRTIO_MMIO_INT_VRING : 0);
+}
+
 static u32 read_reg(struct virtio_mmio *mmio, u32 off)
 {
 	struct virtio *dev = mmio->dev;
@@ -107,7 +119,7 @@ static u32 read_reg(struct virtio_mmio *mmio, u32 off)
 	case VIRTIO_MMIO_DEVICE_FEATURES:
 		return virtio_offered(dev, mmio->offered_sel);
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		return atomic_load(&mmio->irqs);
+		return read_irqs(mmio);
 	case VIRTIO_MMIO_STATUS:
 		return dev->status;
 	case VIRTIO_MMIO_CONFIG_GENERATION:

@@ -310,6 +310,26 @@ struct vmm_disk_config {
 VMM_API VMM_MUST_CHECK
 int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *cfg, struct vmm_error *err);
 
+/*
+ * A file system of the host's, by virtio-fs.  Its backend is a process that the caller
+ * has started, as virtiofsd is one, at the other end of .fd, a connected unix socket on
+ * which it speaks vhost-user.  It has all RAM of the guest mapped, which for that has to
+ * be a file (VMM_F_RAM_FD), and nothing of a request passes through this process.
+ * vmm_start() fails if it does not answer.
+ */
+#define VMM_FS_TAG_MAX		36		/* bytes */
+struct vmm_fs_config {
+	size_t		size;
+	uint64_t	flags;		/* none yet */
+	int		fd;
+	int		reserved;
+	const char	*tag;		/* that a guest mounts it by */
+};
+#define VMM_FS_CONFIG_INIT { .size = sizeof(struct vmm_fs_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *cfg, struct vmm_error *err);
+
 /* ---- Running it ------------------------------------------------------- */
 
 /* Build the machine and let the guest run.  On failure the VM is still NEW. */
@@ -343,6 +363,15 @@ VMM_API int vmm_limit(struct vmm *vm, struct vmm_limit *limit);
 VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
 
 /*
+ * Another backend for device @index, whose old one has gone (VMM_EVENT_BROKEN) or is let
+ * go now, by a socket as above.  The device works again once the guest has reset it.
+ * Waits for the backend's answers.  While the VM runs or is paused, else -EBUSY;
+ * -ENOENT: there is no such device, or it has no backend.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_set_backend(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err);
+
+/*
  * Press the power button.  The guest decides whether and when to stop.  The first
  * press takes a descriptor: -EMFILE, -ENFILE.
  */
@@ -363,7 +392,8 @@ VMM_API int vmm_stop(struct vmm *vm);
 
 enum vmm_event_type {
 	VMM_EVENT_STOPPED = 1,	/* .reason says why; the last event of a VM */
-	VMM_EVENT_BROKEN,	/* device .index waits for a guest reset */
+	VMM_EVENT_BROKEN,	/* device .index waits for a guest reset, or its backend
+				 * has gone */
 	VMM_EVENT_STALLED,	/* vCPU .index waits for a host CPU; .msg says which, and
 				 * is told again when what it waits for changes */
 	VMM_EVENT_UNSTALLED,	/* ... and has got one */

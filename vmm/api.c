@@ -471,6 +471,35 @@ int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *user, struct vmm_
 	return ret;
 }
 
+int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_error *err)
+{
+	struct vm_device dev = { .kind = VM_FS, .fd = -1 };
+	struct vmm_fs_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = config_flags(cfg.flags, 0, err);
+	if (!ret)
+		ret = config_reserved((u64)cfg.reserved, err);
+	if (ret)
+		return ret;
+	if (!cfg.tag || !cfg.tag[0] || strlen(cfg.tag) > VMM_FS_TAG_MAX)
+		return error_set(err, -EINVAL, "fs: a tag has 1 to %u bytes", VMM_FS_TAG_MAX);
+	strcpy(dev.tag, cfg.tag);
+	dev.fd = cfg.fd;
+	ret = borrow(&dev.fd, 1, 1, "fs", err);
+	if (!ret)
+		ret = add_device(vm, &dev, err);
+	if (ret < 0)
+		fd_close(&dev.fd);
+	return ret;
+}
+
 /* ---- Life --------------------------------------------------------------- */
 
 int vmm_start(struct vmm *vm, struct vmm_error *err)
@@ -576,6 +605,22 @@ int vmm_retry(struct vmm *vm)
 		return -EBUSY;
 	vm_host_changed(vm);
 	return 0;
+}
+
+int vmm_set_backend(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err)
+{
+	bool alive;
+
+	KEEP_ERRNO();
+	pthread_mutex_lock(&vm->lock);
+	alive = vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+	pthread_mutex_unlock(&vm->lock);
+	if (!alive)
+		return error_set(err, -EBUSY, "VM: it does not run");
+	if (index >= vm->nr_devices || vm->devices[index].kind != VM_FS)
+		return error_set(err, -ENOENT, "device %u: it has no backend", index);
+	/* It stays there until vmm_destroy(), and the backend is waited for: no lock. */
+	return machine_set_backend(vm, index, fd, err);
 }
 
 /* ---- Events ------------------------------------------------------------- */

@@ -73,6 +73,9 @@ int machine_console_break(struct vmm *vm, u32 index, const char *text);
 /* Press the power button.  From any thread, while the VM runs. */
 int machine_power_button(struct vmm *vm);
 
+/* Another backend for device @index, which has one.  From any thread, while the VM is. */
+int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err);
+
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
  * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the

@@ -701,6 +701,10 @@ static void close_inputs(struct vmm *vm)
 		fd_close(&vm->consoles[i].in_fd);
 		fd_close(&vm->consoles[i].out_fd);
 	}
+	/* A backend shall see its connection end when the device lets it go. */
+	for (u32 i = 0; i < vm->nr_devices; i++)
+		if (vm->devices[i].kind == VM_FS)
+			fd_close(&vm->devices[i].fd);
 }
 
 int vm_start(struct vmm *vm, struct vmm_error *err)

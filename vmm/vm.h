@@ -39,15 +39,17 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK };
+enum vm_device_kind { VM_RNG, VM_DISK, VM_FS };
 
 struct vm_device {
 	enum vm_device_kind	kind;
-	/* Of a disk; the descriptor is our duplicate, or -1. */
-	int			fd;
+	int			fd;		/* our duplicate, or -1 */
+	/* Of a disk. */
 	u64			flags;		/* VMM_DISK_F_* */
 	u32			queues;
 	char			serial[VMM_DISK_SERIAL + 1];
+	/* Of a file system. */
+	char			tag[VMM_FS_TAG_MAX + 1];
 };
 
 struct vm_boot {

@@ -4,6 +4,9 @@
  */
 #include <linux/virtio_config.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/unit/driver.h"
 #include "tests/unit/t.h"
@@ -103,6 +106,11 @@ static void on_queue_irq(struct virtio_queue *q)
 	driver_of(q->dev)->nr_irqs[q->index]++;
 }
 
+static int on_irq_fd(struct virtio_queue *q)
+{
+	return driver_of(q->dev)->irq_fd;
+}
+
 static void on_config_irq(struct virtio *dev)
 {
 	driver_of(dev)->nr_config_irqs++;
@@ -115,6 +123,7 @@ static void on_was_reset(struct virtio *dev)
 
 static const struct virtio_transport_ops transport = {
 	.queue_irq = on_queue_irq,
+	.irq_fd = on_irq_fd,
 	.config_irq = on_config_irq,
 	.was_reset = on_was_reset,
 };
@@ -133,10 +142,14 @@ void driver_open(struct driver *d, u32 nr_loops)
 	static const struct logger quiet = { .fn = NULL };
 	struct vmm_error err;
 
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
 	memset(d, 0, sizeof(*d));
-	driver_ram(&d->mem);
+	assert_int_equal(ftruncate(fd, DRIVER_RAM_SIZE), 0);
+	assert_int_equal(gmem_init(&d->mem, DRIVER_RAM_BASE, DRIVER_RAM_SIZE, fd, 0, &err), 0);
+	d->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->env = (struct virtio_env){
-		.mem = &d->mem, .log = &quiet, .nr_loops = nr_loops, .broken = on_broken, .ctx = d,
+		.mem = &d->mem, .mem_fd = fd, .log = &quiet, .nr_loops = nr_loops, .broken = on_broken, .ctx = d,
 	};
 	for (u32 i = 0; i < nr_loops; i++)
 		assert_int_equal(loop_create(&d->env.loops[i], &err), 0);
@@ -164,6 +177,8 @@ void driver_close(struct driver *d)
 	for (u32 i = 0; i < d->env.nr_loops; i++)
 		loop_destroy(d->env.loops[i]);
 	gmem_fini(&d->mem);
+	close(d->env.mem_fd);
+	close(d->irq_fd);
 }
 
 void driver_turn(struct driver *d)

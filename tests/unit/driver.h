@@ -71,13 +71,14 @@ struct driver {
 	struct driver_queue	q[DRIVER_QUEUES];
 	u32			nr_queues;
 	u32			nr_irqs[DRIVER_QUEUES];
+	int			irq_fd;		/* of all queues, for a device that hands it on */
 	u32			nr_config_irqs;
 	u32			nr_was_reset;
 	u32			nr_broken;
 	char			why[VMM_MSG_SIZE];
 };
 
-/* Memory and loops, for a device to be made of .env; then take the device. */
+/* Memory, which can be shared, and loops, for a device to be made of .env; then take the device. */
 void driver_open(struct driver *d, u32 nr_loops);
 void driver_attach(struct driver *d, struct virtio *dev);
 /* Destroys the device too. */

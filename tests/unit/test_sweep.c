@@ -16,8 +16,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/unit/backend.h"
 #include "tests/unit/faults.h"
 #include "tests/unit/t.h"
+#include "vmm/fd.h"
 #include "vmm/vm.h"
 
 /* No call of ours returns it by itself, and nothing translates it. */
@@ -41,6 +43,8 @@ struct host {
 	int	ram;
 	int	dtb;
 	int	null;
+	struct backend	fs;
+	pthread_t	fs_thread;
 };
 
 static void host_open(struct host *host)
@@ -52,15 +56,20 @@ static void host_open(struct host *host)
 	host->dtb = memfd_create("t-dtb", MFD_CLOEXEC);
 	host->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_true(host->null >= 0);
+	backend_open(&host->fs);
+	assert_int_equal(pthread_create(&host->fs_thread, NULL, backend_thread, &host->fs), 0);
 }
 
-static void host_close(const struct host *host)
+static void host_close(struct host *host)
 {
 	close(host->kernel);
 	close(host->initrd);
 	close(host->ram);
 	close(host->dtb);
 	close(host->null);
+	fd_close(&host->fs.front);
+	pthread_join(host->fs_thread, NULL);
+	backend_close(&host->fs);
 }
 
 static int configure(struct vmm *vm, const struct recipe *r, const struct host *host,
@@ -71,6 +80,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
 	struct vmm_disk_config disk = VMM_DISK_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
+	struct vmm_fs_config fs = VMM_FS_CONFIG_INIT;
 	int ret;
 
 	machine.flags = r->machine;
@@ -94,6 +104,10 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 		ret = vmm_add_disk(vm, &disk, err);
 	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 0); i++)
 		ret = vmm_add_rng(vm, &rng, err);
+	fs.fd = host->fs.front;
+	fs.tag = "tag";
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_fs(vm, &fs, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
 }
 

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhost_user.c - virtio devices whose rings another process serves (vhost-user)
+ *
+ * A backend is asked what it can do before the guest runs, by the thread that builds
+ * the machine or replaces the backend, which may wait.  All else is done at home and
+ * waits for nothing: requests are sent, what is to be answered is noted in their order,
+ * and the answers come as they come.
+ *
+ *	DRIVER_OK -> memory, rings, descriptors -> (the backend works) -> reset ->
+ *	GET_VRING_BASE for each ring -> its answers -> virtio_stopped()
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <linux/virtio_config.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devices/vhost_msg.h"
+#include "devices/vhost_user.h"
+#include "devices/virtio.h"
+#include "vmm/error.h"
+#include "vmm/fd.h"
+
+#define ASK_MS		10000	/* for a process that is only just being started */
+#define STOP_S		3	/* less than a driver waits */
+/* The most that is sent before an answer is waited for. */
+#define MAX_EXPECTED	(VHOST_USER_MAX_QUEUES * 8)
+
+_Static_assert(VHOST_USER_MAX_QUEUES * 7 + 4 <= MAX_EXPECTED, "start, then stop");
+
+/* A connection, and what was agreed on. */
+struct link {
+	int	fd;		/* -1: there is none */
+	u64	features;
+	u64	protocol;
+	bool	owned;		/* SET_OWNER, once for each */
+};
+
+struct vhost_user {
+	struct virtio		virtio;		/* first */
+	u8			config[VHOST_USER_MAX_CONFIG];
+	struct link		next;		/* under the device's lock */
+	struct loop_msg		next_msg;
+
+	/* At home. */
+	struct link		link;
+	struct watch		watch;
+	struct vhost_reader	reader;
+	u8			expected[MAX_EXPECTED];	/* requests, the oldest first */
+	u32			nr_expected;
+	bool			running;
+	bool			stopping;
+	struct loop_io		patience;
+};
+
+static struct vhost_user *of(struct virtio *dev)
+{
+	return (struct vhost_user *)dev;
+}
+
+static struct loop *home(struct vhost_user *v)
+{
+	return v->virtio.queues[0].loop;
+}
+
+/* ---- A connection begins: this waits -------------------------------------------- */
+
+static const char *request_name(u32 request)
+{
+	static const char *const names[] = {
+		[VHOST_GET_FEATURES]		= "GET_FEATURES",
+		[VHOST_SET_FEATURES]		= "SET_FEATURES",
+		[VHOST_SET_OWNER]		= "SET_OWNER",
+		[VHOST_SET_MEM_TABLE]		= "SET_MEM_TABLE",
+		[VHOST_SET_VRING_NUM]		= "SET_VRING_NUM",
+		[VHOST_SET_VRING_ADDR]		= "SET_VRING_ADDR",
+		[VHOST_SET_VRING_BASE]		= "SET_VRING_BASE",
+		[VHOST_GET_VRING_BASE]		= "GET_VRING_BASE",
+		[VHOST_SET_VRING_KICK]		= "SET_VRING_KICK",
+		[VHOST_SET_VRING_CALL]		= "SET_VRING_CALL",
+		[VHOST_GET_PROTOCOL_FEATURES]	= "GET_PROTOCOL_FEATURES",
+		[VHOST_SET_PROTOCOL_FEATURES]	= "SET_PROTOCOL_FEATURES",
+		[VHOST_GET_QUEUE_NUM]		= "GET_QUEUE_NUM",
+		[VHOST_SET_VRING_ENABLE]	= "SET_VRING_ENABLE",
+	};
+
+	return names[request];
+}
+
+static int ask(const struct link *l, const char *name, u32 request, u64 *num, struct vmm_error *err)
+{
+	int ret = vhost_ask(l->fd, request, num, ASK_MS);
+
+	return ret ? error_sys(err, ret, "%s: its backend: %s", name, request_name(request)) : 0;
+}
+
+static int agree(struct link *l, const char *name, u32 nr_queues, struct vmm_error *err)
+{
+	const u64 known = 1ull << VHOST_PROTOCOL_F_MQ | 1ull << VHOST_PROTOCOL_F_REPLY_ACK;
+	struct vhost_message msg = {
+		.request = VHOST_SET_PROTOCOL_FEATURES, .flags = VHOST_VERSION, .size = sizeof(u64),
+	};
+	u64 nr = nr_queues;
+	int ret = ask(l, name, VHOST_GET_FEATURES, &l->features, err);
+
+	if (ret)
+		return ret;
+	if (!(l->features & 1ull << VHOST_F_PROTOCOL_FEATURES) ||
+	    !(l->features & 1ull << VIRTIO_F_VERSION_1))
+		return error_set(err, -ENOTSUP,
+				 "%s: its backend is of an older kind: it has features 0x%llx", name,
+				 (unsigned long long)l->features);
+	ret = ask(l, name, VHOST_GET_PROTOCOL_FEATURES, &l->protocol, err);
+	if (ret)
+		return ret;
+	l->protocol &= known;
+	msg.num = l->protocol;
+	ret = vhost_send(l->fd, &msg, -1);
+	if (ret)
+		return error_sys(err, ret, "%s: its backend: %s", name, request_name(msg.request));
+	if (l->protocol & 1ull << VHOST_PROTOCOL_F_MQ)
+		ret = ask(l, name, VHOST_GET_QUEUE_NUM, &nr, err);
+	if (!ret && nr < nr_queues)
+		ret = error_set(err, -ENOTSUP, "%s: its backend has %llu queues, not %u", name,
+				(unsigned long long)nr, nr_queues);
+	return ret;
+}
+
+static int link_open(struct link *l, int fd, const char *name, u32 nr_queues, struct vmm_error *err)
+{
+	int ret;
+
+	*l = (struct link){ .fd = fd_dup(fd) };
+	if (l->fd < 0) {
+		ret = l->fd;
+		l->fd = -1;
+		return error_sys(err, ret, "%s: descriptor %d", name, fd);
+	}
+	ret = agree(l, name, nr_queues, err);
+	if (ret)
+		fd_close(&l->fd);
+	return ret;
+}
+
+/* ---- The rings are back ------------------------------------------------------------ */
+
+static void finish_stop(struct vhost_user *v)
+{
+	v->running = v->stopping = false;
+	loop_cancel(home(v), &v->patience);
+	virtio_stopped(&v->virtio);
+}
+
+/* ---- A connection ends --------------------------------------------------------------- */
+
+static void let_go(struct vhost_user *v)
+{
+	if (v->watch.armed)
+		loop_unwatch(&v->watch);
+	fd_close(&v->link.fd);
+	v->reader.have = 0;
+	v->nr_expected = 0;
+}
+
+static void tell(struct vhost_user *v, const char *why)
+{
+	struct virtio *dev = &v->virtio;
+	char msg[VMM_MSG_SIZE];
+
+	snprintf(msg, sizeof(msg), "%s: its backend %s", dev->name, why);
+	log_limited(dev->env->log, &dev->limit, VMM_LOG_WARN, "%s", msg);
+	dev->env->broken(dev->env->ctx, dev->index, msg);
+}
+
+static void lose(struct vhost_user *v, const char *why)
+{
+	bool working = v->running && !v->stopping;
+
+	let_go(v);
+	v->running = false;
+	if (working)
+		virtio_break(&v->virtio, "its backend %s", why);
+	else
+		tell(v, why);
+	if (v->stopping)
+		finish_stop(v);
+}
+
+/* ---- Requests and their answers: at home, nothing waits -------------------------------- */
+
+static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
+{
+	bool ack = v->link.protocol & 1ull << VHOST_PROTOCOL_F_REPLY_ACK;
+	bool answered = msg->request == VHOST_GET_VRING_BASE;
+	int ret;
+
+	msg->flags = VHOST_VERSION | (ack && !answered ? VHOST_NEED_REPLY : 0);
+	ret = v->nr_expected < MAX_EXPECTED ? vhost_send(v->link.fd, msg, pass) : -EAGAIN;
+	if (ret)
+		return ret;
+	if (ack || answered)
+		v->expected[v->nr_expected++] = (u8)msg->request;
+	return 0;
+}
+
+static void take_reply(struct vhost_user *v)
+{
+	const struct vhost_message *msg = &v->reader.msg;
+	u32 wanted = v->nr_expected ? v->expected[0] : 0;
+	char why[64];
+
+	if (!wanted || !vhost_is_reply(msg, wanted, sizeof(u64))) {
+		lose(v, "does not keep to the protocol");
+		return;
+	}
+	if (wanted != VHOST_GET_VRING_BASE && msg->num) {
+		snprintf(why, sizeof(why), "refuses %s", request_name(wanted));
+		lose(v, why);
+		return;
+	}
+	memmove(v->expected, v->expected + 1, --v->nr_expected);
+	if (v->stopping && !v->nr_expected)
+		finish_stop(v);
+}
+
+static void on_socket(struct watch *w, u32 revents)
+{
+	struct vhost_user *v = w->arg;
+	int ret;
+
+	(void)revents;
+	do {
+		ret = vhost_recv(v->link.fd, &v->reader);
+		if (ret == 1)
+			take_reply(v);
+	} while (ret == 1 && v->link.fd >= 0);
+	if (v->link.fd < 0)
+		return;
+	if (ret < 0)
+		lose(v, ret == -EPROTO ? "does not keep to the protocol" : "has gone");
+	else
+		loop_watch(home(v), w, v->link.fd, POLLIN);
+}
+
+/* ---- Start ------------------------------------------------------------------------------ */
+
+static int send_num(struct vhost_user *v, u32 what, u64 num, int pass)
+{
+	struct vhost_message msg = { .request = what, .size = sizeof(msg.num), .num = num };
+
+	return request(v, &msg, pass);
+}
+
+static int send_state(struct vhost_user *v, u32 what, u32 index, u32 num)
+{
+	struct vhost_message msg = {
+		.request = what, .size = sizeof(msg.state), .state = { index, num },
+	};
+
+	return request(v, &msg, -1);
+}
+
+static int send_owner(struct vhost_user *v)
+{
+	struct vhost_message msg = { .request = VHOST_SET_OWNER };
+	int ret = v->link.owned ? 0 : request(v, &msg, -1);
+
+	v->link.owned |= !ret;
+	return ret;
+}
+
+static int send_memory(struct vhost_user *v)
+{
+	const struct gmem *mem = v->virtio.env->mem;
+	struct vhost_message msg = {
+		.request = VHOST_SET_MEM_TABLE,
+		.size = sizeof(msg.mem),
+		.mem = {
+			.nr = 1,
+			.region = {
+				.gpa = mem->base, .size = mem->size, .user = (uintptr_t)mem->host,
+			},
+		},
+	};
+
+	return request(v, &msg, v->virtio.env->mem_fd);
+}
+
+static u64 user_address(struct vhost_user *v, gpa_t gpa)
+{
+	/* It was checked when the queue became ready. */
+	return (uintptr_t)gmem_host(v->virtio.env->mem, gpa, 1);
+}
+
+static int send_addresses(struct vhost_user *v, const struct virtio_queue *q)
+{
+	struct vhost_message msg = {
+		.request = VHOST_SET_VRING_ADDR,
+		.size = sizeof(msg.addr),
+		.addr = {
+			.index = q->index,
+			.desc_user_addr = user_address(v, q->layout.desc),
+			.used_user_addr = user_address(v, q->layout.used),
+			.avail_user_addr = user_address(v, q->layout.avail),
+		},
+	};
+
+	return request(v, &msg, -1);
+}
+
+static int send_queue(struct vhost_user *v, struct virtio_queue *q)
+{
+	int irq = virtio_irq_fd(q);
+	int ret = send_state(v, VHOST_SET_VRING_NUM, q->index, q->layout.size);
+
+	if (!ret)
+		ret = send_state(v, VHOST_SET_VRING_BASE, q->index, 0);
+	if (!ret)
+		ret = send_addresses(v, q);
+	if (!ret)
+		ret = send_num(v, VHOST_SET_VRING_CALL, q->index | (irq < 0 ? VHOST_NO_FD : 0), irq);
+	if (!ret)
+		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, q->kick_fd);
+	if (!ret)
+		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, 1);
+	/* The driver may have added chains before it said DRIVER_OK. */
+	if (!ret)
+		virtio_kick(q->dev, q->index);
+	return ret;
+}
+
+int vhost_user_start(struct virtio *dev)
+{
+	struct vhost_user *v = of(dev);
+	int ret;
+
+	if (v->link.fd < 0)
+		return -ENOTCONN;
+	ret = send_owner(v);
+	if (!ret)
+		ret = send_num(v, VHOST_SET_FEATURES,
+			       dev->features | 1ull << VHOST_F_PROTOCOL_FEATURES, -1);
+	if (!ret)
+		ret = send_memory(v);
+	for (u32 i = 0; i < dev->nr_queues && !ret; i++)
+		if (dev->queues[i].ready)
+			ret = send_queue(v, &dev->queues[i]);
+	if (ret) {
+		/* It has half of what it needs: nobody knows what it would do. */
+		let_go(v);
+		return ret;
+	}
+	v->running = true;
+	return 0;
+}
+
+/* ---- Stop -------------------------------------------------------------------------------- */
+
+static void be_patient(struct vhost_user *v)
+{
+	static const struct __kernel_timespec delay = { .tv_sec = STOP_S };
+
+	io_uring_prep_timeout(loop_sqe(home(v), &v->patience),
+			      (struct __kernel_timespec *)&delay, 0, 0);
+}
+
+static void on_impatience(struct loop_io *io, int res)
+{
+	struct vhost_user *v = io->arg;
+
+	if (!v->stopping)
+		return;
+	/* The thread that submitted it has ended, and this one carries on. */
+	if (res == -ECANCELED)
+		be_patient(v);
+	else
+		lose(v, "does not give its rings back");
+}
+
+void vhost_user_stop(struct virtio *dev)
+{
+	struct vhost_user *v = of(dev);
+	int ret = 0;
+
+	if (!v->running) {
+		virtio_stopped(dev);	/* the backend was lost meanwhile */
+		return;
+	}
+	v->stopping = true;
+	be_patient(v);
+	for (u32 i = 0; i < dev->nr_queues && !ret; i++)
+		if (dev->queues[i].ready)
+			ret = send_state(v, VHOST_GET_VRING_BASE, i, 0);
+	if (ret)
+		lose(v, ret == -EAGAIN ? "does not read" : "has gone");
+	else if (!v->nr_expected)
+		finish_stop(v);
+}
+
+/* ---- Another backend ------------------------------------------------------------------------ */
+
+static void take_next(void *arg)
+{
+	struct vhost_user *v = arg;
+	struct link next;
+
+	pthread_mutex_lock(&v->virtio.lock);
+	next = v->next;
+	v->next.fd = -1;
+	pthread_mutex_unlock(&v->virtio.lock);
+	if (next.fd < 0)
+		return;
+	if (v->link.fd >= 0)
+		lose(v, "is replaced");
+	v->link = next;
+	loop_watch(home(v), &v->watch, v->link.fd, POLLIN);
+}
+
+int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err)
+{
+	struct vhost_user *v = of(dev);
+	struct link link;
+	int ret = link_open(&link, fd, dev->name, dev->nr_queues, err);
+
+	if (ret)
+		return ret;
+	if (dev->offered & ~link.features) {
+		fd_close(&link.fd);
+		return error_set(err, -ENOTSUP, "%s: its new backend lacks features 0x%llx", dev->name,
+				 (unsigned long long)(dev->offered & ~link.features));
+	}
+	pthread_mutex_lock(&dev->lock);
+	fd_close(&v->next.fd);
+	v->next = link;
+	pthread_mutex_unlock(&dev->lock);
+	loop_post(home(v), &v->next_msg);
+	return 0;
+}
+
+/* ---- From the machine -------------------------------------------------------------------------- */
+
+void vhost_user_destroy(struct virtio *dev)
+{
+	struct vhost_user *v = of(dev);
+
+	while (v->next_msg.queued && !loop_dispatch(home(v)))
+		;
+	if (v->watch.armed)
+		loop_unwatch(&v->watch);
+	fd_close(&v->link.fd);
+	fd_close(&v->next.fd);
+	virtio_fini(dev);
+	free(v);
+}
+
+/* Who is rung for nothing must not get stuck in it: we read none of them. */
+static int unblock_kicks(struct virtio *dev)
+{
+	for (u32 i = 0; i < dev->nr_queues; i++)
+		if (fcntl(dev->queues[i].kick_fd, F_SETFL, O_NONBLOCK))
+			return -errno;
+	return 0;
+}
+
+static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
+		 const struct vhost_user_config *cfg, struct vmm_error *err)
+{
+	struct virtio *dev = &v->virtio;
+	int ret = virtio_init(dev, cfg->ops, env, index, cfg->nr_queues, cfg->features, true, err);
+
+	if (ret)
+		return ret;
+	if (env->mem_fd < 0)
+		return error_set(err, -EINVAL,
+				 "%s: its backend can share only RAM that is a file (VMM_F_RAM_FD)",
+				 dev->name);
+	ret = unblock_kicks(dev);
+	if (ret)
+		return error_sys(err, ret, "%s: eventfd", dev->name);
+	ret = link_open(&v->link, cfg->fd, dev->name, cfg->nr_queues, err);
+	if (ret)
+		return ret;
+	dev->offered &= v->link.features;
+	loop_watch(home(v), &v->watch, v->link.fd, POLLIN);
+	return 0;
+}
+
+int vhost_user_create(struct virtio **out, const struct virtio_env *env, u32 index,
+		      const struct vhost_user_config *cfg, struct vmm_error *err)
+{
+	struct vhost_user *v = calloc(1, sizeof(*v));
+	int ret;
+
+	if (!v)
+		return error_set(err, -ENOMEM, "%s%u: no memory", cfg->ops->name, index);
+	v->link.fd = v->next.fd = -1;
+	v->watch = (struct watch){ .fn = on_socket, .arg = v };
+	v->next_msg = (struct loop_msg){ .fn = take_next, .arg = v };
+	v->patience = (struct loop_io){ .done = on_impatience, .arg = v };
+	memcpy(v->config, cfg->config, cfg->config_size);
+	v->virtio.config = v->config;
+	v->virtio.config_size = cfg->config_size;
+	ret = build(v, env, index, cfg, err);
+	if (ret) {
+		vhost_user_destroy(&v->virtio);
+		return ret;
+	}
+	*out = &v->virtio;
+	return 0;
+}

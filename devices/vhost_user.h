@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhost_user.h - virtio devices whose rings another process serves (vhost-user)
+ *
+ * The backend has the guest's RAM mapped, reads the kicks and rings the interrupts
+ * itself: nothing of a request passes through here.  It is trusted with the guest's
+ * memory and with nothing else.  One that goes away, or does not keep to the protocol,
+ * is let go: the device breaks, and after a reset by the guest it works again if the
+ * host has given it another backend meanwhile, vhost_user_replace().
+ */
+#ifndef DEVICES_VHOST_USER_H
+#define DEVICES_VHOST_USER_H
+
+#include "vmm.h"
+
+#include "vmm/types.h"
+
+struct virtio;
+struct virtio_env;
+struct virtio_ops;
+
+#define VHOST_USER_MAX_QUEUES	16
+#define VHOST_USER_MAX_CONFIG	256
+
+struct vhost_user_config {
+	const struct virtio_ops	*ops;		/* with VHOST_USER_OPS in it */
+	u32			nr_queues;
+	u64			features;	/* of the device's kind, that we know */
+	int			fd;		/* a connected socket, borrowed */
+	const void		*config;	/* the device's configuration; copied */
+	u32			config_size;
+};
+
+/* To be destroyed by virtio_destroy(). */
+int vhost_user_create(struct virtio **dev, const struct virtio_env *env, u32 index,
+		      const struct vhost_user_config *cfg, struct vmm_error *err);
+
+/*
+ * Another backend, for after the next reset; what there was is let go.  Waits for its
+ * answers.  From any thread but those of the loops, no lock held.
+ */
+int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err);
+
+/* For the struct virtio_ops of a kind. */
+int vhost_user_start(struct virtio *dev);
+void vhost_user_stop(struct virtio *dev);
+void vhost_user_destroy(struct virtio *dev);
+
+#define VHOST_USER_OPS				\
+	.start = vhost_user_start,		\
+	.stop = vhost_user_stop,		\
+	.destroy = vhost_user_destroy
+
+#endif
