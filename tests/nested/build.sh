@@ -18,7 +18,7 @@ objcopy=${NESTED_OBJCOPY:-aarch64-linux-gnu-objcopy}
 readelf=${NESTED_READELF:-aarch64-linux-gnu-readelf}
 nest=$build/nest
 logs=$build/logs
-kernels="6.1 6.12 6.12-16k"
+kernels="6.1 6.12 6.12-16k new"
 
 die()
 {
@@ -26,7 +26,7 @@ die()
 	exit 1
 }
 
-fetch()	# DIR SUITE PACKAGE...
+fetch()	# DIR SUITE [OPTION-OF-DEBFETCH]... PACKAGE...
 {
 	dir=$cache/$1 suite=$2
 	shift 2
@@ -42,6 +42,8 @@ fetch_kernel()	# VERSION
 	6.1) fetch kernel-6.1 bookworm linux-image-arm64 ;;
 	6.12) fetch kernel-6.12 bookworm-backports linux-image-arm64 ;;
 	6.12-16k) fetch kernel-6.12-16k bookworm-backports linux-image-arm64-16k ;;
+	new) fetch kernel-new trixie-backports -r 'linux-binary-*' -r 'linux-modules-*' \
+		-k '*/vmlinuz' linux-image-arm64 ;;
 	*) die "no kernel $1" ;;
 	esac
 }
@@ -121,18 +123,19 @@ compile_bench()
 	rm -rf "$tree"
 }
 
-# Debian's QEMU for arm64 with every library that it needs, to run in a host.
-qemu_part()
+# Debian's QEMU 10, for that architecture, in DIR/bin, and every library it needs in
+# DIR/lib: to run in a host, and where an older one is installed.
+qemu_tree()	# ARCHITECTURE DIR
 {
-	out=$build/part-qemu.cpio tree=$build/part.tmp from=$cache/qemu
-	"$top/tools/debfetch" -q -a arm64 -s bookworm -s bookworm-backports -r 'lib*' -r 'zlib*' \
+	tree=$2 from=$cache/qemu-$1
+	"$top/tools/debfetch" -q -a "$1" -s bookworm -s bookworm-backports -r 'lib*' -r 'zlib*' \
 		-r 'qemu-system-*' -k '*/lib/*.so*' -k '*/usr/bin/qemu-system-aarch64' -d "$from" \
 		qemu-system-arm/bookworm-backports libc6 || die "cannot fetch qemu"
-	older "$out" "$from/.debfetch" || return 0
+	older "$tree/.done" "$from/.debfetch" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/lib" "$tree/bin"
 	cp "$from/usr/bin/qemu-system-aarch64" "$tree/bin/"
-	cp -L "$(find "$from" -name ld-linux-aarch64.so.1 | head -n 1)" "$tree/lib/"
+	cp -L "$(find "$from" -name 'ld-linux*.so.*' | head -n 1)" "$tree/lib/"
 	todo=$from/usr/bin/qemu-system-aarch64
 	while [ -n "$todo" ]; do
 		# shellcheck disable=SC2086 # a list of our own names
@@ -146,8 +149,31 @@ qemu_part()
 			todo="$todo $tree/lib/$lib"
 		done
 	done
-	(cd "$tree" && archive "$out") || die "cannot make $out"
-	rm -rf "$tree"
+	touch "$tree/.done"
+}
+
+qemu_part()
+{
+	qemu_tree arm64 "$build/qemu-arm64"
+	older "$build/part-qemu.cpio" "$build/qemu-arm64/.done" || return 0
+	(cd "$build/qemu-arm64" && archive "$build/part-qemu.cpio") || die "cannot make part-qemu.cpio"
+}
+
+# An emulator of FEAT_NV2: QEMU 9 or newer, this machine's or a backport.
+new_emulator()
+{
+	case $(qemu-system-aarch64 --version | sed -n 's/.*version \([0-9]*\).*/\1/p') in
+	[0-8]) ;;
+	*) echo qemu-system-aarch64; return ;;
+	esac
+	arch=$(dpkg --print-architecture) dir=$build/qemu-10
+	qemu_tree "$arch" "$dir"
+	cat >"$dir/run" <<-END
+	#!/bin/sh
+	exec "$(echo "$dir"/lib/ld-linux*)" --library-path "$dir/lib" "$dir/bin/qemu-system-aarch64" "\$@"
+	END
+	chmod 755 "$dir/run"
+	echo "$dir/run"
 }
 
 archive()	# OUT: of the current directory
@@ -159,7 +185,7 @@ archive()	# OUT: of the current directory
 kernel_image()	# VERSION
 {
 	image=$nest/Image-$1
-	from=$(find "$cache/kernel-$1/boot" -name 'vmlinuz-*')
+	from=$(find "$cache/kernel-$1/" -name 'vmlinuz*' -type f)
 	older "$image" "$from" || return 0
 	cp "$from" "$image.tmp"
 	mv "$image.tmp" "$image"

@@ -26,18 +26,20 @@ _start:
 	mov	x0, sp
 	bl	flat_main
 	// PSCI SYSTEM_OFF
-flat_off:
-	.globl	flat_off
 	movz	w0, #0x0008
 	movk	w0, #0x8400, lsl #16
-	hvc	#0
+	bl	flat_psci
 1:	wfi
 	b	1b
 
-// u64 flat_hvc(u64 fn, u64 a, u64 b, u64 c)
-	.globl	flat_hvc
-flat_hvc:
+// u64 flat_psci(u64 fn, u64 a, u64 b, u64 c): at EL2 an HVC would be our own
+	.globl	flat_psci
+flat_psci:
+	mrs	x9, CurrentEL
+	tbnz	x9, #3, 3f
 	hvc	#0
+	ret
+3:	smc	#0
 	ret
 
 // A further CPU: x0 is the address of its flag.  Says that it is here, with
@@ -50,6 +52,6 @@ flat_secondary:
 	dsb	sy
 	movz	w0, #0x0002
 	movk	w0, #0x8400, lsl #16
-	hvc	#0
+	bl	flat_psci
 2:	wfi
 	b	2b

@@ -6,7 +6,7 @@
  * relocation.  Prints one line
  *
  *   FLAT base=.. dtb=.. ram=..+.. cpus=.. mmfr0=.. pfr0=.. pfr1=.. isar1=.. isar2=..
- *   args=[..] initrd=[first line] size=..
+ *   el=.. args=[..] initrd=[first line] size=..
  *
  * then what t= in the arguments asks, then `EXIT: STATUS=n` with n = code << 1 | 1,
  * or with `silent` among the arguments nothing:
@@ -43,7 +43,7 @@ struct entry {
 
 /* Ours alone: no global offset table, which would need relocating. */
 #pragma GCC visibility push(hidden)
-uint64_t flat_hvc(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
+uint64_t flat_psci(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void flat_secondary(void);
 void flat_main(const struct entry *e);
 #pragma GCC visibility pop
@@ -138,6 +138,7 @@ struct tree {
 	uint64_t initrd, initrd_end;
 	uint64_t ram, ram_size;
 	uint64_t pvpanic;
+	bool smc;			/* PSCI's conduit, so EL2 is ours */
 	uint64_t mpidr[64];
 	unsigned nr_cpus;
 };
@@ -153,6 +154,8 @@ static void tree_property(struct tree *t, const char *node, const char *name,
 		if (same(name, "linux,initrd-end"))
 			t->initrd_end = cells(val, len);
 	}
+	if (same(node, "psci") && same(name, "method"))
+		t->smc = same(val, "smc");
 	if (same(name, "reg")) {
 		if (starts(node, "memory")) {
 			t->ram = cells(val, 8);
@@ -201,7 +204,7 @@ static void task_smp(const struct tree *t)
 
 	for (unsigned i = 1; i < t->nr_cpus; i++) {
 		flag[i] = 0;
-		if (flat_hvc(PSCI_CPU_ON, t->mpidr[i], (uint64_t)flat_secondary,
+		if (flat_psci(PSCI_CPU_ON, t->mpidr[i], (uint64_t)flat_secondary,
 			     (uint64_t)&flag[i]) != 0)
 			continue;
 		while (!flag[i])
@@ -237,7 +240,7 @@ static void do_task(const struct tree *t)
 	const char *args = t->bootargs;
 
 	if (has_word(args, "t=reset"))
-		flat_hvc(PSCI_SYSTEM_RESET, 0, 0, 0);
+		flat_psci(PSCI_SYSTEM_RESET, 0, 0, 0);
 	if (has_word(args, "t=smp"))
 		task_smp(t);
 	if (has_word(args, "t=echo"))
@@ -283,7 +286,6 @@ void flat_main(const struct entry *e)
 	check(&bad, e->x[1] == 0, "x1", e->x[1]);
 	check(&bad, e->x[2] == 0, "x2", e->x[2]);
 	check(&bad, e->x[3] == 0, "x3", e->x[3]);
-	check(&bad, e->el == 1 << 2, "CurrentEL", e->el);
 	check(&bad, e->spsel == 1, "SPSel", e->spsel);
 	check(&bad, e->daif == 0xf << 6, "DAIF", e->daif);
 	check(&bad, !(e->sctlr & 5), "SCTLR (MMU, cache)", e->sctlr);
@@ -295,6 +297,7 @@ void flat_main(const struct entry *e)
 		tree_read(&t, fdt);
 		check(&bad, e->base >= t.ram && e->x[0] + be32(fdt + 4) <= t.ram + t.ram_size,
 		      "RAM", t.ram);
+		check(&bad, e->el == (t.smc ? 2 : 1) << 2, "CurrentEL", e->el);
 	}
 
 	if (!bad && has_word(t.bootargs, "silent")) {
@@ -311,6 +314,7 @@ void flat_main(const struct entry *e)
 	say(" pfr1=", read_sysreg(ID_AA64PFR1_EL1));
 	say(" isar1=", read_sysreg(ID_AA64ISAR1_EL1));
 	say(" isar2=", read_sysreg(S3_0_C0_C6_2));	/* ID_AA64ISAR2_EL1 */
+	say(" el=", e->el >> 2);
 	puts(" args=[");
 	puts(t.bootargs);
 	puts("] initrd=[");

@@ -20,6 +20,7 @@
  *             on the console, power off at `quit`
  *   rng       read random numbers from the host's; print, power off
  *   pmu       count cycles with the PMU; print, power off
+ *   vmm       run our own guest: vmm with flat, power off
  *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
  *             time and on the PMU, and numbered lines on the console.  `more` waits
  *             until every CPU has got on and answers, `end` sums up and powers off
@@ -641,6 +642,21 @@ static void task_pmu(void)
 		printf("GUEST-PMU %s\n", count > 100000 ? "counts" : "stands still");
 }
 
+/* A guest of a guest, where we are a hypervisor. */
+static void task_vmm(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/vmm", "vmm", "run", "--kernel", "/flat", "--mem", "64", "--cpus", "1",
+		      "--nodefaults", "--loglevel", "warning", NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	printf("GUEST-VMM status=%d\n", WEXITSTATUS(status));
+}
+
 int main(void)
 {
 	const char *task = getenv("t");
@@ -674,6 +690,8 @@ int main(void)
 		task_rng();
 	else if (!strcmp(task, "pmu"))
 		task_pmu();
+	else if (!strcmp(task, "vmm"))
+		task_vmm();
 	else if (!strcmp(task, "storm"))
 		task_storm();
 	else if (!strcmp(task, "reboot"))

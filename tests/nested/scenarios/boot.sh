@@ -24,6 +24,16 @@ boot_6_12()
 	silent
 }
 
+scenario boot-new "new-nested"
+boot_new()
+{
+	vm "want:GUEST-READY kernel=" exit:0 -- $(linux new) -p "$DEFAULT"
+	case $(field kernel) in
+	[0-6].*) fail "Linux $(field kernel)" ;;
+	esac
+	silent
+}
+
 scenario boot-16k "6.12-max"
 boot_16k()
 {
