@@ -9,15 +9,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
+#include "devices/netio.h"
 #include "devices/vhost_user.h"
 #include "devices/virtio.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_fs.h"
 #include "devices/virtio_mmio.h"
+#include "devices/virtio_net.h"
 #include "devices/virtio_rng.h"
 #include "vmm/error.h"
 #include "vmm/machine.h"
@@ -25,15 +29,22 @@
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
 
-static void on_broken(void *ctx, u32 index, const char *msg)
+static void tell(struct machine *m, enum vmm_event_type type, u32 index, const char *msg)
 {
-	struct machine *m = ctx;
-	struct vmm_event ev = {
-		.size = sizeof(ev), .type = VMM_EVENT_BROKEN, .index = (int)index,
-	};
+	struct vmm_event ev = { .size = sizeof(ev), .type = type, .index = (int)index };
 
 	snprintf(ev.msg, sizeof(ev.msg), "%s", msg);
 	vm_event(m->vm, &ev);
+}
+
+static void on_broken(void *ctx, u32 index, const char *msg)
+{
+	tell(ctx, VMM_EVENT_BROKEN, index, msg);
+}
+
+static void on_lost(void *ctx, u32 index, const char *msg)
+{
+	tell(ctx, VMM_EVENT_UNLINKED, index, msg);
 }
 
 static int env_up(struct machine *m, struct vmm_error *err)
@@ -64,6 +75,21 @@ static int disk_up(struct machine *m, u32 i, struct vmm_error *err)
 	return virtio_blk_create(&m->virtio[i].dev, m->virtio_env, i, &cfg, err);
 }
 
+static int net_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct vm_device *d = &m->vm->devices[i];
+	struct virtio_net_params params = { .mtu = d->net.mtu, .lost = on_lost, .ctx = m };
+	struct netio *io = NULL;
+	int ret = 0;
+
+	memcpy(params.mac, d->net.mac, sizeof(params.mac));
+	if (d->net.flags & VMM_NET_F_STREAM)
+		ret = netstream_create(&io, d->fd, err);
+	else if (d->net.flags & VMM_NET_F_TAP)
+		ret = nettap_create(&io, d->fd, ioctl, err);
+	return ret ? ret : virtio_net_create(&m->virtio[i].dev, m->virtio_env, i, &params, io, err);
+}
+
 static int create(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct vm_device *dev = &m->vm->devices[i];
@@ -75,6 +101,8 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 		return virtio_fs_create(&m->virtio[i].dev, m->virtio_env, i, dev->tag, dev->fd, err);
 	case VM_RNG:
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
+	case VM_NET:
+		return net_up(m, i, err);
 	}
 	return -EINVAL;
 }
@@ -143,4 +171,22 @@ void virtio_tree(const struct machine *m, struct tree *t)
 {
 	for (u32 i = 0; i < m->vm->nr_devices; i++)
 		virtio_mmio_tree(t, mmio_base(i), SPI_VIRTIO + i);
+}
+
+/* ---- While it runs ----------------------------------------------------------------- */
+
+int machine_net_attach(struct vmm *vm, u32 index, int fd, struct vmm_error *err)
+{
+	struct netio *io;
+	int ret = netstream_create(&io, fd, err);
+
+	if (!ret)
+		virtio_net_attach(vm->machine->virtio[index].dev, io);
+	return ret;
+}
+
+int machine_net_link(struct vmm *vm, u32 index, bool up)
+{
+	virtio_net_link(vm->machine->virtio[index].dev, up);
+	return 0;
 }

@@ -99,11 +99,22 @@ bool virtio_pop(struct virtio_queue *q, struct virtq_chain *chain)
 	return ret == 1;
 }
 
+static void was_pushed(struct virtio_queue *q)
+{
+	loop_defer(q->loop, &q->irq);
+	check_drained(q);
+}
+
 void virtio_push(struct virtio_queue *q, u16 head, u32 len)
 {
 	virtq_push(&q->vq, head, len);
-	loop_defer(q->loop, &q->irq);
-	check_drained(q);
+	was_pushed(q);
+}
+
+void virtio_push_all(struct virtio_queue *q, const struct virtq_used *used, u32 nr)
+{
+	virtq_push_all(&q->vq, used, nr);
+	was_pushed(q);
 }
 
 void virtio_unpop(struct virtio_queue *q, u16 head)

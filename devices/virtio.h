@@ -195,7 +195,9 @@ static inline bool virtio_has(const struct virtio *dev, unsigned int bit)
  */
 bool virtio_pop(struct virtio_queue *q, struct virtq_chain *chain);
 void virtio_push(struct virtio_queue *q, u16 head, u32 len);
-/* The chain popped last is needed later only. */
+/* Several at once: the driver sees all of them or none. */
+void virtio_push_all(struct virtio_queue *q, const struct virtq_used *used, u32 nr);
+/* The chain popped last is needed later only; then the one before it, and so on. */
 void virtio_unpop(struct virtio_queue *q, u16 head);
 
 /* On the queue's loop: call .kick, as if there had been one. */

@@ -196,15 +196,24 @@ void virtq_unpop(struct virtq *vq, u16 head)
 
 /* ---- Giving back ------------------------------------------------------------ */
 
+void virtq_push_all(struct virtq *vq, const struct virtq_used *used, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++) {
+		u64 at = RING_ELEMENTS + (u64)(vq->used_idx++ & (vq->size - 1)) * USED_ELEMENT;
+
+		landed(vq, used[i].head);
+		gview_store32(&vq->used, at, used[i].head);
+		gview_store32(&vq->used, at + 4, used[i].len);
+	}
+	/* The driver's acquire of idx is the partner: elements and buffers are whole. */
+	gview_store16_release(&vq->used, RING_IDX, vq->used_idx);
+}
+
 void virtq_push(struct virtq *vq, u16 head, u32 len)
 {
-	u64 at = RING_ELEMENTS + (u64)(vq->used_idx & (vq->size - 1)) * USED_ELEMENT;
+	const struct virtq_used used = { .head = head, .len = len };
 
-	landed(vq, head);
-	gview_store32(&vq->used, at, head);
-	gview_store32(&vq->used, at + 4, len);
-	/* The driver's acquire of idx is the partner: element and buffers are whole. */
-	gview_store16_release(&vq->used, RING_IDX, ++vq->used_idx);
+	virtq_push_all(vq, &used, 1);
 }
 
 /* used_event, behind the available ring (2.7.7); avail_event, behind the used ring. */

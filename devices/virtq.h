@@ -38,6 +38,12 @@ struct virtq_chain {
 	u32		in_len;
 };
 
+/* A chain that is given back, with how many bytes were written to it. */
+struct virtq_used {
+	u16	head;
+	u32	len;
+};
+
 struct virtq {
 	const struct gmem	*mem;
 	struct gview		desc;
@@ -70,6 +76,8 @@ int virtq_pop(struct virtq *vq, struct virtq_chain *chain);
 
 /* Give a chain back with @len bytes written to it; in any order, each once. */
 void virtq_push(struct virtq *vq, u16 head, u32 len);
+/* Several at once: the driver sees all of them or none. */
+void virtq_push_all(struct virtq *vq, const struct virtq_used *used, u32 nr);
 
 /* Take back the latest pop, as if it had not been. */
 void virtq_unpop(struct virtq *vq, u16 head);

@@ -330,6 +330,39 @@ struct vmm_fs_config {
 VMM_API VMM_MUST_CHECK
 int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *cfg, struct vmm_error *err);
 
+/*
+ * A network card.  What is behind it is one of two descriptors, or nothing yet: then its
+ * link is down until vmm_net_attach().  Offloads are the tap interface's; TUNSETOFFLOAD
+ * and the size of its header are set to what the guest wants.
+ */
+#define VMM_NET_F_STREAM	(1ull << 0)	/* .fd is a stream socket: frames, each behind
+						 * its length of 32 bits, big-endian; passt(1) */
+#define VMM_NET_F_TAP		(1ull << 1)	/* .fd is of a tap interface, O_NONBLOCK, made
+						 * with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR */
+
+struct vmm_net_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_NET_F_* */
+	int		fd;
+	uint16_t	mtu;		/* told to the guest; 0: nothing is told */
+	uint8_t		mac[6];		/* zeroes: 02:15:15:15:15:15, the last byte counts */
+	uint32_t	reserved;
+};
+#define VMM_NET_CONFIG_INIT { .size = sizeof(struct vmm_net_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_add_net(struct vmm *vm, const struct vmm_net_config *cfg, struct vmm_error *err);
+
+/*
+ * RUNNING or PAUSED.  Put the stream socket @fd behind network card @index, whatever was
+ * there before, as after VMM_EVENT_UNLINKED; or take the cable out, @up being 0, and in
+ * again.  The guest hears of its link.  -ENOENT: @index is no network card; -EINVAL: it
+ * is one on a tap interface, or @fd is no stream socket.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_net_attach(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err);
+VMM_API VMM_MUST_CHECK int vmm_net_link(struct vmm *vm, uint32_t index, int up);
+
 /* ---- Running it ------------------------------------------------------- */
 
 /* Build the machine and let the guest run.  On failure the VM is still NEW. */
@@ -398,6 +431,7 @@ enum vmm_event_type {
 				 * is told again when what it waits for changes */
 	VMM_EVENT_UNSTALLED,	/* ... and has got one */
 	VMM_EVENT_LIMIT,	/* vCPU .index waits for a limit: see vmm_limit() */
+	VMM_EVENT_UNLINKED,	/* what was behind network card .index has gone */
 };
 
 enum vmm_stop_reason {

@@ -25,6 +25,7 @@
 
 #define RAM_DEFAULT	MIB(256)
 #define RAM_BASE	GIB(2)
+#define MTU_LEAST	68		/* RFC 791 */
 #define RAM_UNIT	KIB(64)		/* the largest page a guest can use */
 
 static int check_config(struct vmm_config *cfg, struct vmm_error *err)
@@ -500,6 +501,54 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_erro
 	return ret;
 }
 
+static void choose_mac(struct vmm *vm, u8 *mac)
+{
+	static const u8 zeroes[6];
+	static const u8 first[6] = { 0x02, 0x15, 0x15, 0x15, 0x15, 0x15 };
+
+	if (memcmp(mac, zeroes, sizeof(zeroes)))
+		return;
+	memcpy(mac, first, sizeof(first));
+	mac[5] = (u8)(mac[5] + vm->nr_nets);
+}
+
+int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_error *err)
+{
+	const u64 kinds = VMM_NET_F_STREAM | VMM_NET_F_TAP;
+	struct vm_device dev = { .kind = VM_NET };
+	struct vmm_net_config *cfg = &dev.net;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = config_copy(cfg, sizeof(*cfg), user, err);
+	if (!ret)
+		ret = config_flags(cfg->flags, kinds, err);
+	if (!ret)
+		ret = config_reserved(cfg->reserved, err);
+	if (ret)
+		return ret;
+	if ((cfg->flags & kinds) == kinds)
+		return error_set(err, -EINVAL, "net: a stream socket excludes a tap interface");
+	if (cfg->mtu && cfg->mtu < MTU_LEAST)
+		return error_set(err, -EINVAL, "net: an MTU of %u is below %u", cfg->mtu, MTU_LEAST);
+	if (cfg->mac[0] & 1)
+		return error_set(err, -EINVAL, "net: the MAC address is one of a group");
+	choose_mac(vm, cfg->mac);
+	dev.fd = cfg->fd;
+	ret = borrow(&dev.fd, cfg->flags, kinds, "net", err);
+	if (!ret)
+		ret = add_device(vm, &dev, err);
+	if (ret < 0) {
+		fd_close(&dev.fd);
+		return ret;
+	}
+	vm->nr_nets++;
+	return ret;
+}
+
 /* ---- Life --------------------------------------------------------------- */
 
 int vmm_start(struct vmm *vm, struct vmm_error *err)
@@ -570,6 +619,38 @@ int vmm_console_break(struct vmm *vm, uint32_t index, const char *text)
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return -EBUSY;
 	return machine_console_break(vm, index, text);
+}
+
+/* With the lock held: is device @index a network card of a VM that runs? */
+static int must_be_net(const struct vmm *vm, u32 index, struct vmm_error *err)
+{
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return error_set(err, -EBUSY, "VM: it is not running");
+	if (index >= vm->nr_devices || vm->devices[index].kind != VM_NET)
+		return error_set(err, -ENOENT, "net: device %u is no network card", index);
+	return 0;
+}
+
+int vmm_net_attach(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err)
+{
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_net(vm, index, err);
+	if (!ret && vm->devices[index].net.flags & VMM_NET_F_TAP)
+		ret = error_set(err, -EINVAL, "net: device %u is on a tap interface", index);
+	return ret ? ret : machine_net_attach(vm, index, fd, err);
+}
+
+int vmm_net_link(struct vmm *vm, uint32_t index, int up)
+{
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_net(vm, index, NULL);
+	return ret ? ret : machine_net_link(vm, index, up);
 }
 
 int vmm_stop(struct vmm *vm)

@@ -77,6 +77,13 @@ int machine_power_button(struct vmm *vm);
 int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err);
 
 /*
+ * A network card's peer and its cable: vmm_net_attach(), vmm_net_link().  From any thread,
+ * while the VM has threads.
+ */
+int machine_net_attach(struct vmm *vm, u32 index, int fd, struct vmm_error *err);
+int machine_net_link(struct vmm *vm, u32 index, bool up);
+
+/*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
  * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the
  * process is in the way, noted by vm_set_limit(), @err says which; another negative

@@ -39,7 +39,7 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK, VM_FS };
+enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET };
 
 struct vm_device {
 	enum vm_device_kind	kind;
@@ -50,6 +50,8 @@ struct vm_device {
 	char			serial[VMM_DISK_SERIAL + 1];
 	/* Of a file system. */
 	char			tag[VMM_FS_TAG_MAX + 1];
+	/* Of a network card. */
+	struct vmm_net_config	net;		/* its .fd is not looked at */
 };
 
 struct vm_boot {
@@ -83,6 +85,7 @@ struct vmm {
 	u32				nr_consoles;
 	struct vm_device		devices[VM_MAX_DEVICES];	/* virtio */
 	u32				nr_devices;
+	u32				nr_nets;
 	struct logger			log;
 	int				kick_signal;
 	bool				kick_handled;	/* VMM_F_KICK_HANDLER */

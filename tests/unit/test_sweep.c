@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/unit/backend.h"
@@ -45,10 +46,14 @@ struct host {
 	int	null;
 	struct backend	fs;
 	pthread_t	fs_thread;
+	int	socket;
+	int	peer;
 };
 
 static void host_open(struct host *host)
 {
+	int pair[2];
+
 	host->kernel = t_kernel();
 	host->initrd = t_file("initrd", 6);
 	host->ram = memfd_create("t-ram", MFD_CLOEXEC);
@@ -58,6 +63,9 @@ static void host_open(struct host *host)
 	assert_true(host->null >= 0);
 	backend_open(&host->fs);
 	assert_int_equal(pthread_create(&host->fs_thread, NULL, backend_thread, &host->fs), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	host->socket = pair[0];
+	host->peer = pair[1];
 }
 
 static void host_close(struct host *host)
@@ -70,6 +78,8 @@ static void host_close(struct host *host)
 	fd_close(&host->fs.front);
 	pthread_join(host->fs_thread, NULL);
 	backend_close(&host->fs);
+	close(host->socket);
+	close(host->peer);
 }
 
 static int configure(struct vmm *vm, const struct recipe *r, const struct host *host,
@@ -81,6 +91,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_disk_config disk = VMM_DISK_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	struct vmm_fs_config fs = VMM_FS_CONFIG_INIT;
+	struct vmm_net_config net = VMM_NET_CONFIG_INIT;
 	int ret;
 
 	machine.flags = r->machine;
@@ -108,6 +119,10 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	fs.tag = "tag";
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_fs(vm, &fs, err);
+	net.flags = VMM_NET_F_STREAM;
+	net.fd = host->socket;
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_net(vm, &net, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
 }
 

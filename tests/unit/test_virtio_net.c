@@ -1,0 +1,1094 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_virtio_net.c - devices/virtio_net.c, netstream.c and nettap.c
+ *
+ * The peer is the other end of a pair of sockets: a stream, or packets in the place of
+ * a tap interface.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "devices/netio.h"
+#include "devices/virtio_net.h"
+#include "tests/unit/driver.h"
+#include "tests/unit/t.h"
+
+#define BIT(nr)		(1ull << (nr))
+#define T_PLAIN		(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS) | \
+			 BIT(VIRTIO_RING_F_INDIRECT_DESC))
+#define T_MERGE		(T_PLAIN | BIT(VIRTIO_NET_F_MRG_RXBUF))
+#define T_TSO		(T_MERGE | BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | \
+			 BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO4))
+#define T_RX		0
+#define T_TX		1
+#define T_HEADER	12u
+#define T_TABLE		(DRIVER_DATA + MIB(1))
+
+struct t_net {
+	struct driver	d;
+	int		peer;
+	u32		nr_lost;
+	char		why[VMM_MSG_SIZE];
+};
+
+static void t_lost(void *ctx, u32 index, const char *msg)
+{
+	struct t_net *t = ctx;
+
+	assert_int_equal(index, 3);
+	t->nr_lost++;
+	snprintf(t->why, sizeof(t->why), "%s", msg);
+}
+
+static void t_create(struct t_net *t, struct netio *io, u64 features)
+{
+	const struct virtio_net_params params = {
+		.mac = { 2, 3, 4, 5, 6, 7 }, .mtu = 9000, .lost = t_lost, .ctx = t,
+	};
+	struct vmm_error err;
+	struct virtio *dev;
+
+	driver_open(&t->d, 1);
+	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, io, &err), 0);
+	driver_attach(&t->d, dev);
+	driver_start(&t->d, features);
+	driver_turn(&t->d);
+}
+
+static struct netio *t_stream(int *peer)
+{
+	struct vmm_error err;
+	struct netio *io;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(netstream_create(&io, fds[0], &err), 0);
+	close(fds[0]);
+	*peer = fds[1];
+	return io;
+}
+
+static void t_open(struct t_net *t, u64 features)
+{
+	*t = (struct t_net){ .peer = -1 };
+	t_create(t, t_stream(&t->peer), features);
+}
+
+static void t_close(struct t_net *t)
+{
+	driver_close(&t->d);
+	if (t->peer >= 0)
+		close(t->peer);
+}
+
+static u8 t_byte(u32 seed, u32 i)
+{
+	return (u8)(seed * 31 + i * 7 + (i >> 8));
+}
+
+static void t_fill(u8 *p, u32 seed, u32 len)
+{
+	for (u32 i = 0; i < len; i++)
+		p[i] = t_byte(seed, i);
+}
+
+static void t_same(const u8 *p, u32 seed, u32 len)
+{
+	for (u32 i = 0; i < len; i++)
+		if (p[i] != t_byte(seed, i))
+			fail_msg("byte %u of %u is %u, not %u", i, len, p[i], t_byte(seed, i));
+}
+
+/* ---- What the driver transmits ------------------------------------------------ */
+
+/* A frame of @len bytes behind a header of zeroes, at @at. */
+static void t_put(struct t_net *t, gpa_t at, u32 seed, u32 len)
+{
+	u8 *p = driver_at(&t->d.q[T_TX], at);
+
+	memset(p, 0, T_HEADER);
+	t_fill(p + T_HEADER, seed, len);
+}
+
+static void t_add(struct t_net *t, gpa_t at, u32 seed, u32 len)
+{
+	const struct driver_buf buf = { at, T_HEADER + len, false };
+
+	t_put(t, at, seed, len);
+	driver_add(&t->d.q[T_TX], &buf, 1);
+}
+
+static u32 t_done(struct t_net *t, u32 q)
+{
+	u32 nr = 0;
+	u32 head;
+	u32 len;
+
+	while (driver_used(&t->d.q[q], &head, &len))
+		nr++;
+	return nr;
+}
+
+static void t_take(int fd, void *buf, size_t len)
+{
+	u8 *p = buf;
+
+	while (len) {
+		ssize_t n = recv(fd, p, len, MSG_DONTWAIT);
+
+		assert_true(n > 0);
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+static void t_expect(struct t_net *t, u32 seed, u32 len)
+{
+	static u8 buf[70000];
+	u32 prefix;
+
+	t_take(t->peer, &prefix, sizeof(prefix));
+	assert_int_equal(ntohl(prefix), len);
+	t_take(t->peer, buf, len);
+	t_same(buf, seed, len);
+}
+
+static bool t_silent(struct t_net *t)
+{
+	struct pollfd p = { .fd = t->peer, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
+}
+
+static void test_transmits_frames(void **state)
+{
+	const struct driver_buf pieces[] = {
+		{ DRIVER_DATA + 10000, 5, false }, { DRIVER_DATA + 10005, 7 + 20, false },
+		{ DRIVER_DATA + 10032, 80, false },
+	};
+	struct t_net t;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_add(&t, DRIVER_DATA, 1, 60);
+	t_add(&t, DRIVER_DATA + 3000, 2, 1514);
+	t_put(&t, DRIVER_DATA + 10000, 3, 100);
+	driver_add(&t.d.q[T_TX], pieces, 3);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 3);
+	assert_int_equal(t.d.nr_irqs[T_TX], 1);
+	t_expect(&t, 1, 60);
+	t_expect(&t, 2, 1514);
+	t_expect(&t, 3, 100);
+	assert_true(t_silent(&t));
+	t_close(&t);
+}
+
+static void test_transmits_the_longest(void **state)
+{
+	struct t_net t;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_add(&t, DRIVER_DATA, 9, 65550);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 1);
+	t_expect(&t, 9, 65550);
+	t_close(&t);
+}
+
+/* HOSTILE: dropped each, and what follows is sent. */
+static void test_drops_frames_that_make_no_sense(void **state)
+{
+	const struct driver_buf bad[] = {
+		{ DRIVER_DATA, 11, false },			/* less than a header */
+		{ DRIVER_DATA, T_HEADER, false },		/* nothing behind it */
+		{ DRIVER_DATA, T_HEADER + 13, false },		/* less than addresses */
+		{ DRIVER_DATA, T_HEADER + 65551, false },
+		{ DRIVER_DATA, MIB(1), false },
+		{ DRIVER_DATA, 100, true },			/* to be written */
+	};
+	struct virtio_net_hdr *hdr;
+	struct t_net t;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_put(&t, DRIVER_DATA, 0, 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		driver_add(&t.d.q[T_TX], &bad[i], 1);
+		t_add(&t, DRIVER_DATA + MIB(1) + 1000 * i, (u32)i, 100);
+	}
+	/* Offloads that were not negotiated. */
+	t_add(&t, DRIVER_DATA + KIB(900), 50, 100);
+	hdr = driver_at(&t.d.q[T_TX], DRIVER_DATA + KIB(900));
+	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	t_add(&t, DRIVER_DATA + KIB(910), 51, 100);
+	hdr = driver_at(&t.d.q[T_TX], DRIVER_DATA + KIB(910));
+	hdr->gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 2 * ARRAY_SIZE(bad) + 2);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		t_expect(&t, (u32)i, 100);
+	assert_true(t_silent(&t));
+	assert_int_equal(t.d.nr_broken, 0);
+	t_close(&t);
+}
+
+/* HOSTILE: as many pieces as the queue has, and more. */
+static void test_transmits_many_pieces(void **state)
+{
+	struct driver_buf pieces[257];
+	struct t_net t;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_put(&t, DRIVER_DATA, 7, 300);
+	for (u32 i = 0; i < ARRAY_SIZE(pieces); i++)
+		pieces[i] = (struct driver_buf){ DRIVER_DATA + i, 1, false };
+	for (u32 i = 0; i < 6; i++)
+		driver_add_indirect(&t.d.q[T_TX], T_TABLE + i * KIB(8), pieces, 256);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 6);
+	for (u32 i = 0; i < 6; i++)
+		t_expect(&t, 7, 256 - T_HEADER);
+	driver_add_indirect(&t.d.q[T_TX], T_TABLE, pieces, 257);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t.d.nr_broken, 1);
+	t_close(&t);
+}
+
+/* Some of a frame is taken: its rest comes first, and nothing is lost or twice. */
+static void test_waits_for_the_peer_to_read(void **state)
+{
+	struct t_net t;
+	u32 done;
+	u32 nr = 0;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	for (u32 i = 0; i < 40; i++)
+		t_add(&t, DRIVER_DATA + i * KIB(25), i, 21000 + i);
+	driver_kick(&t.d, T_TX);
+	done = t_done(&t, T_TX);
+	assert_in_range(done, 1, 39);
+	/* A kick does not make room. */
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 0);
+	for (; nr < 40; nr++) {
+		struct pollfd p = { .fd = t.peer, .events = POLLIN };
+
+		t_until((driver_turn(&t.d), poll(&p, 1, 0) == 1));
+		driver_turn(&t.d);
+		t_expect(&t, nr, 21000 + nr);
+		driver_turn(&t.d);
+		done += t_done(&t, T_TX);
+	}
+	assert_int_equal(done, 40);
+	assert_true(t_silent(&t));
+	t_close(&t);
+}
+
+static void test_reset_while_the_peer_does_not_read(void **state)
+{
+	struct t_net t;
+	u32 got = 0;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	for (u32 i = 0; i < 40; i++)
+		t_add(&t, DRIVER_DATA + i * KIB(25), i, 21000);
+	driver_kick(&t.d, T_TX);
+	got = t_done(&t, T_TX);
+	driver_status(&t.d, 0);
+	driver_turn(&t.d);
+	assert_int_equal(driver_status(&t.d, -1), 0);
+	driver_start(&t.d, T_PLAIN);
+	t_add(&t, DRIVER_DATA, 77, 100);
+	driver_kick(&t.d, T_TX);
+	/* What was begun before is whole. */
+	for (u32 i = 0; i < got; i++) {
+		t_expect(&t, i, 21000);
+		driver_turn(&t.d);
+	}
+	t_until((driver_turn(&t.d), t_done(&t, T_TX) == 1));
+	t_expect(&t, 77, 100);
+	t_close(&t);
+}
+
+/* ---- What the driver receives ------------------------------------------------------ */
+
+static void t_room(struct t_net *t, gpa_t at, u32 len)
+{
+	const struct driver_buf buf = { at, len, true };
+
+	memset(driver_at(&t->d.q[T_RX], at), 0xee, len);
+	driver_add(&t->d.q[T_RX], &buf, 1);
+}
+
+static void t_write(struct t_net *t, const void *buf, size_t len)
+{
+	assert_int_equal(send(t->peer, buf, len, MSG_DONTWAIT), len);
+}
+
+static void t_send(struct t_net *t, u32 seed, u32 len)
+{
+	static u8 buf[70000];
+	const u32 prefix = htonl(len);
+
+	memcpy(buf, &prefix, 4);
+	t_fill(buf + 4, seed, len);
+	t_write(t, buf, 4 + len);
+}
+
+static void t_header(struct t_net *t, gpa_t at, u8 flags, u16 num)
+{
+	const struct virtio_net_hdr_v1 *hdr = driver_at(&t->d.q[T_RX], at);
+
+	assert_int_equal(hdr->flags, flags);
+	assert_int_equal(hdr->gso_type, VIRTIO_NET_HDR_GSO_NONE);
+	assert_int_equal(hdr->num_buffers, num);
+}
+
+static bool t_got(struct t_net *t, u32 *len)
+{
+	u32 head;
+
+	driver_turn(&t->d);
+	return driver_used(&t->d.q[T_RX], &head, len);
+}
+
+static void test_receives_frames(void **state)
+{
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	for (u32 i = 0; i < 3; i++)
+		t_room(&t, DRIVER_DATA + i * 2000, 1526);
+	driver_kick(&t.d, T_RX);
+	assert_false(t_got(&t, &len));
+	t_send(&t, 1, 60);
+	t_send(&t, 2, 1514);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 60);
+	t_header(&t, DRIVER_DATA, 0, 1);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 1, 60);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 1514);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + 2000 + T_HEADER), 2, 1514);
+	assert_false(t_got(&t, &len));
+	assert_int_equal(t.d.nr_irqs[T_RX], 1);
+	t_close(&t);
+}
+
+static void test_merges_buffers(void **state)
+{
+	struct t_net t;
+	u32 sum = 0;
+	u32 nr = 0;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_MERGE | BIT(VIRTIO_NET_F_GUEST_CSUM));
+	for (u32 i = 0; i < 64; i++)
+		t_room(&t, DRIVER_DATA + i * 1500, 1500);
+	driver_kick(&t.d, T_RX);
+	t_send(&t, 5, 65550);
+	while (t_got(&t, &len)) {
+		sum += len;
+		nr++;
+	}
+	assert_int_equal(sum, T_HEADER + 65550);
+	assert_int_equal(nr, (T_HEADER + 65550 + 1499) / 1500);
+	t_header(&t, DRIVER_DATA, VIRTIO_NET_HDR_F_DATA_VALID, (u16)nr);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 5, 65550);
+	/* The next frame is in the next buffer. */
+	t_send(&t, 6, 100);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 100);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + nr * 1500 + T_HEADER), 6, 100);
+	t_close(&t);
+}
+
+static void test_waits_for_buffers(void **state)
+{
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_MERGE);
+	t_send(&t, 1, 3000);
+	t_send(&t, 2, 100);
+	t_room(&t, DRIVER_DATA, 1500);
+	driver_kick(&t.d, T_RX);
+	assert_false(t_got(&t, &len));
+	t_room(&t, DRIVER_DATA + 1500, 1500);
+	driver_kick(&t.d, T_RX);
+	assert_false(t_got(&t, &len));
+	t_room(&t, DRIVER_DATA + 3000, 1500);
+	driver_kick(&t.d, T_RX);
+	for (u32 i = 0; i < 3; i++)
+		assert_true(t_got(&t, &len));
+	t_header(&t, DRIVER_DATA, 0, 3);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 1, 3000);
+	assert_false(t_got(&t, &len));
+	t_room(&t, DRIVER_DATA + 4500, 1500);
+	driver_kick(&t.d, T_RX);
+	assert_true(t_got(&t, &len));
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + 4500 + T_HEADER), 2, 100);
+	t_close(&t);
+}
+
+static void test_frame_comes_in_pieces(void **state)
+{
+	const u8 whole[] = { 0, 0, 0, 14, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 };
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_room(&t, DRIVER_DATA, 1526);
+	driver_kick(&t.d, T_RX);
+	for (size_t i = 0; i < sizeof(whole); i++) {
+		assert_false(t_got(&t, &len));
+		t_write(&t, &whole[i], 1);
+	}
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 14);
+	assert_memory_equal(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), whole + 4, 14);
+	t_close(&t);
+}
+
+/* More than the device holds at a time, and more than the queue does. */
+static void test_receives_a_stream(void **state)
+{
+	struct t_net t;
+	u32 sent = 0;
+	u32 got = 0;
+
+	(void)state;
+	t_open(&t, T_MERGE);
+	while (got < 2000) {
+		u32 head;
+		u32 len;
+
+		for (; sent < 2000 && sent - got < 60; sent++)
+			t_send(&t, sent, 1000 + sent % 300);
+		t_room(&t, DRIVER_DATA + (got % 200) * 1500, 1500);
+		driver_kick(&t.d, T_RX);
+		if (!driver_used(&t.d.q[T_RX], &head, &len))
+			continue;
+		assert_int_equal(len, T_HEADER + 1000 + got % 300);
+		t_same(driver_at(&t.d.q[T_RX], t.d.q[T_RX].desc[head].addr + T_HEADER), got,
+		       len - T_HEADER);
+		got++;
+	}
+	t_close(&t);
+}
+
+/* HOSTILE: what can never be delivered is dropped, and does not stand in the way. */
+static void test_buffers_that_are_too_small(void **state)
+{
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_room(&t, DRIVER_DATA, 100);
+	driver_kick(&t.d, T_RX);
+	t_send(&t, 1, 1000);
+	t_send(&t, 2, 80);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 80);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 2, 80);
+	driver_status(&t.d, 0);
+	driver_turn(&t.d);
+	driver_start(&t.d, T_MERGE);
+	for (u32 i = 0; i < 256; i++)
+		t_room(&t, DRIVER_DATA + i, 1);
+	driver_kick(&t.d, T_RX);
+	t_send(&t, 3, 1000);
+	t_send(&t, 4, 100);
+	for (u32 i = 0; i < T_HEADER + 100; i++)
+		assert_true(t_got(&t, &len));
+	t_header(&t, DRIVER_DATA, 0, T_HEADER + 100);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 4, 100);
+	assert_false(t_got(&t, &len));
+	t_close(&t);
+}
+
+static void test_buffers_that_are_to_be_read(void **state)
+{
+	const struct driver_buf out = { DRIVER_DATA, 1526, false };
+	const struct driver_buf both[] = { out, { DRIVER_DATA + 2000, 1526, true } };
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	driver_add(&t.d.q[T_RX], &out, 1);
+	driver_add(&t.d.q[T_RX], both, 2);
+	driver_kick(&t.d, T_RX);
+	t_send(&t, 1, 100);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, 0);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 100);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + 2000 + T_HEADER), 1, 100);
+	assert_int_equal(t.d.nr_broken, 0);
+	t_close(&t);
+}
+
+/* What is held is given back, and the frame that waits is there for who comes next. */
+static void test_reset_while_buffers_are_held(void **state)
+{
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_MERGE);
+	t_room(&t, DRIVER_DATA, 1500);
+	driver_kick(&t.d, T_RX);
+	t_send(&t, 1, 3000);
+	driver_turn(&t.d);
+	driver_status(&t.d, 0);
+	driver_turn(&t.d);
+	assert_int_equal(driver_status(&t.d, -1), 0);
+	driver_start(&t.d, T_MERGE);
+	for (u32 i = 0; i < 3; i++)
+		t_room(&t, DRIVER_DATA + i * 1500, 1500);
+	driver_kick(&t.d, T_RX);
+	assert_true(t_got(&t, &len));
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 1, 3000);
+	t_close(&t);
+}
+
+/* ---- The link ----------------------------------------------------------------------- */
+
+static u16 t_config16(struct t_net *t, u32 off)
+{
+	u16 val;
+
+	driver_locked(&t->d, virtio_config_read(t->d.dev, off, &val, sizeof(val)));
+	return val;
+}
+
+static u16 t_status(struct t_net *t)
+{
+	driver_turn(&t->d);
+	return t_config16(t, offsetof(struct virtio_net_config, status));
+}
+
+static void test_tells_what_it_is(void **state)
+{
+	const u8 mac[6] = { 2, 3, 4, 5, 6, 7 };
+	struct t_net t;
+	u8 got[6];
+
+	(void)state;
+	t_open(&t, T_PLAIN | BIT(VIRTIO_NET_F_MTU));
+	driver_locked(&t.d, virtio_config_read(t.d.dev, 0, got, sizeof(got)));
+	assert_memory_equal(got, mac, sizeof(mac));
+	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
+	assert_int_equal(t_config16(&t, offsetof(struct virtio_net_config, mtu)), 9000);
+	assert_string_equal(t.d.dev->name, "net3");
+	t_close(&t);
+}
+
+static void test_peer_goes_and_another_comes(void **state)
+{
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_room(&t, DRIVER_DATA, 1526);
+	driver_kick(&t.d, T_RX);
+	close(t.peer);
+	assert_int_equal(t_status(&t), 0);
+	assert_int_equal(t.nr_lost, 1);
+	assert_non_null(strstr(t.why, "net3: the link is down"));
+	assert_int_equal(t.d.nr_config_irqs, 1);
+	/* Nobody is there: what is sent is gone. */
+	t_add(&t, DRIVER_DATA + 10000, 1, 100);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 1);
+	virtio_net_attach(t.d.dev, t_stream(&t.peer));
+	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
+	assert_int_equal(t.d.nr_config_irqs, 2);
+	t_add(&t, DRIVER_DATA + 10000, 2, 100);
+	driver_kick(&t.d, T_TX);
+	t_expect(&t, 2, 100);
+	t_send(&t, 3, 100);
+	assert_true(t_got(&t, &len));
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 3, 100);
+	assert_int_equal(t.nr_lost, 1);
+	t_close(&t);
+}
+
+/* It has taken a part of a frame; nobody wants the rest of that. */
+static void test_peer_goes_while_it_does_not_read(void **state)
+{
+	struct t_net t;
+	u32 done;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	for (u32 i = 0; i < 40; i++)
+		t_add(&t, DRIVER_DATA + i * KIB(25), i, 21000);
+	driver_kick(&t.d, T_TX);
+	done = t_done(&t, T_TX);
+	assert_in_range(done, 1, 39);
+	close(t.peer);
+	t_until((driver_turn(&t.d), done += t_done(&t, T_TX), done == 40));
+	assert_int_equal(t_status(&t), 0);
+	assert_int_equal(t.nr_lost, 1);
+	virtio_net_attach(t.d.dev, t_stream(&t.peer));
+	driver_turn(&t.d);
+	t_add(&t, DRIVER_DATA, 1, 100);
+	driver_kick(&t.d, T_TX);
+	t_expect(&t, 1, 100);
+	t_close(&t);
+}
+
+static void test_peer_that_breaks_the_protocol(void **state)
+{
+	static const u32 lengths[] = { 0, 13, 65551, UINT32_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		const u32 prefix = htonl(lengths[i]);
+		struct t_net t;
+
+		t_open(&t, T_PLAIN);
+		t_room(&t, DRIVER_DATA, 1526);
+		driver_kick(&t.d, T_RX);
+		t_write(&t, &prefix, sizeof(prefix));
+		assert_int_equal(t_status(&t), 0);
+		assert_int_equal(t.nr_lost, 1);
+		assert_int_equal(t.d.nr_broken, 0);
+		t_close(&t);
+	}
+}
+
+static void test_cable_is_taken_out(void **state)
+{
+	struct t_net t;
+	u32 len;
+
+	(void)state;
+	t_open(&t, T_PLAIN);
+	t_room(&t, DRIVER_DATA, 1526);
+	driver_kick(&t.d, T_RX);
+	virtio_net_link(t.d.dev, false);
+	assert_int_equal(t_status(&t), 0);
+	t_send(&t, 1, 100);
+	t_add(&t, DRIVER_DATA + 10000, 1, 100);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 1);
+	assert_true(t_silent(&t));
+	assert_false(t_got(&t, &len));
+	virtio_net_link(t.d.dev, true);
+	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
+	t_send(&t, 2, 100);
+	assert_true(t_got(&t, &len));
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 2, 100);
+	assert_int_equal(t.nr_lost, 0);
+	t_close(&t);
+}
+
+static void test_nobody_is_there_yet(void **state)
+{
+	struct t_net t = { .peer = -1 };
+
+	(void)state;
+	t_create(&t, NULL, T_PLAIN);
+	assert_int_equal(t_status(&t), 0);
+	t_add(&t, DRIVER_DATA, 1, 100);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 1);
+	virtio_net_attach(t.d.dev, t_stream(&t.peer));
+	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
+	/* Two at once: the first is never used. */
+	close(t.peer);
+	virtio_net_attach(t.d.dev, t_stream(&t.peer));
+	close(t.peer);
+	virtio_net_attach(t.d.dev, t_stream(&t.peer));
+	driver_turn(&t.d);
+	t_add(&t, DRIVER_DATA, 2, 100);
+	driver_kick(&t.d, T_TX);
+	t_expect(&t, 2, 100);
+	/* And one that the device does not live to see. */
+	close(t.peer);
+	virtio_net_attach(t.d.dev, t_stream(&t.peer));
+	t_close(&t);
+}
+
+static void test_needs_a_stream_socket(void **state)
+{
+	struct vmm_error err;
+	struct netio *io;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(netstream_create(&io, -1, &err), -EBADF);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(netstream_create(&io, fds[0], &err), -ENOTSOCK);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	assert_int_equal(netstream_create(&io, fds[0], &err), -EINVAL);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- A tap interface ------------------------------------------------------------------ */
+
+static short t_tap_flags;
+static unsigned long t_tap_knows;	/* TUN_F_* */
+static unsigned long t_tap_offload;
+static int t_tap_header;
+
+static int t_fails(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static int t_tap_control(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	(void)fd;
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	switch (request) {
+	case TUNGETIFF:
+		*(struct ifreq *)arg = (struct ifreq){ .ifr_name = "t0", .ifr_flags = t_tap_flags };
+		return t_tap_flags ? 0 : t_fails(EBADFD);
+	case TUNSETVNETHDRSZ:
+		t_tap_header = *(int *)arg;
+		return 0;
+	case TUNSETOFFLOAD:
+		if ((unsigned long)arg & ~t_tap_knows)
+			return t_fails(EINVAL);
+		t_tap_offload = (unsigned long)arg;
+		return 0;
+	}
+	return t_fails(ENOTTY);
+}
+
+#define T_TAP_TSO	(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+
+static int t_tap(struct netio **io, int *peer, int flags, struct vmm_error *err)
+{
+	int fds[2];
+	int ret;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0, fds), 0);
+	ret = nettap_create(io, fds[0], t_tap_control, err);
+	close(fds[0]);
+	*peer = fds[1];
+	return ret;
+}
+
+static void t_open_tap(struct t_net *t, u64 features)
+{
+	struct vmm_error err;
+	struct netio *io;
+
+	*t = (struct t_net){ .peer = -1 };
+	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	t_tap_knows = T_TAP_TSO;
+	t_tap_header = 0;
+	assert_int_equal(t_tap(&io, &t->peer, SOCK_NONBLOCK, &err), 0);
+	t_create(t, io, features);
+}
+
+static void test_tap_offers_what_the_kernel_has(void **state)
+{
+	struct t_net t;
+
+	(void)state;
+	t_open_tap(&t, T_TSO);
+	assert_int_equal(t_tap_header, T_HEADER);
+	assert_int_equal(t_tap_offload, TUN_F_CSUM | TUN_F_TSO4);
+	assert_true(t.d.dev->offered & BIT(VIRTIO_NET_F_HOST_ECN));
+	assert_false(t.d.dev->offered & BIT(VIRTIO_NET_F_HOST_USO));
+	driver_status(&t.d, 0);
+	driver_turn(&t.d);
+	assert_int_equal(t_tap_offload, 0);
+	driver_start(&t.d, T_MERGE);
+	driver_turn(&t.d);
+	assert_int_equal(t_tap_offload, 0);
+	/* Segments need checksums. */
+	driver_status(&t.d, 0);
+	driver_turn(&t.d);
+	assert_false(driver_negotiate(&t.d, T_MERGE | BIT(VIRTIO_NET_F_HOST_TSO4)));
+	driver_status(&t.d, 0);
+	assert_false(driver_negotiate(&t.d, T_MERGE | BIT(VIRTIO_NET_F_GUEST_TSO6)));
+	driver_status(&t.d, 0);
+	assert_false(driver_negotiate(&t.d, T_MERGE | BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_CSUM)));
+	t_close(&t);
+}
+
+static void test_tap_of_a_kernel_with_nothing(void **state)
+{
+	struct vmm_error err;
+	struct netio *io;
+	int peer;
+
+	(void)state;
+	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	t_tap_knows = 0;
+	assert_int_equal(t_tap(&io, &peer, SOCK_NONBLOCK, &err), 0);
+	assert_int_equal(io->ops->offers(io), 0);
+	netio_destroy(io);
+	close(peer);
+	t_tap_knows = T_TAP_TSO | 0x60;
+	assert_int_equal(t_tap(&io, &peer, SOCK_NONBLOCK, &err), 0);
+	assert_true(io->ops->offers(io) & BIT(VIRTIO_NET_F_HOST_USO));
+	netio_destroy(io);
+	close(peer);
+}
+
+static void test_tap_transmits(void **state)
+{
+	static u8 buf[70000];
+	struct virtio_net_hdr *hdr;
+	struct t_net t;
+
+	(void)state;
+	t_open_tap(&t, T_TSO);
+	t_add(&t, DRIVER_DATA, 1, 60000);
+	hdr = driver_at(&t.d.q[T_TX], DRIVER_DATA);
+	*hdr = (struct virtio_net_hdr){
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 1448,
+	};
+	t_add(&t, DRIVER_DATA + KIB(100), 2, 13);
+	t_add(&t, DRIVER_DATA + KIB(110), 3, 14);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 3);
+	assert_int_equal(recv(t.peer, buf, sizeof(buf), MSG_DONTWAIT), T_HEADER + 60000);
+	assert_memory_equal(buf, hdr, sizeof(*hdr));
+	t_same(buf + T_HEADER, 1, 60000);
+	assert_int_equal(recv(t.peer, buf, sizeof(buf), MSG_DONTWAIT), T_HEADER + 14);
+	assert_true(t_silent(&t));
+	t_close(&t);
+}
+
+static void test_tap_waits_for_room(void **state)
+{
+	static u8 buf[30000];
+	struct t_net t;
+	u32 done;
+
+	(void)state;
+	t_open_tap(&t, T_TSO);
+	for (u32 i = 0; i < 40; i++)
+		t_add(&t, DRIVER_DATA + i * KIB(25), i, 21000);
+	driver_kick(&t.d, T_TX);
+	done = t_done(&t, T_TX);
+	assert_in_range(done, 1, 39);
+	for (u32 i = 0; i < 40; i++) {
+		t_until((driver_turn(&t.d), !t_silent(&t)));
+		assert_int_equal(recv(t.peer, buf, sizeof(buf), MSG_DONTWAIT), T_HEADER + 21000);
+		t_same(buf + T_HEADER, i, 21000);
+		driver_turn(&t.d);
+		done += t_done(&t, T_TX);
+	}
+	assert_int_equal(done, 40);
+	t_close(&t);
+}
+
+static void t_packet(struct t_net *t, u32 seed, u32 len)
+{
+	static u8 buf[70000];
+
+	memset(buf, 0, T_HEADER);
+	buf[1] = VIRTIO_NET_HDR_GSO_TCPV4;
+	t_fill(buf + T_HEADER, seed, len);
+	t_write(t, buf, T_HEADER + len);
+}
+
+/* With room for any, straight; with less, by way of the device. */
+static void test_tap_receives(void **state)
+{
+	struct t_net t;
+	u32 nr = 0;
+	u32 len;
+
+	(void)state;
+	t_open_tap(&t, T_TSO);
+	for (u32 i = 0; i < 70; i++)
+		t_room(&t, DRIVER_DATA + i * 1500, 1500);
+	driver_kick(&t.d, T_RX);
+	t_packet(&t, 1, 65550);
+	while (t_got(&t, &len))
+		nr++;
+	assert_int_equal(nr, 44);
+	assert_int_equal(((struct virtio_net_hdr *)driver_at(&t.d.q[T_RX], DRIVER_DATA))->gso_type,
+			 VIRTIO_NET_HDR_GSO_TCPV4);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 1, 65550);
+	t_packet(&t, 2, 100);
+	t_packet(&t, 3, 39000);
+	assert_true(t_got(&t, &len));
+	assert_int_equal(len, T_HEADER + 100);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + 44 * 1500 + T_HEADER), 2, 100);
+	assert_false(t_got(&t, &len));
+	t_room(&t, DRIVER_DATA + 70 * 1500, 1500);
+	driver_kick(&t.d, T_RX);
+	assert_false(t_got(&t, &len));
+	t_room(&t, DRIVER_DATA + 71 * 1500, 39000 + T_HEADER - 26 * 1500);
+	driver_kick(&t.d, T_RX);
+	nr = 0;
+	while (t_got(&t, &len))
+		nr++;
+	assert_int_equal(nr, 27);
+	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + 45 * 1500 + T_HEADER), 3, 39000);
+	t_close(&t);
+}
+
+static void test_tap_of_the_wrong_kind(void **state)
+{
+	static const short kinds[] = {
+		0, IFF_TAP, IFF_TAP | IFF_NO_PI, IFF_TAP | IFF_VNET_HDR,
+		IFF_TUN | IFF_NO_PI | IFF_VNET_HDR,
+	};
+	struct vmm_error err;
+	struct netio *io;
+	int peer;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		t_tap_flags = kinds[i];
+		assert_int_equal(t_tap(&io, &peer, SOCK_NONBLOCK, &err), kinds[i] ? -EINVAL : -EBADFD);
+		close(peer);
+	}
+	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	assert_int_equal(t_tap(&io, &peer, 0, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "t0 is not O_NONBLOCK"));
+	assert_int_equal(nettap_create(&io, peer, ioctl, &err), -ENOTTY);
+	close(peer);
+}
+
+/* ---- Of a VM ------------------------------------------------------------------------------ */
+
+static void test_vm_adds_cards(void **state)
+{
+	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm = t_vm(fake, NULL);
+	struct vmm_error err;
+	struct vmm_event ev;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	cfg.flags = 1ull << 2;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -E2BIG);
+	cfg.flags = VMM_NET_F_STREAM | VMM_NET_F_TAP;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.flags = VMM_NET_F_STREAM;
+	cfg.fd = -1;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EBADF);
+	cfg.fd = fds[0];
+	cfg.mtu = 67;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.mtu = 68;
+	cfg.mac[0] = 1;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.mac[0] = 0;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), 0);
+	cfg.flags = 0;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), 1);
+	close(fds[0]);
+
+	assert_int_equal(vmm_net_link(vm, 0, 0), -EBUSY);
+	assert_int_equal(vmm_net_attach(vm, 0, fds[1], &err), -EBUSY);
+	t_start(vm);
+	assert_int_equal(vmm_net_link(vm, 2, 0), -ENOENT);
+	assert_int_equal(vmm_net_link(vm, 0, 0), 0);
+	assert_int_equal(vmm_net_attach(vm, 0, -1, &err), -EBADF);
+	assert_int_equal(vmm_net_attach(vm, 1, fds[1], &err), 0);
+	close(fds[1]);
+	vmm_stop(vm);
+	t_event(vm, &ev);
+	assert_int_equal(ev.type, VMM_EVENT_STOPPED);
+	assert_int_equal(vmm_net_link(vm, 0, 1), -EBUSY);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+static void test_vm_needs_a_tap(void **state)
+{
+	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm = t_vm(fake, NULL);
+	struct vmm_error err;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	cfg.flags = VMM_NET_F_TAP;
+	cfg.fd = fds[0];
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), 0);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(vmm_start(vm, &err), -ENOTTY);
+	assert_non_null(strstr(err.msg, "is no tap interface"));
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_transmits_frames),
+		cmocka_unit_test(test_transmits_the_longest),
+		cmocka_unit_test(test_drops_frames_that_make_no_sense),
+		cmocka_unit_test(test_transmits_many_pieces),
+		cmocka_unit_test(test_waits_for_the_peer_to_read),
+		cmocka_unit_test(test_reset_while_the_peer_does_not_read),
+		cmocka_unit_test(test_receives_frames),
+		cmocka_unit_test(test_merges_buffers),
+		cmocka_unit_test(test_waits_for_buffers),
+		cmocka_unit_test(test_frame_comes_in_pieces),
+		cmocka_unit_test(test_receives_a_stream),
+		cmocka_unit_test(test_buffers_that_are_too_small),
+		cmocka_unit_test(test_buffers_that_are_to_be_read),
+		cmocka_unit_test(test_reset_while_buffers_are_held),
+		cmocka_unit_test(test_tells_what_it_is),
+		cmocka_unit_test(test_peer_goes_and_another_comes),
+		cmocka_unit_test(test_peer_goes_while_it_does_not_read),
+		cmocka_unit_test(test_peer_that_breaks_the_protocol),
+		cmocka_unit_test(test_cable_is_taken_out),
+		cmocka_unit_test(test_nobody_is_there_yet),
+		cmocka_unit_test(test_needs_a_stream_socket),
+		cmocka_unit_test(test_tap_offers_what_the_kernel_has),
+		cmocka_unit_test(test_tap_of_a_kernel_with_nothing),
+		cmocka_unit_test(test_tap_transmits),
+		cmocka_unit_test(test_tap_waits_for_room),
+		cmocka_unit_test(test_tap_receives),
+		cmocka_unit_test(test_tap_of_the_wrong_kind),
+		cmocka_unit_test(test_vm_adds_cards),
+		cmocka_unit_test(test_vm_needs_a_tap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
