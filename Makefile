@@ -82,7 +82,7 @@ fuzz_CC := clang
 fuzz_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
-.PHONY: all deps check check-unit check-sanitizers check-clang check-fuzz check-nested demo install clean help FORCE
+.PHONY: all deps check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-nested demo install clean help FORCE
 all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
 
 help:
@@ -316,6 +316,18 @@ check-fuzz: $(FUZZ_NAMES:%=$(B)/fuzz/fuzz_%)
 fuzz: $(FUZZ_NAMES:%=$(B)/fuzz/fuzz_%)
 	@BUILD=$(B) tests/fuzz/run forever $(FUZZ)
 
+# ---- Model checking ------------------------------------------------------------
+#
+# tests/cbmc/*.c are proofs about rings and guest memory.  Debian has CBMC from 13 on; it is
+# unpacked with the C library that it was built for.
+
+.PHONY: check-cbmc
+$(B)/cbmc/.debfetch: tools/debfetch
+	$(Q)tools/debfetch -s trixie -d $(B)/cbmc -r 'lib*' -r minisat cbmc
+	$(Q)touch $@
+check-cbmc: $(B)/cbmc/.debfetch
+	@tests/cbmc/run $(B)/cbmc
+
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
 .PHONY: bench
@@ -323,7 +335,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-nested check-spe check-smoke
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-nested check-spe check-smoke
 
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.
 bench: deps

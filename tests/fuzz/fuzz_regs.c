@@ -189,7 +189,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 /* Through a bus, which sees to it that nothing is beyond the region. */
-static void use(struct bus *bus, const struct device *device, struct input *in)
+static void use_register(struct bus *bus, const struct device *device, struct input *in)
 {
 	static const struct logger quiet = { .fn = NULL };
 	u8 how = input_u8(in);
@@ -229,7 +229,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else if (op == 7)
 			must(!loop_dispatch(rig.loop));
 		else
-			use(&bus, device, &in);
+			use_register(&bus, device, &in);
 	}
 	device->destroy();
 	return 0;

@@ -8,12 +8,16 @@
  * device, whatever was done to it: one good request is served.
  */
 #include <errno.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "devices/virtio.h"
+#include "devices/virtio_blk.h"
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_rng.h"
 #include "tests/fuzz/input.h"
@@ -25,6 +29,7 @@
 #define DATA		(BASE + KIB(128))
 #define TABLE		(BASE + KIB(192))
 #define USED_RAM	KIB(256)		/* what is cleared in between */
+#define DISK		KIB(256)
 #define MAX_QUEUES	4
 #define PATIENCE	10			/* seconds */
 #define STEPS		400
@@ -49,6 +54,88 @@ struct rig {
 static struct gmem ram;
 static struct rig rig;
 
+struct buf {
+	u32	len;
+	bool	in;
+};
+
+/* ---- What the guest has in memory ------------------------------------------------ */
+
+static gpa_t choose_addr(struct input *in)
+{
+	u8 kind = input_u8(in);
+
+	if (kind == 0xff)
+		return input_u64(in);
+	if (kind >= 0xf0)
+		return BASE + RAM - kind % 16;
+	if (kind >= 0xe0)
+		return RING(kind % MAX_QUEUES) + input_u16(in) % KIB(16);
+	return DATA + input_u16(in);
+}
+
+static struct virtio_queue *choose_queue(struct input *in)
+{
+	return &rig.dev->queues[input_u8(in) % rig.dev->nr_queues];
+}
+
+/* The rings are where bring_up() puts them, or this writes somewhere else in RAM. */
+static struct vring_desc *desc(struct virtio_queue *q, u32 i)
+{
+	return (struct vring_desc *)gmem_host(&ram, RING(q->index % MAX_QUEUES), KIB(5)) + i % 256;
+}
+
+static struct vring_avail *avail(struct virtio_queue *q)
+{
+	return gmem_host(&ram, RING(q->index % MAX_QUEUES) + KIB(5), KIB(5));
+}
+
+static struct vring_used *used(struct virtio_queue *q)
+{
+	return gmem_host(&ram, RING(q->index % MAX_QUEUES) + 2 * KIB(5), KIB(5));
+}
+
+static u32 ring_mask(const struct virtio_queue *q)
+{
+	return (is_power_of_2(q->layout.size) && q->layout.size <= 256 ? q->layout.size : 8) - 1;
+}
+
+static void offer(struct virtio_queue *q, u16 head)
+{
+	struct vring_avail *a = avail(q);
+
+	a->ring[a->idx & ring_mask(q)] = head;
+	a->idx++;
+}
+
+static void write_desc(struct vring_desc *d, struct input *in)
+{
+	*d = (struct vring_desc){ .addr = choose_addr(in), .len = input_u16(in) };
+	if (d->len == 0xffff)
+		d->len = input_u32(in);
+	d->flags = input_u8(in) % 8;
+	if (d->flags & VRING_DESC_F_INDIRECT && d->len % 2)
+		d->addr = TABLE, d->len = d->len % 16 * 16;
+	d->next = input_u8(in);
+}
+
+/* A chain without a fault, up to what it is about. */
+static void add_chain(struct virtio_queue *q, const struct buf *bufs, u32 nr, const gpa_t *addrs)
+{
+	u32 mask = ring_mask(q);
+	u16 *next = &rig.next_desc[q->index % MAX_QUEUES];
+	u16 head = (u16)(*next & mask);
+
+	for (u32 i = 0; i < nr; i++)
+		*desc(q, (*next)++ & mask) = (struct vring_desc){
+			.addr = addrs[i], .len = bufs[i].len,
+			.flags = (u16)((bufs[i].in ? VRING_DESC_F_WRITE : 0) |
+				       (i + 1 < nr ? VRING_DESC_F_NEXT : 0)),
+			.next = (u16)(*next & mask),
+		};
+	offer(q, head);
+}
+
 /* ---- Devices ------------------------------------------------------------------- */
 
 static ssize_t rng_fill(void *buf, size_t len, unsigned int flags)
@@ -68,23 +155,55 @@ static void rng_make(struct vmm_error *err)
 	must(!virtio_rng_create(&rig.dev, &rig.env, 0, rng_fill, err));
 }
 
-struct buf {
-	u32	len;
-	bool	in;
-};
+static int disk = -1;
+
+static void blk_make(struct vmm_error *err)
+{
+	struct blk_config cfg = { .nr_queues = 2, .serial = "fuzz" };
+
+	if (disk < 0)
+		disk = memfd_create("disk", MFD_CLOEXEC);
+	must(disk >= 0 && !ftruncate(disk, 0) && !ftruncate(disk, DISK));
+	cfg.fd = disk;
+	must(!virtio_blk_create(&rig.dev, &rig.env, 0, &cfg, err));
+}
+
+/* A request that is well-formed but for what is in it. */
+static void blk_request(struct input *in)
+{
+	struct virtio_queue *q = choose_queue(in);
+	u8 how = input_u8(in);
+	struct virtio_blk_outhdr hdr = { .type = how % 16, .sector = input_u16(in) };
+	const gpa_t addrs[] = { DATA + KIB(48), choose_addr(in), DATA + KIB(50) };
+	struct buf bufs[] = {
+		{ sizeof(hdr), false }, { 512u * (1 + input_u8(in) % 8), hdr.type != 1 }, { 1, true },
+	};
+
+	if (how & 0x10)
+		hdr.sector = input_u64(in);
+	/* Segments to discard, or a serial number. */
+	if (hdr.type > 1)
+		bufs[1] = (struct buf){ hdr.type == 8 ? 20 : 16, hdr.type == 8 };
+	if (how & 0x20)
+		bufs[1].len += input_u8(in);
+	gmem_write(&ram, addrs[0], &hdr, sizeof(hdr));
+	add_chain(q, bufs, ARRAY_SIZE(bufs), addrs);
+	virtio_kick(rig.dev, q->index);
+}
 
 struct device {
 	void			(*make)(struct vmm_error *err);
-	/* A request for queue .queue that a working device completes. */
+	/* A request of zeroes for queue .queue that a working device completes. */
 	u32			queue;
 	struct buf		good[3];
-	/* Something that happens on the host's side; may be NULL. */
+	/* What else happens, at the guest's side or the host's.  Both may be NULL. */
 	void			(*event)(struct input *in);
-	void			(*unmake)(void);	/* may be NULL */
+	void			(*unmake)(void);
 };
 
 static const struct device devices[] = {
 	{ .make = rng_make, .good = { { 16, true } } },
+	{ .make = blk_make, .good = { { 16, false }, { 512, true }, { 1, true } }, .event = blk_request },
 };
 
 /* ---- Transports ------------------------------------------------------------------- */
@@ -174,24 +293,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 /* ---- What the guest does --------------------------------------------------------------- */
 
-static gpa_t choose_addr(struct input *in)
-{
-	u8 kind = input_u8(in);
-
-	if (kind == 0xff)
-		return input_u64(in);
-	if (kind >= 0xf0)
-		return BASE + RAM - kind % 16;
-	if (kind >= 0xe0)
-		return RING(kind % MAX_QUEUES) + input_u16(in) % KIB(16);
-	return DATA + input_u16(in);
-}
-
-static struct virtio_queue *choose_queue(struct input *in)
-{
-	return &rig.dev->queues[input_u8(in) % rig.dev->nr_queues];
-}
-
 static void status(u8 val)
 {
 	pthread_mutex_lock(&rig.dev->lock);
@@ -242,63 +343,6 @@ static void bring_up(u64 features, u32 size)
 	pthread_mutex_unlock(&rig.dev->lock);
 }
 
-/* The rings are where bring_up() puts them, or this writes somewhere else in RAM. */
-static struct vring_desc *desc(struct virtio_queue *q, u32 i)
-{
-	return (struct vring_desc *)gmem_host(&ram, RING(q->index % MAX_QUEUES), KIB(5)) + i % 256;
-}
-
-static struct vring_avail *avail(struct virtio_queue *q)
-{
-	return gmem_host(&ram, RING(q->index % MAX_QUEUES) + KIB(5), KIB(5));
-}
-
-static struct vring_used *used(struct virtio_queue *q)
-{
-	return gmem_host(&ram, RING(q->index % MAX_QUEUES) + 2 * KIB(5), KIB(5));
-}
-
-static u32 ring_mask(const struct virtio_queue *q)
-{
-	return (is_power_of_2(q->layout.size) && q->layout.size <= 256 ? q->layout.size : 8) - 1;
-}
-
-static void offer(struct virtio_queue *q, u16 head)
-{
-	struct vring_avail *a = avail(q);
-
-	a->ring[a->idx & ring_mask(q)] = head;
-	a->idx++;
-}
-
-static void write_desc(struct vring_desc *d, struct input *in)
-{
-	*d = (struct vring_desc){ .addr = choose_addr(in), .len = input_u16(in) };
-	if (d->len == 0xffff)
-		d->len = input_u32(in);
-	d->flags = input_u8(in) % 8;
-	if (d->flags & VRING_DESC_F_INDIRECT && d->len % 2)
-		d->addr = TABLE, d->len = d->len % 16 * 16;
-	d->next = input_u8(in);
-}
-
-/* A chain without a fault, up to what it is about. */
-static void add_chain(struct virtio_queue *q, const struct buf *bufs, u32 nr, const gpa_t *addrs)
-{
-	u32 mask = ring_mask(q);
-	u16 *next = &rig.next_desc[q->index % MAX_QUEUES];
-	u16 head = (u16)(*next & mask);
-
-	for (u32 i = 0; i < nr; i++)
-		*desc(q, (*next)++ & mask) = (struct vring_desc){
-			.addr = addrs[i], .len = bufs[i].len,
-			.flags = (u16)((bufs[i].in ? VRING_DESC_F_WRITE : 0) |
-				       (i + 1 < nr ? VRING_DESC_F_NEXT : 0)),
-			.next = (u16)(*next & mask),
-		};
-	offer(q, head);
-}
-
 static void choose_chain(struct input *in)
 {
 	struct virtio_queue *q = choose_queue(in);
@@ -314,7 +358,7 @@ static void choose_chain(struct input *in)
 	add_chain(q, bufs, nr, addrs);
 }
 
-static void access(struct input *in)
+static void use_register(struct input *in)
 {
 	u8 how = input_u8(in);
 	const struct port *port = &rig.ports[how / 64 % rig.nr_ports];
@@ -342,7 +386,7 @@ static void step(const struct device *device, struct input *in)
 
 	switch (input_u8(in) % 20) {
 	case 0 ... 3:
-		access(in);
+		use_register(in);
 		break;
 	case 4:
 		bring_up(1ull << VIRTIO_F_VERSION_1 | input_u32(in), 1u << input_u8(in) % 9);
