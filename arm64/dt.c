@@ -150,6 +150,7 @@ int dt_up(struct machine *m, struct vmm_error *err)
 	pmu_tree(m, &t);
 	profiling_tree(m, &t);
 	board_tree(m, &t);
+	flash_tree(m, &t);
 	virtio_tree(m, &t);
 	len = tree_finish(&t);
 	if (len < 0)

@@ -177,6 +177,7 @@ static const struct step {
 	{ pvtime_up, pvtime_down },	/* wants initialised vCPUs */
 	{ profiling_up, profiling_down }, /* wants all of it, and memory slots stay as they are */
 	{ board_up, board_down },
+	{ flash_up, flash_down },	/* comes and goes as a memory slot */
 	{ virtio_up, virtio_down },	/* interrupts go to a finished GIC */
 	{ image_up, NULL },		/* wants to know the vCPUs' page sizes */
 	{ dt_up, NULL },		/* tells of all the above */

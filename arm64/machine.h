@@ -15,6 +15,7 @@
 #include "vmm/types.h"
 #include "vmm/vm.h"
 
+struct cfi_flash;
 struct chardev;
 struct ns16550;
 struct pl031;
@@ -69,6 +70,9 @@ struct machine {
 	bool			draining;	/* on I/O thread 0 */
 	u32			nr_draining;
 
+	/* flash.c: NULL, there is none */
+	struct cfi_flash	*flash;
+
 	/* virtio.c */
 	struct virtio_env	*virtio_env;
 	struct {
@@ -116,6 +120,10 @@ void pvtime_down(struct machine *m);
 int board_up(struct machine *m, struct vmm_error *err);
 void board_down(struct machine *m);
 void board_tree(const struct machine *m, struct tree *t);
+
+int flash_up(struct machine *m, struct vmm_error *err);
+void flash_down(struct machine *m);
+void flash_tree(const struct machine *m, struct tree *t);
 
 int virtio_up(struct machine *m, struct vmm_error *err);
 void virtio_down(struct machine *m);

@@ -18,6 +18,7 @@
 #define MAP_PAGE	0x1000ull
 #define MAP_PVTIME	0x01020000ull	/* 64 bytes a vCPU */
 #define MAP_PVTIME_SIZE	0x10000ull
+#define MAP_FLASH	0x02000000ull	/* at most 16 MiB */
 #define MAP_VIRTIO	0x03000000ull	/* one behind the other */
 #define MAP_ITS_SIZE	0x20000ull	/* directly below the redistributors */
 #define MAP_REDIST_SIZE	0x20000ull	/* a vCPU, directly below the distributor */
@@ -48,5 +49,6 @@
 /* KVM memory slots. */
 #define SLOT_RAM	0
 #define SLOT_PVTIME	1
+#define SLOT_FLASH	2
 
 #endif

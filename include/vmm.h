@@ -274,6 +274,25 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *cfg,
 		    struct vmm_error *err);
 
 /*
+ * NOR flash, as a firmware's place for what it has to remember: CFI, Intel's commands,
+ * blocks of 64 KiB, at 0x02000000.  It is as large as the file, whose size is a power of
+ * two from 64 KiB to 16 MiB; vmm_start() says -ENOEXEC if that is not so.  The file is
+ * read then, and written whenever the guest programs or erases.
+ */
+#define VMM_FLASH_F_READONLY	(1ull << 0)	/* the guest's attempts to change it fail */
+
+struct vmm_flash_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_FLASH_F_* */
+	int		fd;		/* borrowed: duplicated by the call */
+};
+#define VMM_FLASH_CONFIG_INIT { .size = sizeof(struct vmm_flash_config), .fd = -1 }
+
+/* -ENOSPC after one. */
+VMM_API VMM_MUST_CHECK
+int vmm_add_flash(struct vmm *vm, const struct vmm_flash_config *cfg, struct vmm_error *err);
+
+/*
  * virtio devices.  Each is served by the I/O threads, and breaks by itself if its driver
  * breaks the rules: VMM_EVENT_BROKEN.  All return the device's index, counted from 0
  * within the VM over all kinds; -ENOSPC after 24.

@@ -82,6 +82,7 @@ static void destroy(struct vmm *vm)
 	}
 	for (u32 i = 0; i < vm->nr_devices; i++)
 		fd_close(&vm->devices[i].fd);
+	fd_close(&vm->flash_fd);
 	fd_close(&vm->boot.kernel_fd);
 	fd_close(&vm->boot.initrd_fd);
 	fd_close(&vm->boot.dtb_fd);
@@ -138,6 +139,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 	pthread_cond_init(&vm->changed, NULL);
 	vm->state = VM_NEW;
 	vm->event_fd = -1;
+	vm->flash_fd = -1;
 	vm->boot.kernel_fd = vm->boot.initrd_fd = vm->boot.dtb_fd = -1;
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
 		vm->consoles[i].in_fd = vm->consoles[i].out_fd = -1;
@@ -380,6 +382,30 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 	}
 	vm->consoles[vm->nr_consoles] = con;
 	return (int)vm->nr_consoles++;
+}
+
+int vmm_add_flash(struct vmm *vm, const struct vmm_flash_config *user, struct vmm_error *err)
+{
+	struct vmm_flash_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_new(vm, err);
+	if (!ret)
+		ret = config_copy(&cfg, sizeof(cfg), user, err);
+	if (!ret)
+		ret = config_flags(cfg.flags, VMM_FLASH_F_READONLY, err);
+	if (ret)
+		return ret;
+	if (vm->flash_fd >= 0)
+		return error_set(err, -ENOSPC, "flash: a VM has at most one");
+	ret = fd_dup(cfg.fd);
+	if (ret < 0)
+		return error_sys(err, ret, "flash: descriptor %d", cfg.fd);
+	vm->flash_fd = ret;
+	vm->flash_readonly = cfg.flags & VMM_FLASH_F_READONLY;
+	return 0;
 }
 
 /* With the lock held: room for one more device, whose index is returned. */

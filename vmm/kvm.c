@@ -99,16 +99,27 @@ int kvm_enable_cap(const struct kvm *kvm, unsigned int cap, u64 arg)
 	return kvm_ioctl(kvm, kvm->vm, KVM_ENABLE_CAP, &req);
 }
 
-int kvm_set_memory(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host)
+static int set_memory(const struct kvm *kvm, u32 slot, u32 flags, gpa_t gpa, u64 size, void *host)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
 	};
 
 	return kvm_ioctl(kvm, kvm->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+int kvm_set_memory(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host)
+{
+	return set_memory(kvm, slot, 0, gpa, size, host);
+}
+
+int kvm_set_memory_readonly(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host)
+{
+	return set_memory(kvm, slot, KVM_MEM_READONLY, gpa, size, host);
 }
 
 int kvm_create_guest_memfd(const struct kvm *kvm, u64 size)

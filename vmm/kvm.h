@@ -60,6 +60,8 @@ void kvm_close_dev(struct kvm *kvm);
 void kvm_destroy_vm(struct kvm *kvm);
 int kvm_enable_cap(const struct kvm *kvm, unsigned int cap, u64 arg);
 int kvm_set_memory(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host);
+/* The guest's writes are exits (KVM_CAP_READONLY_MEM). */
+int kvm_set_memory_readonly(const struct kvm *kvm, u32 slot, gpa_t gpa, u64 size, void *host);
 
 /*
  * Memory that is KVM's, for RAM that must stay mapped into the guest: a new

@@ -83,6 +83,8 @@ struct vmm {
 	struct vm_boot			boot;
 	struct vm_console		consoles[VM_MAX_CONSOLES];
 	u32				nr_consoles;
+	int				flash_fd;	/* -1: there is none */
+	bool				flash_readonly;
 	struct vm_device		devices[VM_MAX_DEVICES];	/* virtio */
 	u32				nr_devices;
 	u32				nr_nets;

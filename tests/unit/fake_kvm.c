@@ -93,6 +93,7 @@ struct slot {
 	u64	gpa;
 	u64	size;
 	u64	host;
+	u32	flags;
 };
 
 struct vm_state {
@@ -336,6 +337,7 @@ static int capability(const struct fake_kvm *fake, const struct vm_state *vm, un
 	case KVM_CAP_IMMEDIATE_EXIT:
 	case KVM_CAP_IOEVENTFD:
 	case KVM_CAP_IRQFD:
+	case KVM_CAP_READONLY_MEM:
 		return 1;
 	case KVM_CAP_MAX_VCPUS:
 		return (int)(vm ? vm->max_vcpus : p->max_vcpus);
@@ -417,7 +419,7 @@ static int set_memory(struct vm_state *vm, const struct kvm_userspace_memory_reg
 {
 	struct slot *slot = &vm->slots[r->slot];
 
-	if (r->slot >= MAX_SLOTS || r->flags)
+	if (r->slot >= MAX_SLOTS || r->flags & ~KVM_MEM_READONLY)
 		return -EINVAL;
 	if (r->memory_size % PAGE || r->guest_phys_addr % PAGE || r->userspace_addr % PAGE)
 		return -EINVAL;
@@ -429,7 +431,8 @@ static int set_memory(struct vm_state *vm, const struct kvm_userspace_memory_reg
 		*slot = (struct slot){ 0 };
 		return 0;
 	}
-	if (slot->size && (slot->size != r->memory_size || slot->host != r->userspace_addr))
+	if (slot->size && (slot->size != r->memory_size || slot->host != r->userspace_addr ||
+			   slot->flags != r->flags))
 		return -EINVAL;
 	for (u32 i = 0; i < MAX_SLOTS; i++) {
 		const struct slot *s = &vm->slots[i];
@@ -441,7 +444,7 @@ static int set_memory(struct vm_state *vm, const struct kvm_userspace_memory_reg
 	if ((r->guest_phys_addr + r->memory_size) >> vm->ipa_bits)
 		if ((r->guest_phys_addr + r->memory_size - 1) >> vm->ipa_bits)
 			return -EFAULT;
-	*slot = (struct slot){ r->guest_phys_addr, r->memory_size, r->userspace_addr };
+	*slot = (struct slot){ r->guest_phys_addr, r->memory_size, r->userspace_addr, r->flags };
 	return 0;
 }
 

@@ -500,6 +500,8 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --disk d,queues=0", "--disk: queues=0: not within 1 to 64" },
 		{ "k --disk d,queues=65", "--disk: queues=65: not within 1 to 64" },
 		{ "k --disk d,serial=123456789012345678901", "more than 20 bytes" },
+		{ "k --flash=", "--flash: the argument is empty" },
+		{ "k -F ,ro", "--flash: the argument is empty" },
 		{ "k --rng=1", "--rng: takes no argument" },
 		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
 	};
@@ -512,7 +514,6 @@ static void test_options_say_what_is_still_to_come(void **state)
 {
 	static const struct t_refusal refusals[] = {
 		{ "k -d scsi:wwpn", "--disk scsi:wwpn: not in this version" },
-		{ "k -F flash", "--flash, -F: not in this version" },
 		{ "k --virtio-transport pci", "--virtio-transport pci: not in this version" },
 		{ "k --9p", "--9p: not in this version" },
 		{ "k --vs 3", "--vsock: not in this version" },

@@ -48,6 +48,7 @@ struct host {
 	pthread_t	fs_thread;
 	int	socket;
 	int	peer;
+	int	flash;
 };
 
 static void host_open(struct host *host)
@@ -59,6 +60,8 @@ static void host_open(struct host *host)
 	host->ram = memfd_create("t-ram", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(host->ram, (off_t)T_RAM), 0);
 	host->dtb = memfd_create("t-dtb", MFD_CLOEXEC);
+	host->flash = memfd_create("t-flash", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(host->flash, 0x10000), 0);
 	host->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_true(host->null >= 0);
 	backend_open(&host->fs);
@@ -80,6 +83,7 @@ static void host_close(struct host *host)
 	backend_close(&host->fs);
 	close(host->socket);
 	close(host->peer);
+	close(host->flash);
 }
 
 static int configure(struct vmm *vm, const struct recipe *r, const struct host *host,
@@ -89,6 +93,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
 	struct vmm_disk_config disk = VMM_DISK_CONFIG_INIT;
+	struct vmm_flash_config flash = VMM_FLASH_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	struct vmm_fs_config fs = VMM_FS_CONFIG_INIT;
 	struct vmm_net_config net = VMM_NET_CONFIG_INIT;
@@ -113,6 +118,9 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	disk.queues = 2;
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_disk(vm, &disk, err);
+	flash.fd = host->flash;
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_flash(vm, &flash, err);
 	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 0); i++)
 		ret = vmm_add_rng(vm, &rng, err);
 	fs.fd = host->fs.front;

@@ -98,7 +98,7 @@ static void run_help(void)
 	      "   0   the guest powered itself off\n"
 	      "   1   internal error, or a call of the host failed\n"
 	      "   2   wrong usage\n"
-	      "   3   unusable kernel, initrd, firmware or disk\n"
+	      "   3   unusable kernel, initrd, firmware, disk or flash\n"
 	      "   4   the host cannot do what was asked for\n"
 	      "  10   the guest asked for a reboot, under --no-reboot\n"
 	      "  11   the guest reported a panic\n"

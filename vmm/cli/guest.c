@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,38 @@ static int open_disks(struct guest *guest)
 		free(path);
 	}
 	return status;
+}
+
+/* Two guests that write to it would each undo what the other one has done. */
+static int lock_flash(struct guest *guest, const char *path)
+{
+	struct flock lock = {
+		.l_type = guest->flash_readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
+	};
+
+	if (!fcntl(guest->flash_fd, F_OFD_SETLK, &lock))
+		return 0;
+	report_fatal("--flash %s: %s", path, errno == EAGAIN || errno == EACCES ?
+		     "another guest uses it; several may with ',ro'" : strerror(errno));
+	return STATUS_FILE;
+}
+
+static int open_flash(struct guest *guest)
+{
+	const char *arg = guest->opts->flash;
+	size_t len = arg ? strlen(arg) : 0;
+	char path[PATH_MAX];
+
+	if (!arg)
+		return 0;
+	guest->flash_readonly = len > 3 && !strcmp(arg + len - 3, ",ro");
+	snprintf(path, sizeof(path), "%.*s", (int)(guest->flash_readonly ? len - 3 : len), arg);
+	guest->flash_fd = open(path, (guest->flash_readonly ? O_RDONLY : O_RDWR) | O_NONBLOCK |
+			       O_NOCTTY | O_CLOEXEC);
+	if (guest->flash_fd >= 0)
+		return lock_flash(guest, path);
+	report_fatal("Unable to open flash %s: %s", path, strerror(errno));
+	return STATUS_FILE;
 }
 
 static int open_kvm(struct guest *guest)
@@ -219,7 +252,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, open_disks, size_ram, make_cmdline, read_spe, open_kvm, open_ptys, open_dtb,
+		open_images, open_flash, open_disks, size_ram, make_cmdline, read_spe, open_kvm,
+		open_ptys, open_dtb,
 	};
 	int status = 0;
 
@@ -233,6 +267,7 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	guest->dtb_fd = -1;
 	for (size_t i = 0; i < OPTIONS_DISKS; i++)
 		guest->disk_fds[i] = -1;
+	guest->flash_fd = -1;
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		guest->ptys[i].fd = -1;
 		guest->ptys[i].peer = -1;
@@ -268,6 +303,7 @@ void guest_close(struct guest *guest)
 	close_fd(&guest->dtb_fd);
 	close_fd(&guest->image_fd);
 	close_fd(&guest->initrd_fd);
+	close_fd(&guest->flash_fd);
 	close_fd(&guest->kvm_fd);
 	for (size_t i = 0; i < OPTIONS_DISKS; i++)
 		close_fd(&guest->disk_fds[i]);
@@ -294,6 +330,7 @@ static void report_failure(const struct guest *guest, const char *msg)
 		{ "kernel", opts->kernel },
 		{ "initrd", opts->initrd },
 		{ "firmware", opts->firmware },
+		{ "flash", opts->flash },
 		{ "KVM", opts->dev },
 	};
 
@@ -446,9 +483,15 @@ static int add_disk(struct guest *guest, uint32_t i, struct vmm_error *err)
 /* Disks first, so that they are numbered as they are written. */
 static int add_devices(struct guest *guest, struct vmm_error *err)
 {
+	struct vmm_flash_config flash = VMM_FLASH_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	int ret = 0;
 
+	if (guest->opts->flash) {
+		flash.fd = guest->flash_fd;
+		flash.flags = guest->flash_readonly ? VMM_FLASH_F_READONLY : 0;
+		ret = vmm_add_flash(guest->vm, &flash, err);
+	}
 	for (uint32_t i = 0; i < guest->opts->nr_disks && ret >= 0; i++)
 		ret = add_disk(guest, i, err);
 	if (ret >= 0 && guest->opts->rng)

@@ -25,6 +25,8 @@ struct guest {
 	uint64_t	host_ram;	/* 0: unknown */
 	int		image_fd;	/* kernel or firmware */
 	int		initrd_fd;
+	int		flash_fd;
+	bool		flash_readonly;
 	int		kvm_fd;
 	int		dtb_fd;		/* until it is written */
 	int		disk_fds[OPTIONS_DISKS];

@@ -44,6 +44,7 @@ enum option_id {
 	OPT_PARAMS,
 	OPT_FIRMWARE,
 	OPT_FIRMWARE_ADDRESS,
+	OPT_FLASH,
 	OPT_NODEFAULTS,
 	OPT_CONSOLE,
 	OPT_TTY,
@@ -106,6 +107,9 @@ static const struct option table[] = {
 	       "raw firmware image, instead of a kernel"),
 	OPTION(OPT_FIRMWARE_ADDRESS, 0, "firmware-address", "ADDR",
 	       "where it goes (default: the start of RAM)"),
+	OPTION(OPT_FLASH, 'F', "flash", "FILE[,ro]",
+	       "NOR flash kept in a file of a power of two of\n"
+	       "bytes, 64 KiB to 16 MiB"),
 	OPTION(OPT_NODEFAULTS, 0, "nodefaults", NULL,
 	       "pass --params alone, with nothing before it"),
 	OPTION(OPT_NO_REBOOT, 0, "no-reboot", NULL, "end when the guest reboots"),
@@ -186,7 +190,6 @@ static const struct option table[] = {
 	OPTION(OPT_DEBUG, 0, "debug", NULL, "the same as --loglevel debug"),
 	OPTION(OPT_HELP, 'h', "help", NULL, "show this text"),
 
-	LATER('F', "flash"),
 	LATER(0, "9p"),
 	LATER(0, "aarch32"),
 	LATER(0, "balloon"),
@@ -450,6 +453,13 @@ static int take_path(const struct option *opt, const char *arg, const char **pat
 	return 0;
 }
 
+/* Whoever opens it takes the ",ro" off. */
+static int take_flash(const struct option *opt, const char *arg, const char **path,
+		      struct vmm_error *err)
+{
+	return take_path(opt, strcmp(arg, ",ro") ? arg : "", path, err);
+}
+
 static int take_pmu(struct run_options *opts, const struct option *opt, const char *arg,
 		    struct vmm_error *err)
 {
@@ -543,6 +553,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		break;
 	case OPT_FIRMWARE:
 		return take_path(opt, arg, &opts->firmware, err);
+	case OPT_FLASH:
+		return take_flash(opt, arg, &opts->flash, err);
 	case OPT_FIRMWARE_ADDRESS:
 		return take_number(opt, arg, 0, UINT64_MAX, &opts->firmware_addr, err);
 	case OPT_NODEFAULTS:

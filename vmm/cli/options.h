@@ -53,6 +53,7 @@ struct run_options {
 	const char	*kernel;
 	const char	*initrd;
 	const char	*firmware;
+	const char	*flash;		/* FILE or FILE,ro */
 	const char	*params;
 	const char	*dev;		/* NULL: the library's default */
 	const char	*hugetlbfs;

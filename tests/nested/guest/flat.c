@@ -14,6 +14,7 @@
  *   reset     PSCI SYSTEM_RESET       spin, wfi  stay, working or asleep
  *   smp       start every CPU         echo       answer each byte until q
  *   pvpanic   report a crash          hole       touch an address without a device
+ *   flash     count boots in its first word, zero by zero, and write its last block
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -139,6 +140,7 @@ struct tree {
 	uint64_t ram, ram_size;
 	uint64_t pvpanic;
 	bool smc;			/* PSCI's conduit, so EL2 is ours */
+	uint64_t flash, flash_size;
 	uint64_t mpidr[64];
 	unsigned nr_cpus;
 };
@@ -163,6 +165,10 @@ static void tree_property(struct tree *t, const char *node, const char *name,
 		}
 		if (starts(node, "pvpanic"))
 			t->pvpanic = cells(val, 8);
+		if (starts(node, "flash@")) {
+			t->flash = cells(val, 8);
+			t->flash_size = cells(val + 8, 8);
+		}
 		if (starts(node, "cpu@") && t->nr_cpus < 64)
 			t->mpidr[t->nr_cpus++] = cells(val, len);
 	}
@@ -235,10 +241,69 @@ static void task_echo(void)
 	}
 }
 
+/* --- NOR flash of two chips, each of which is given the same commands --- */
+
+#define FLASH_BLOCK	0x10000
+
+static volatile uint32_t *flash_word(const struct tree *t, uint64_t off)
+{
+	return (volatile uint32_t *)(t->flash + off);
+}
+
+/* The status of both, as one. */
+static uint32_t flash_done(volatile uint32_t *at)
+{
+	uint32_t status = *at;
+
+	*at = 0x00500050;		/* clear the status */
+	*at = 0x00ff00ff;		/* memory again */
+	return (status | status >> 16) & 0xffff;
+}
+
+static uint32_t flash_program(volatile uint32_t *at, uint32_t val)
+{
+	*at = 0x00400040;
+	*at = val;
+	return flash_done(at);
+}
+
+static uint32_t flash_erase(volatile uint32_t *at)
+{
+	*at = 0x00200020;
+	*at = 0x00d000d0;
+	return flash_done(at);
+}
+
+static void task_flash(const struct tree *t)
+{
+	volatile uint32_t *first = flash_word(t, 0);
+	volatile uint32_t *last = flash_word(t, t->flash_size - FLASH_BLOCK);
+	uint32_t boots = *first, status;
+
+	say("FLASH size=", t->flash_size);
+	*flash_word(t, 0x55 * 4) = 0x00980098;
+	say(" query=", *flash_word(t, 0x10 * 4) == 0x00510051 && *flash_word(t, 0x12 * 4) == 0x00590059);
+	*first = 0x00ff00ff;
+	say(" word=", boots);
+	status = flash_program(first, boots << 1);
+	say(" program=", status);
+	status = flash_erase(last);
+	say(" erase=", status);
+	for (unsigned i = 0; i < FLASH_BLOCK / 4; i += 1024)
+		flash_program(last + i, 0xc0de0000 + i);
+	for (unsigned i = 0; i < FLASH_BLOCK / 4; i++)
+		status += last[i] != (i % 1024 ? 0xffffffff : 0xc0de0000 + i);
+	say(" wrong=", status - 0x80);
+	say(" now=", *first);
+	puts("\n");
+}
+
 static void do_task(const struct tree *t)
 {
 	const char *args = t->bootargs;
 
+	if (has_word(args, "t=flash"))
+		task_flash(t);
 	if (has_word(args, "t=reset"))
 		flat_psci(PSCI_SYSTEM_RESET, 0, 0, 0);
 	if (has_word(args, "t=smp"))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# flash.sh - NOR flash that is kept in a file
+
+blank()		# FILE BYTES
+{
+	head -c "$2" /dev/zero | tr '\000' '\377' >"$1"
+}
+
+scenario flash "6.1-a76 6.12-max"
+flash()
+{
+	file=$WORK/files/flash
+	blank "$file" 1048576
+	# Each boot clears one bit more.
+	vm "want:FLASH size=100000 query=1 word=ffffffff program=80 erase=80 wrong=0 now=fffffffe" \
+		"want:FLASH size=100000 query=1 word=fffffffe program=80 erase=80 wrong=0 now=fffffffc" \
+		kill:TERM exit:12 -- $(flat) --flash "$file" --nodefaults -p "t=flash t=reset"
+	vm "want:FLASH size=100000 query=1 word=" exit:0 -- $(flat) -F "$file" -p t=flash
+	[ "$(stat -c %s "$file")" -eq 1048576 ] || fail "the file has another size"
+	[ "$(tail -c 65536 "$file" | head -c 4 | od -An -tx4 | tr -d ' ')" = c0de0000 ] ||
+		fail "the file has not what the guest wrote"
+	silent
+}
+
+scenario flash-readonly "6.1-a76"
+flash_readonly()
+{
+	file=$WORK/files/flash
+	blank "$file" 65536
+	before=$(md5sum <"$file")
+	vm "want:program=92 erase=a2" exit:0 -- $(flat) --flash "$file,ro" -p t=flash
+	[ "$before" = "$(md5sum <"$file")" ] || fail "the file has changed"
+	blank "$file" 100000
+	refused 3 "no power of two" $(flat) --flash "$file"
+	refused 3 "Unable to open flash" $(flat) --flash "$WORK/files/none"
+}
