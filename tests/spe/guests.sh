@@ -4,7 +4,7 @@
 #
 # For the directory of a job, which has vmm, kernels and initramfs in it, and for
 # busybox's sh and dash.  $run is where a guest NAME has its files: NAME.in and .out
-# are its console, .err is what vmm said.
+# are its console, .err is what vmm said.  $vmm is the program, ./vmm by default.
 
 fail()		# WHY
 {
@@ -18,10 +18,11 @@ start()
 	name=$1 kernel=$2
 	shift 2
 	mkfifo "$run/$name.in"
+	: >"$run/$name.out"
 	# As long as somebody has it open for writing it does not end.
 	sleep 100000 >"$run/$name.in" &
 	echo $! >"$run/$name.open.pid"
-	./vmm run --name "$name" --kernel "Image-$kernel" --initrd "guest-$kernel.cpio" --mem 768 \
+	"${vmm:-./vmm}" run --name "$name" --kernel "Image-$kernel" --initrd "guest-$kernel.cpio" --mem 768 \
 		--params "console=ttyS0 quiet loglevel=1 panic=-1 cryptomgr.notests=1" --nodefaults \
 		"$@" <"$run/$name.in" >"$run/$name.out" 2>"$run/$name.err" &
 	echo $! >"$run/$name.pid"

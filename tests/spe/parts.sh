@@ -31,12 +31,13 @@ fetch_parts()
 	[ -n "$debian_kernel" ] && [ -n "$debian_driver" ]
 }
 
+# Position-independent, so that no two programs are at the same addresses.
 compile()	# OUT SOURCE FLAG...
 {
 	local out=$1 source=$2
 
 	shift 2
-	"$cc" -std=gnu11 -O2 -Wall -Wextra -static -o "$out" "$source" "$@"
+	"$cc" -std=gnu11 -O2 -Wall -Wextra -fPIE -static-pie -o "$out" "$source" "$@"
 }
 
 # new_tree TREE FILE...: a guest's root, of busybox, guest-init and files of ours

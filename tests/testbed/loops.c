@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <linux/perf_event.h>
 #include <math.h>
@@ -362,6 +363,7 @@ static void usage(void)
 	       "  -a       sweep an array\n"
 	       "  -k       the kernel too, and make system calls\n"
 	       "  -K       the kernel only\n"
+	       "  -z       have the kernel clear the array, by read() of /dev/zero\n"
 	       "  -w       read the records while it runs, so that any buffer is enough\n"
 	       "  -n       only run, for another program that profiles\n"
 	       "  -t PCT   tolerance (default: 1)\n");
@@ -372,7 +374,7 @@ struct options {
 	unsigned long rounds, aux_size;
 	double tolerance;
 	bool idle, sweep, calls, watch;
-	int cpu;
+	int cpu, zero;
 };
 
 struct session {
@@ -417,11 +419,16 @@ static void run_round(const struct options *opt, struct session *s)
 		if (opt->watch)
 			drain(s->page, s->aux, &s->counts);
 	}
+	if (opt->zero >= 0 && read(opt->zero, array, sizeof(array)) != sizeof(array))
+		perror("loops: /dev/zero");
 }
 
 /* What holds of any records. */
-static bool sound(const struct counts *counts, const char *name, const struct perf_event_attr *attr)
+static bool sound(const struct counts *counts, const char *name, const struct perf_event_attr *attr,
+		  uint64_t aux_size)
 {
+	/* The driver gives up a buffer in which less than a page is left. */
+	unsigned long full = (aux_size - 2 * (unsigned long)sysconf(_SC_PAGESIZE)) / RECORD_SIZE;
 	unsigned long kernel = counts->el[1] + counts->el[2];
 	unsigned long all = counts->el[0] + kernel;
 
@@ -432,6 +439,9 @@ static bool sound(const struct counts *counts, const char *name, const struct pe
 		return false;
 	if (attr->exclude_user && counts->el[0])
 		return false;
+	/* Up to where perf says that the buffer was full, all of it must be there. */
+	if (all < counts->truncated * full)
+		return false;
 	return !counts->bad && !counts->unwanted && !counts->wrong;
 }
 
@@ -441,14 +451,14 @@ int main(int argc, char **argv)
 		.size = sizeof(attr), .config = SPE_TS_ENABLE | SPE_JITTER, .sample_period = 1024,
 		.disabled = 1, .exclude_kernel = 1, .exclude_hv = 1,
 	};
-	struct options opts = { .rounds = 20, .aux_size = 4096 * 1024, .tolerance = 1, .cpu = -1 };
+	struct options opts = { .rounds = 20, .aux_size = 4096 * 1024, .tolerance = 1, .cpu = -1, .zero = -1 };
 	static struct session s;
 	char name[256] = "";
 	int opt, type;
 	double period;
 	bool ok;
 
-	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:akKnwt:h")) != -1) {
+	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:akKnwzt:h")) != -1) {
 		switch (opt) {
 		case 'd': opts.instance = optarg; break;
 		case 'C': opts.cpu = atoi(optarg); break;
@@ -463,13 +473,17 @@ int main(int argc, char **argv)
 		case 'k': attr.exclude_kernel = 0; opts.calls = true; break;
 		case 'n': opts.idle = true; break;
 		case 'w': opts.watch = true; break;
+		case 'z': opts.zero = open("/dev/zero", O_RDONLY); break;
 		case 't': opts.tolerance = atof(optarg); break;
 		case 'h': usage(); return 0;
 		default: usage(); return 2;
 		}
 	}
 	if (opts.idle) {
-		printf("loops: datum %lx\n", (unsigned long)datum);
+		printf("loops: load %lx store %lx array %lx %lx\n", (unsigned long)&datum[0],
+		       (unsigned long)&datum[1], (unsigned long)array,
+		       (unsigned long)(array + 2 * SWEEP_ITEMS));
+		fflush(stdout);
 		while (opts.rounds--)
 			run_round(&opts, NULL);
 		return 0;
@@ -483,6 +497,8 @@ int main(int argc, char **argv)
 	attr.config |= filter;
 	if (open_session(&s, &opts, &attr))
 		return 1;
+	printf("loops: started\n");
+	fflush(stdout);
 	for (unsigned long round = 0; round < opts.rounds; round++) {
 		ioctl(s.fd, PERF_EVENT_IOC_ENABLE, 0);
 		run_round(&opts, &s);
@@ -490,7 +506,7 @@ int main(int argc, char **argv)
 		drain(s.page, s.aux, &s.counts);
 	}
 	period = (double)attr.sample_period + MEAN_JITTER;
-	ok = sound(&s.counts, name, &attr);
+	ok = sound(&s.counts, name, &attr, opts.aux_size);
 	if (opts.sweep)
 		ok &= report_sweep(&s.counts, name, period, opts.rounds);
 	else if (!attr.exclude_user)
