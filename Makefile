@@ -37,7 +37,7 @@ MAN := $(sort $(wildcard man/*.[1-8]))
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wpointer-arith -Wwrite-strings -Wundef $(if $(WERROR),-Werror)
-COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARN) -fvisibility=hidden -fPIC \
+COMMON := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. -I$(B)/gen $(WARN) -fvisibility=hidden -fPIC \
 	-fno-common -ffile-prefix-map=$(CURDIR)=.
 # clang has no protection against stack clashes on arm64.
 HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \
@@ -106,10 +106,22 @@ $$(B)/$(1)/vmm: $$($(1)_CLI_OBJ) $$(B)/$(1)/libvmm.a
 	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) $$($(1)_LDFLAGS) $$(HARDEN_LD) $$($(1)_LINK) \
 		-o $$@ $$^ $$(LIBS) $$(CLI_LIBS)
 
+$$(B)/$(1)/obj/vmm/sandbox.o: $$(B)/gen/vmm/sandbox_filters.h
+
 -include $$($(1)_LIB_OBJ:.o=.d) $$($(1)_CLI_OBJ:.o=.d)
 endef
 HOST_VARIANTS := native asan tsan fuzz
 $(foreach v,arm64 $(HOST_VARIANTS),$(eval $(call variant,$(v))))
+
+# The sandbox's filters, made on this machine for every architecture.
+HOSTCC ?= cc
+$(B)/gen/mkfilters: tools/mkfilters.c vmm/sandbox_table.h
+	$(Q)mkdir -p $(@D)
+	$(if $(V),,@echo "  HOSTCC  $<")
+	$(Q)$(HOSTCC) -std=gnu11 -O1 $(WARN) -I. -o $@ $< -lseccomp
+$(B)/gen/vmm/sandbox_filters.h: $(B)/gen/mkfilters
+	$(Q)mkdir -p $(@D)
+	$(Q)$< >$@
 
 # The program needs nothing of the machine it runs on.
 arm64_LINK := -static-pie
@@ -167,7 +179,7 @@ endif
 # ---- What it takes -----------------------------------------------------------
 
 DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
-	libjansson-dev
+	libjansson-dev libseccomp-dev
 DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils qemu-system-arm
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring

@@ -90,6 +90,8 @@ enum vmm_log_level {
 #define VMM_F_HOST_THREADS	(1ull << 2)	/* see vmm_vcpu_run() */
 #define VMM_F_NO_HUGEPAGES	(1ull << 3)	/* do not ask for huge pages */
 #define VMM_F_KICK_HANDLER	(1ull << 4)	/* .kick_signal has a handler, see there */
+#define VMM_F_SANDBOX		(1ull << 5)	/* for the VM's own threads, see */
+#define VMM_F_SANDBOX_AUDIT	(1ull << 6)	/* ... vmm_sandbox_enter(); refuse nothing */
 
 enum vmm_no_cpu {
 	VMM_NO_CPU_WAIT,	/* until one returns; VMM_EVENT_STALLED tells */
@@ -578,6 +580,40 @@ struct vmm_vcpu_stats {
 /* -ENOENT: there is no vCPU @index. */
 VMM_API VMM_MUST_CHECK
 int vmm_stats(struct vmm *vm, uint32_t index, struct vmm_vcpu_stats *stats);
+
+/* ---- A sandbox: no VM needed ---------------------------------------------- */
+
+/*
+ * What is left to a thread.  A system call that a role does not have is refused with
+ * SIGSYS, whose default is the end of the process.
+ */
+enum vmm_sandbox_role {
+	VMM_SANDBOX_CONTROL,	/* to make VMs, watch them and destroy them */
+	VMM_SANDBOX_VCPU,	/* to be in vmm_vcpu_run() */
+	VMM_SANDBOX_IO,		/* to be in vmm_io_run() or vmm_io_dispatch() */
+};
+
+#define VMM_SANDBOX_F_AUDIT	(1ull << 0)	/* refuse nothing: the kernel logs it */
+
+struct vmm_sandbox_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_SANDBOX_F_* */
+	uint32_t	role;		/* enum vmm_sandbox_role */
+	uint32_t	reserved;
+	uint64_t	keep_caps;	/* bit n: capability n, if the thread has it */
+};
+#define VMM_SANDBOX_CONFIG_INIT { .size = sizeof(struct vmm_sandbox_config) }
+
+/*
+ * Take from the calling thread, and from those that it will make, what its role does
+ * not need, for good: new privileges by execve(), capabilities and system calls.
+ * Threads that exist keep what they have.  VMs whose threads shall give up more than
+ * their maker has are made with VMM_F_SANDBOX.
+ *
+ * -ENOTSUP: the kernel has no seccomp filters.  Upon failure some of it may be gone.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_sandbox_enter(const struct vmm_sandbox_config *cfg, struct vmm_error *err);
 
 /* ---- What this host can do: no VM needed -------------------------------- */
 

@@ -31,7 +31,7 @@
 static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 {
 	const u64 known = VMM_F_KVM_FD | VMM_F_RAM_FD | VMM_F_HOST_THREADS | VMM_F_NO_HUGEPAGES |
-			  VMM_F_KICK_HANDLER;
+			  VMM_F_KICK_HANDLER | VMM_F_SANDBOX | VMM_F_SANDBOX_AUDIT;
 	u64 end;
 	int ret = config_flags(cfg->flags, known, err);
 
@@ -47,6 +47,10 @@ static int check_config(struct vmm_config *cfg, struct vmm_error *err)
 		cfg->vcpus = 1;
 	if (!cfg->io_threads)
 		cfg->io_threads = 1;
+	if ((cfg->flags & VMM_F_SANDBOX_AUDIT) && !(cfg->flags & VMM_F_SANDBOX))
+		return error_set(err, -EINVAL, "sandbox: to audit it takes one");
+	if ((cfg->flags & VMM_F_SANDBOX) && (cfg->flags & VMM_F_HOST_THREADS))
+		return error_set(err, -EINVAL, "sandbox: the host's threads are its own");
 	if (cfg->ram_size % RAM_UNIT)
 		return error_set(err, -EINVAL, "RAM: %llu bytes are not a multiple of 64 KiB",
 				 (unsigned long long)cfg->ram_size);

@@ -217,6 +217,8 @@ static void prepare(struct vcpu *vcpu)
 		if (ret)
 			error_sys(&err, ret, "vcpu%u: KVM_SET_SIGNAL_MASK", vcpu->id);
 	}
+	if (!ret)
+		ret = vm_confine(vm, VMM_SANDBOX_VCPU, &err);
 	if (ret)
 		fail(vcpu, ret, &err);
 }

@@ -20,6 +20,7 @@
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/machine.h"
+#include "vmm/sandbox.h"
 #include "vmm/vm.h"
 
 #define STACK_SIZE	KIB(128)
@@ -475,6 +476,13 @@ int vm_resume(struct vmm *vm)
 	return ret;
 }
 
+int vm_confine(struct vmm *vm, enum vmm_sandbox_role role, struct vmm_error *err)
+{
+	if (!(vm->cfg.flags & VMM_F_SANDBOX))
+		return 0;
+	return sandbox_filter(role, vm->cfg.flags & VMM_F_SANDBOX_AUDIT, err);
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -493,10 +501,13 @@ static void *io_main(void *arg)
 	int ret;
 
 	pthread_setname_np(pthread_self(), "vmm-io");
-	ret = loop_run(io->loop);
-	if (!ret)
-		return NULL;
-	error_sys(&err, ret, "io_uring: waiting for events");
+	ret = vm_confine(io->vm, VMM_SANDBOX_IO, &err);
+	if (!ret) {
+		ret = loop_run(io->loop);
+		if (!ret)
+			return NULL;
+		error_sys(&err, ret, "io_uring: waiting for events");
+	}
 	vm_stop(io->vm, VMM_STOP_ERROR, ret, -1, err.msg);
 	/* Nothing can be written any more, but the stop must be told all the same. */
 	pthread_mutex_lock(&io->vm->lock);

@@ -148,6 +148,9 @@ void vm_event(struct vmm *vm, const struct vmm_event *ev);
 /* On I/O thread 0: the last output is written; STOPPED may be told. */
 void vm_drained(struct vmm *vm);
 
+/* The calling thread is the VM's own, and gives up what @role does not need. */
+int vm_confine(struct vmm *vm, enum vmm_sandbox_role role, struct vmm_error *err);
+
 /* A vCPU found .halt set.  Returns false when it shall leave. */
 bool vm_vcpu_wait(struct vcpu *vcpu);
 

@@ -372,14 +372,9 @@ static void booted(struct run *run)
 /* Where serial port 0 writes: to who reads along, or right to stdout. */
 static int build(struct run *run)
 {
-	int status;
+	int out_fd = run->tee.wr >= 0 ? run->tee.wr : run->cons.out_fd;
 
-	if (run->tee.wr >= 0)
-		return guest_build(&run->guest, run->cons.pipe_rd, run->tee.wr);
-	stdcons_open_out(&run->cons);
-	status = guest_build(&run->guest, run->cons.pipe_rd, run->cons.out_fd);
-	stdcons_close_out(&run->cons);
-	return status;
+	return guest_build(&run->guest, run->cons.pipe_rd, out_fd);
 }
 
 static int boot(struct run *run)
@@ -428,8 +423,10 @@ static int open_console(struct run *run)
 	if (run->guest.opts->ttys & 1)
 		return 0;
 	ret = stdcons_init(&run->cons);
-	if (ret == 0)
+	if (ret == 0) {
+		stdcons_open_out(&run->cons);
 		return 0;
+	}
 	report_fatal("console: %s", strerror(-ret));
 	return STATUS_ERROR;
 }
@@ -455,7 +452,6 @@ static int open_control(struct run *run)
 	return STATUS_USAGE;
 }
 
-/* stdout stays open here then. */
 static int open_expect(struct run *run)
 {
 	const struct run_options *opts = run->guest.opts;
@@ -468,12 +464,36 @@ static int open_expect(struct run *run)
 		report_fatal("%s", err.msg);
 		return STATUS_USAGE;
 	}
-	stdcons_open_out(&run->cons);
 	ret = tee_open(&run->tee, run->cons.out_fd);
 	if (!ret)
 		return 0;
 	report_fatal("--expect: a pipe: %s", strerror(-ret));
 	return STATUS_ERROR;
+}
+
+/*
+ * Everything is open, and who helps has been started: what is done from here on, also
+ * when the guest is built anew, has to do with what is left.
+ */
+static int enter_sandbox(struct run *run)
+{
+	struct vmm_sandbox_config cfg = VMM_SANDBOX_CONFIG_INIT;
+	const struct run_options *opts = run->guest.opts;
+	struct vmm_error err = { "" };
+	int ret;
+
+	if (opts->sandbox == SANDBOX_OFF)
+		return 0;
+	if (opts->spe)
+		guest_allow_raises();
+	cfg.role = VMM_SANDBOX_CONTROL;
+	if (opts->sandbox == SANDBOX_AUDIT)
+		cfg.flags |= VMM_SANDBOX_F_AUDIT;
+	ret = vmm_sandbox_enter(&cfg, &err);
+	if (!ret)
+		return 0;
+	report_fatal("%s; --sandbox off goes without it", err.msg);
+	return status_of(ret);
 }
 
 /* It has ended, perhaps by itself: was that all right? */
@@ -515,6 +535,8 @@ static int run_guest(const struct run_options *opts)
 		status = open_signals(&run);
 	if (status == 0)
 		status = open_control(&run);
+	if (status == 0)
+		status = enter_sandbox(&run);
 	if (status == 0)
 		status = ended(&run, boot_again_and_again(&run));
 	control_close(&run.control);

@@ -388,6 +388,10 @@ static int create(struct guest *guest)
 	if (status)
 		return status;
 	cfg.flags = guest->opts->vm_flags | VMM_F_KICK_HANDLER;
+	if (guest->opts->sandbox != SANDBOX_OFF)
+		cfg.flags |= VMM_F_SANDBOX;
+	if (guest->opts->sandbox == SANDBOX_AUDIT)
+		cfg.flags |= VMM_F_SANDBOX_AUDIT;
 	if (cfg.ram_fd >= 0)
 		cfg.flags |= VMM_F_RAM_FD;
 	else
@@ -556,6 +560,18 @@ bool guest_raise_limit(const struct guest *guest)
 	if (r.rlim_max < r.rlim_cur)
 		r.rlim_max = r.rlim_cur;
 	return !setrlimit((__rlimit_resource_t)limit.resource, &r);
+}
+
+/* While there is privilege, so that the soft limit can be raised without. */
+void guest_allow_raises(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &r) || r.rlim_max == RLIM_INFINITY)
+		return;
+	r.rlim_max = RLIM_INFINITY;
+	if (setrlimit(RLIMIT_MEMLOCK, &r))
+		return;		/* then errors say how much is needed */
 }
 
 static int start(struct guest *guest, struct vmm_error *err)

@@ -48,6 +48,7 @@ int guest_start(struct guest *guest);
 
 /* Raise the limit that the VM meets, if this process may. */
 bool guest_raise_limit(const struct guest *guest);
+void guest_allow_raises(void);
 
 /* Back to before guest_build(). */
 void guest_destroy(struct guest *guest);

@@ -70,6 +70,7 @@ enum option_id {
 	OPT_NO_REBOOT,
 	OPT_EXPECT,
 	OPT_TIMEOUT,
+	OPT_SANDBOX,
 };
 
 struct option {
@@ -183,6 +184,9 @@ static const struct option table[] = {
 	       "end with status 0 once the guest has printed it;\n"
 	       "repeatable: one after the other"),
 	OPTION(OPT_TIMEOUT, 0, "timeout", "SECONDS", "stop the guest after that time"),
+	OPTION(OPT_SANDBOX, 0, "sandbox", "on|off|audit",
+	       "give up what running the guest does not take\n"
+	       "(default: on), or have the kernel log its use"),
 	OPTION(OPT_NAME, 0, "name", "NAME", "name of the guest (default: guest-PID)"),
 	OPTION(OPT_DEV, 0, "dev", "PATH", "KVM device (default: /dev/kvm)"),
 	OPTION(OPT_LOGLEVEL, 0, "loglevel", "LEVEL",
@@ -203,7 +207,6 @@ static const struct option table[] = {
 	LATER(0, "no-dhcp"),
 	LATER(0, "protected"),
 	LATER(0, "psci"),
-	LATER(0, "sandbox"),
 	LATER(0, "sdl"),
 	LATER(0, "vfio-pci"),
 	LATER(0, "virtio-legacy"),
@@ -491,6 +494,23 @@ static int take_on_no_cpu(struct run_options *opts, const char *arg, struct vmm_
 	return 0;
 }
 
+static int take_sandbox(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	static const char *const names[] = {
+		[SANDBOX_ON]	= "on",
+		[SANDBOX_OFF]	= "off",
+		[SANDBOX_AUDIT]	= "audit",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(arg, names[i])) {
+			opts->sandbox = (enum sandbox)i;
+			return 0;
+		}
+	}
+	return refuse(err, -EINVAL, "--sandbox %s: not on, off or audit", arg);
+}
+
 static int take_expect(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
 	struct expect expect;
@@ -615,6 +635,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_expect(opts, arg, err);
 	case OPT_TIMEOUT:
 		return take_u32(opt, arg, &opts->timeout, err);
+	case OPT_SANDBOX:
+		return take_sandbox(opts, arg, err);
 	}
 	return 0;
 }

@@ -30,6 +30,8 @@ struct disk_option {
 	uint32_t	queues;		/* 0: the library's default */
 };
 
+enum sandbox { SANDBOX_ON, SANDBOX_OFF, SANDBOX_AUDIT };
+
 /* Strings are those of argv. */
 struct run_options {
 	bool		help;		/* asked for; nothing else counts then */
@@ -42,6 +44,7 @@ struct run_options {
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	ttys;		/* bit N: serial port N is on a pty */
 	uint32_t	on_no_cpu;	/* enum vmm_no_cpu */
+	enum sandbox	sandbox;
 	uint32_t	timeout;	/* seconds; 0: none */
 	uint32_t	nr_expect;
 	uint32_t	nr_disks;

@@ -10,6 +10,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "vmm/cli/report.h"
+#include "vmm/cli/status.h"
+#include "vmm/cli/terminal.h"
+
 /*
  * A signal that our parent had us ignore (nohup, a shell without job control)
  * stays ignored; once blocked it would show up in the descriptor all the same.
@@ -29,8 +33,20 @@ static void kicked(int sig)
 	(void)sig;
 }
 
+/* Only a write() and the end follow, for the thread may do little more. */
+static void refused(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	terminal_restore();
+	report_fatal("the sandbox refuses system call %d; --sandbox off goes without it",
+		     info->si_syscall);
+	_exit(STATUS_ERROR);
+}
+
 int signals_open(bool terminal)
 {
+	const struct sigaction sys = { .sa_sigaction = refused, .sa_flags = SA_SIGINFO };
 	const struct sigaction kick = { .sa_handler = kicked, .sa_flags = SA_RESTART };
 	sigset_t blocked;
 	sigset_t taken;
@@ -54,6 +70,7 @@ int signals_open(bool terminal)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	sigaction(SIGRTMIN, &kick, NULL);
+	sigaction(SIGSYS, &sys, NULL);
 
 	fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;

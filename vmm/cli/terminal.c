@@ -63,7 +63,7 @@ static void guard(void)
 	static const int fatal[] = {
 		SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGUSR1,
 		SIGSEGV, SIGUSR2, SIGALRM, SIGSTKFLT, SIGXCPU, SIGVTALRM,
-		SIGPROF, SIGIO, SIGPWR, SIGSYS,
+		SIGPROF, SIGIO, SIGPWR,		/* SIGSYS: signals.c */
 	};
 	struct sigaction sa = {
 		.sa_handler = restore_and_die,

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# sandbox.sh - what a running vmm has given up
+#
+# All scenarios run in the sandbox; these look at it.
+
+# Of each thread of process PID: field NAME of its status.
+of_threads()
+{
+	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1"/task/*/status | sort | uniq -c | sed 's/^ *//'
+}
+
+scenario sandbox-threads "6.1-a76 6.12-a76"
+sandbox_threads()
+{
+	launch on FLAT $(flat) -c 2 --rng -p t=spin
+	[ "$(of_threads $pid Seccomp)" = "4 2" ] || fail "seccomp: $(of_threads $pid Seccomp)"
+	[ "$(of_threads $pid NoNewPrivs)" = "4 1" ] || fail "$(of_threads $pid NoNewPrivs)"
+	[ "$(of_threads $pid CapEff)" = "4 0000000000000000" ] || fail "$(of_threads $pid CapEff)"
+	[ "$(of_threads $pid CapPrm)" = "4 0000000000000000" ] || fail "$(of_threads $pid CapPrm)"
+	# One filter for the program, and one more for each thread of the VM's.
+	filters=$(of_threads $pid Seccomp_filters | tr '\n' ' ')
+	[ "$filters" = "1 1 3 2 " ] || fail "filters: $filters"
+	status 0 "$VMM" stop --force on
+	status 12 wait $pid
+
+	launch off FLAT $(flat) --sandbox off -p t=spin
+	[ "$(of_threads $pid Seccomp)" = "3 0" ] || fail "seccomp: $(of_threads $pid Seccomp)"
+	[ "$(of_threads $pid NoNewPrivs)" = "3 0" ] || fail "$(of_threads $pid NoNewPrivs)"
+	status 0 "$VMM" stop --force off
+	status 12 wait $pid
+}
+
+# All of a guest's life, and its reboots, without a call that would be refused.
+scenario sandbox-audit "6.1-a76 6.12-a76"
+sandbox_audit()
+{
+	need_root
+	grep -qw log /proc/sys/kernel/seccomp/actions_logged || say_skip "this kernel logs nothing"
+	dmesg -c >/dev/null
+	launch audit FLAT $(flat) --sandbox audit -c 2 --rng -p t=reset
+	usleep 2000000
+	"$VMM" stat audit >/dev/null
+	status 0 "$VMM" stop --force audit
+	status 12 wait $pid
+	vm "want:GUEST-READY" exit:0 -- $(linux 6.1) -p "$QUIET" --sandbox audit
+	dmesg >"$WORK/log/dmesg"
+	grep 'type=1326' "$WORK/log/dmesg" && fail "it lacks: $(grep -o 'syscall=[0-9]*' "$WORK/log/dmesg" | sort -u | tr '\n' ' ')"
+	return 0
+}
