@@ -28,7 +28,7 @@ static void set_spi(void *ctx, u32 nr, bool level)
 		     level);
 }
 
-static struct irq_line spi(struct machine *m, u32 nr)
+struct irq_line machine_spi(struct machine *m, u32 nr)
 {
 	return (struct irq_line){ .set = set_spi, .ctx = m, .nr = nr };
 }
@@ -72,7 +72,7 @@ static int connect(struct machine *m, u32 i, struct vmm_error *err)
 
 static int uart_up(struct machine *m, u32 i, struct vmm_error *err)
 {
-	struct irq_line irq = spi(m, SPI_UART + i);
+	struct irq_line irq = machine_spi(m, SPI_UART + i);
 	int ret = ns16550_create(&m->uarts[i], &irq, err);
 
 	if (!ret)
@@ -95,7 +95,7 @@ static int uarts_up(struct machine *m, struct vmm_error *err)
 
 static int rtc_up(struct machine *m, struct vmm_error *err)
 {
-	struct irq_line irq = spi(m, SPI_RTC);
+	struct irq_line irq = machine_spi(m, SPI_RTC);
 	int ret = pl031_create(&m->rtc, &clock_host, &irq, io_loop(m), err);
 
 	return ret ? ret : place(m, "rtc", MAP_RTC, MAP_PAGE, &pl031_bus_ops, m->rtc, err);
@@ -103,7 +103,7 @@ static int rtc_up(struct machine *m, struct vmm_error *err)
 
 static int gpio_up(struct machine *m, struct vmm_error *err)
 {
-	struct irq_line irq = spi(m, SPI_GPIO);
+	struct irq_line irq = machine_spi(m, SPI_GPIO);
 	int ret = pl061_create(&m->gpio, io_loop(m), &irq, err);
 
 	return ret ? ret : place(m, "gpio", MAP_GPIO, MAP_PAGE, &pl061_bus_ops, m->gpio, err);

@@ -43,10 +43,13 @@ static const char *chip_name(enum vmm_irqchip chip)
 
 static int create_its(struct machine *m, struct vmm_error *err)
 {
-	m->its_fd = kvm_create_device(&m->vm->kvm, KVM_DEV_TYPE_ARM_VGIC_ITS);
-	if (m->its_fd >= 0)
+	int fd = kvm_create_device(&m->vm->kvm, KVM_DEV_TYPE_ARM_VGIC_ITS);
+
+	if (fd >= 0) {
+		m->its_fd = fd;
 		return 0;
-	return error_sys(err, m->its_fd == -ENODEV ? -ENOTSUP : m->its_fd,
+	}
+	return error_sys(err, fd == -ENODEV ? -ENOTSUP : fd,
 			 "interrupt controller: the ITS of gicv3-its");
 }
 
@@ -67,6 +70,11 @@ int gic_up(struct machine *m, struct vmm_error *err)
 				 m->vm->cfg.vcpus, GICV2_MAX_CPUS);
 	if (want == VMM_IRQCHIP_GICV3_ITS)
 		return create_its(m, err);
+	/* PCI functions can do without, at the price of an exit for each interrupt. */
+	if (want == VMM_IRQCHIP_AUTO && m->irqchip == VMM_IRQCHIP_GICV3 && virtio_on_pci(m)) {
+		ret = create_its(m, err);
+		return ret == -ENOTSUP ? 0 : ret;
+	}
 	return 0;
 }
 

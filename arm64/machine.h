@@ -12,12 +12,14 @@
 
 #include "arm64/image.h"
 #include "fdt/tree.h"
+#include "vmm/irq.h"
 #include "vmm/types.h"
 #include "vmm/vm.h"
 
 struct cfi_flash;
 struct chardev;
 struct ns16550;
+struct pci;
 struct pl031;
 struct pl061;
 struct pvpanic;
@@ -25,6 +27,7 @@ struct spe;
 struct virtio;
 struct virtio_env;
 struct virtio_mmio;
+struct virtio_pci;
 
 struct machine {
 	struct vmm		*vm;
@@ -75,9 +78,12 @@ struct machine {
 
 	/* virtio.c */
 	struct virtio_env	*virtio_env;
+	struct pci		*pci;		/* NULL: there is none */
 	struct {
 		struct virtio		*dev;
 		struct virtio_mmio	*mmio;
+		struct virtio_pci	*pci;
+		bool			bells;	/* ioeventfds are in place */
 	} virtio[VM_MAX_DEVICES];
 
 	struct image_layout	image;
@@ -117,6 +123,9 @@ void profiling_tree(const struct machine *m, struct tree *t);
 int pvtime_up(struct machine *m, struct vmm_error *err);
 void pvtime_down(struct machine *m);
 
+/* The line of SPI @nr, counted from INTID 32. */
+struct irq_line machine_spi(struct machine *m, u32 nr);
+
 int board_up(struct machine *m, struct vmm_error *err);
 void board_down(struct machine *m);
 void board_tree(const struct machine *m, struct tree *t);
@@ -125,6 +134,8 @@ int flash_up(struct machine *m, struct vmm_error *err);
 void flash_down(struct machine *m);
 void flash_tree(const struct machine *m, struct tree *t);
 
+/* Are there devices, and is each a PCI function? */
+bool virtio_on_pci(const struct machine *m);
 int virtio_up(struct machine *m, struct vmm_error *err);
 void virtio_down(struct machine *m);
 void virtio_tree(const struct machine *m, struct tree *t);

@@ -20,6 +20,9 @@
 #define MAP_PVTIME_SIZE	0x10000ull
 #define MAP_FLASH	0x02000000ull	/* at most 16 MiB */
 #define MAP_VIRTIO	0x03000000ull	/* one behind the other */
+#define MAP_PCI_ECAM	0x40000000ull
+#define MAP_PCI_WINDOW	0x50000000ull	/* of the BARs */
+#define MAP_PCI_WINDOW_SIZE 0x30000000ull
 #define MAP_ITS_SIZE	0x20000ull	/* directly below the redistributors */
 #define MAP_REDIST_SIZE	0x20000ull	/* a vCPU, directly below the distributor */
 #define MAP_GICC	0x3ffd0000ull	/* GICv2 CPU interface */

@@ -3,8 +3,11 @@
  * virtio.c - the virtio devices of the machine: addresses, doorbells, interrupts
  *
  * Neither a kick nor an interrupt comes to a vCPU's thread: KVM rings the queue's
- * eventfd when the guest writes the doorbell, and injects the interrupt when the device
- * rings its own.
+ * eventfd when the guest writes the doorbell, and injects what the I/O thread sends.  For
+ * virtio-mmio that is an irqfd.  For a message of a PCI function it is KVM_SIGNAL_MSI,
+ * which takes the same short way through KVM's cache of translations; an irqfd would
+ * take a descriptor a vector, and a new routing table, for whose sake KVM waits for
+ * all vCPUs, each time that the guest changes one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,12 +19,14 @@
 #include "arm64/machine.h"
 #include "arm64/map.h"
 #include "devices/netio.h"
+#include "devices/pci.h"
 #include "devices/vhost_user.h"
 #include "devices/virtio.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_fs.h"
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_net.h"
+#include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
 #include "vmm/error.h"
 #include "vmm/machine.h"
@@ -136,6 +141,77 @@ static int mmio_up(struct machine *m, u32 i, struct vmm_error *err)
 	return ret ? error_sys(err, ret, "%s: the interrupt (KVM_IRQFD)", dev->name) : 0;
 }
 
+/* ---- virtio-pci -------------------------------------------------------------- */
+
+bool virtio_on_pci(const struct machine *m)
+{
+	return m->vm->nr_devices && m->vm->mcfg.virtio != VMM_VIRTIO_MMIO;
+}
+
+static void send_msi(void *ctx, u32 requester, u64 addr, u32 data)
+{
+	struct machine *m = ctx;
+
+	/* Where the guest sends it is the guest's affair. */
+	kvm_signal_msi(&m->vm->kvm, requester, addr, data);
+}
+
+static gpa_t bell(u64 bar, u32 q)
+{
+	return bar + VIRTIO_PCI_KICK + (u64)q * VIRTIO_PCI_KICK_STEP;
+}
+
+static void take_bells(struct machine *m, const struct virtio *dev, u64 bar, u32 nr)
+{
+	for (u32 q = 0; q < nr; q++)
+		kvm_ioeventfd_off(&m->vm->kvm, bell(bar, q), 2, q, dev->queues[q].kick_fd);
+}
+
+/* Without, a kick is an exit, as when BARs lie over one another. */
+static void moved(void *ctx, struct virtio *dev, u64 from, u64 to)
+{
+	struct machine *m = ctx;
+	bool *bells = &m->virtio[dev->index].bells;
+	u32 q = 0;
+
+	if (*bells)
+		take_bells(m, dev, from, dev->nr_queues);
+	*bells = false;
+	if (to == PCI_NO_BAR)
+		return;
+	while (q < dev->nr_queues &&
+	       !kvm_ioeventfd(&m->vm->kvm, bell(to, q), 2, q, dev->queues[q].kick_fd))
+		q++;
+	*bells = q == dev->nr_queues;
+	if (!*bells)
+		take_bells(m, dev, to, q);
+}
+
+static int bridge_up(struct machine *m, struct vmm_error *err)
+{
+	int ret = pci_create(&m->pci, MAP_PCI_WINDOW, MAP_PCI_WINDOW_SIZE, err);
+
+	if (ret)
+		return ret;
+	ret = bus_add(&m->vm->bus, "PCI", MAP_PCI_ECAM, PCI_ECAM_SIZE, &pci_ecam_ops, m->pci);
+	if (!ret)
+		ret = bus_add(&m->vm->bus, "PCI", MAP_PCI_WINDOW, MAP_PCI_WINDOW_SIZE,
+			      &pci_window_ops, m->pci);
+	return ret ? error_sys(err, ret, "PCI: its place") : 0;
+}
+
+static int pci_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct virtio_pci_host host = {
+		.ctx = m, .intx = machine_spi(m, SPI_VIRTIO + i), .send = send_msi, .moved = moved,
+	};
+	int ret = virtio_pci_create(&m->virtio[i].pci, m->virtio[i].dev, &host, err);
+
+	if (!ret)
+		pci_add(m->pci, i, virtio_pci_fn(m->virtio[i].pci));
+	return ret;
+}
+
 /* ---- All of them -------------------------------------------------------------- */
 
 int virtio_up(struct machine *m, struct vmm_error *err)
@@ -145,10 +221,12 @@ int virtio_up(struct machine *m, struct vmm_error *err)
 	if (!m->vm->nr_devices)
 		return 0;
 	ret = env_up(m, err);
+	if (!ret && virtio_on_pci(m))
+		ret = bridge_up(m, err);
 	for (u32 i = 0; i < m->vm->nr_devices && !ret; i++) {
 		ret = create(m, i, err);
 		if (!ret)
-			ret = mmio_up(m, i, err);
+			ret = m->pci ? pci_up(m, i, err) : mmio_up(m, i, err);
 	}
 	return ret;
 }
@@ -158,7 +236,9 @@ void virtio_down(struct machine *m)
 	for (u32 i = 0; i < VM_MAX_DEVICES; i++) {
 		virtio_destroy(m->virtio[i].dev);
 		virtio_mmio_destroy(m->virtio[i].mmio);
+		virtio_pci_destroy(m->virtio[i].pci);
 	}
+	pci_destroy(m->pci);
 	free(m->virtio_env);
 }
 
@@ -169,7 +249,9 @@ int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err
 
 void virtio_tree(const struct machine *m, struct tree *t)
 {
-	for (u32 i = 0; i < m->vm->nr_devices; i++)
+	if (m->pci)
+		pci_tree(m->pci, t, MAP_PCI_ECAM, SPI_VIRTIO, m->vm->nr_devices, m->its_fd >= 0);
+	for (u32 i = 0; i < m->vm->nr_devices && !m->pci; i++)
 		virtio_mmio_tree(t, mmio_base(i), SPI_VIRTIO + i);
 }
 

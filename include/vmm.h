@@ -169,7 +169,7 @@ VMM_API void vmm_destroy(struct vmm *vm);
 #define VMM_MACHINE_F_COUNTER_OFFSET	(1ull << 9)	/* .counter_offset is set */
 
 enum vmm_irqchip {
-	VMM_IRQCHIP_AUTO,		/* GICv3, else GICv2 */
+	VMM_IRQCHIP_AUTO,		/* GICv3, else GICv2; with an ITS if there is PCI */
 	VMM_IRQCHIP_GICV2,
 	VMM_IRQCHIP_GICV3,
 	VMM_IRQCHIP_GICV3_ITS,		/* with an Interrupt Translation Service */
@@ -177,8 +177,9 @@ enum vmm_irqchip {
 
 /* How the guest finds its virtio devices. */
 enum vmm_virtio_transport {
-	VMM_VIRTIO_AUTO,		/* virtio-mmio */
+	VMM_VIRTIO_AUTO,		/* PCI */
 	VMM_VIRTIO_MMIO,		/* each a node of the device tree */
+	VMM_VIRTIO_PCI,			/* each a PCI function, with MSI-X if there is an ITS */
 };
 
 struct vmm_machine_config {

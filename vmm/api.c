@@ -238,7 +238,7 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 		return ret;
 	if (cfg.irqchip > VMM_IRQCHIP_GICV3_ITS)
 		return error_set(err, -EINVAL, "interrupt controller: no kind %u", cfg.irqchip);
-	if (cfg.virtio > VMM_VIRTIO_MMIO)
+	if (cfg.virtio > VMM_VIRTIO_PCI)
 		return error_set(err, -EINVAL, "virtio: no transport %u", cfg.virtio);
 	if (cfg.sve_max_vl % 128 || cfg.sve_max_vl > 2048)
 		return error_set(err, -EINVAL,

@@ -270,14 +270,34 @@ int kvm_irq_line(const struct kvm *kvm, u32 irq, bool level)
 	return kvm_ioctl(kvm, kvm->vm, KVM_IRQ_LINE, &line);
 }
 
-int kvm_ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd)
+static int ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd, u32 flags)
 {
 	struct kvm_ioeventfd bell = {
 		.datamatch = val, .addr = gpa, .len = len, .fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
 	};
 
 	return kvm_ioctl(kvm, kvm->vm, KVM_IOEVENTFD, &bell);
+}
+
+int kvm_ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd)
+{
+	return ioeventfd(kvm, gpa, len, val, fd, 0);
+}
+
+int kvm_ioeventfd_off(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd)
+{
+	return ioeventfd(kvm, gpa, len, val, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+int kvm_signal_msi(const struct kvm *kvm, u32 devid, u64 addr, u32 data)
+{
+	struct kvm_msi msi = {
+		.address_lo = (u32)addr, .address_hi = (u32)(addr >> 32), .data = data,
+		.flags = KVM_MSI_VALID_DEVID, .devid = devid,
+	};
+
+	return kvm_ioctl(kvm, kvm->vm, KVM_SIGNAL_MSI, &msi);
 }
 
 int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd)

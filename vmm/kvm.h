@@ -106,8 +106,11 @@ int kvm_irq_line(const struct kvm *kvm, u32 irq, bool level);
 
 /* A guest's write of @val, @len bytes of it, to @gpa rings the eventfd @fd and is no exit. */
 int kvm_ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd);
+int kvm_ioeventfd_off(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd);
 /* Ringing the eventfd @fd is a pulse on @gsi, or the message that it is routed to. */
 int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd);
+/* A message of device @devid to the ITS that listens at @addr. */
+int kvm_signal_msi(const struct kvm *kvm, u32 devid, u64 addr, u32 data);
 
 /* Any other ioctl, on the VM. */
 int kvm_vm_ioctl(const struct kvm *kvm, unsigned long req, void *arg);

@@ -213,7 +213,8 @@ kernel()	# VERSION
 	cp "$nest/init" "$tree/init"
 	modules "$1" "$tree" evdev gpio_keys
 	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
-	modules "$1" "$tree" virtio_mmio virtio-rng virtio_blk
+	modules "$1" "$tree" virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
+		virtio-rng virtio_blk
 	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
 	rm -rf "$tree"
 }

@@ -26,6 +26,7 @@
 #define MAX_DEVICES	4
 #define MAX_SLOTS	8
 #define MAX_BELLS	64
+#define MAX_MESSAGES	64
 #define MAX_VALUES	256
 #define MAX_THREADS	256
 #define NR_INTIDS	1024
@@ -121,6 +122,8 @@ struct vm_state {
 	u32			nr_bells;
 	struct irqfd		irqfds[MAX_BELLS];
 	u32			nr_irqfds;
+	struct kvm_msi		messages[MAX_MESSAGES];
+	u32			nr_messages;
 	u64			voffset;	/* of the guest's virtual counter */
 	bool			offset_set;	/* by KVM_ARM_SET_COUNTER_OFFSET */
 };
@@ -571,12 +574,29 @@ static int hold_eventfd(int fd)
 	return fd < 0 ? -errno : fd;
 }
 
+/* kvm_deassign_ioeventfd() */
+static int no_ioeventfd(struct vm_state *vm, const struct kvm_ioeventfd *req)
+{
+	for (u32 i = 0; i < vm->nr_bells; i++) {
+		struct bell *b = &vm->bells[i];
+
+		if (b->addr != req->addr || b->val != req->datamatch || b->len != req->len)
+			continue;
+		close(b->fd);
+		*b = vm->bells[--vm->nr_bells];
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* kvm_assign_ioeventfd() */
 static int ioeventfd(struct vm_state *vm, const struct kvm_ioeventfd *req)
 {
 	struct bell *bell = &vm->bells[vm->nr_bells];
 	int fd;
 
+	if (req->flags == (KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_DEASSIGN))
+		return no_ioeventfd(vm, req);
 	if (req->flags != KVM_IOEVENTFD_FLAG_DATAMATCH ||
 	    (req->len != 1 && req->len != 2 && req->len != 4 && req->len != 8))
 		return -EINVAL;
@@ -591,6 +611,22 @@ static int ioeventfd(struct vm_state *vm, const struct kvm_ioeventfd *req)
 	*bell = (struct bell){ req->addr, req->datamatch, req->len, fd };
 	vm->nr_bells++;
 	return 0;
+}
+
+/* kvm_send_userspace_msi(), vgic_its_inject_msi() */
+static int signal_msi(struct vm_state *vm, const struct kvm_msi *msi)
+{
+	bool its = false;
+
+	for (u32 i = 0; i < MAX_DEVICES; i++)
+		its |= vm->devices[i].type == KVM_DEV_TYPE_ARM_VGIC_ITS;
+	if (!its)
+		return -ENODEV;
+	if (msi->flags != KVM_MSI_VALID_DEVID)
+		return -EINVAL;
+	if (vm->nr_messages < MAX_MESSAGES)
+		vm->messages[vm->nr_messages++] = *msi;
+	return 1;
 }
 
 /* kvm_irqfd_assign() */
@@ -646,6 +682,8 @@ static int vm_ioctl(struct fake_kvm *fake, struct vm_state *vm, unsigned long re
 		return ioeventfd(vm, arg);
 	case KVM_IRQFD:
 		return irqfd(vm, arg);
+	case KVM_SIGNAL_MSI:
+		return signal_msi(vm, arg);
 	case KVM_ARM_SET_COUNTER_OFFSET:
 		return counter_offset(fake, vm, arg);
 	case KVM_ARM_PREFERRED_TARGET:
@@ -1783,6 +1821,23 @@ u32 fake_pulses(struct fake_kvm *fake, u32 gsi)
 	}
 	pthread_mutex_unlock(&fake->lock);
 	return (u32)sum;
+}
+
+u32 fake_messages(struct fake_kvm *fake, u32 devid, u64 addr, u32 data)
+{
+	const struct vm_state *vm;
+	u32 nr = 0;
+
+	pthread_mutex_lock(&fake->lock);
+	vm = latest(fake);
+	for (u32 i = 0; vm && i < vm->nr_messages; i++) {
+		const struct kvm_msi *m = &vm->messages[i];
+
+		nr += m->devid == devid && m->data == data && m->address_lo == (u32)addr &&
+		      m->address_hi == addr >> 32;
+	}
+	pthread_mutex_unlock(&fake->lock);
+	return nr;
 }
 
 u32 fake_nr_pending(struct fake_kvm *fake)

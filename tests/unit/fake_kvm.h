@@ -131,6 +131,8 @@ bool fake_failed(struct fake_kvm *fake, struct fake_call *call);
 bool fake_irq(struct fake_kvm *fake, u32 intid);
 /* How often KVM would have pulsed it for an irqfd, since it was asked last. */
 u32 fake_pulses(struct fake_kvm *fake, u32 gsi);
+/* Such messages to its ITS, from the start. */
+u32 fake_messages(struct fake_kvm *fake, u32 devid, u64 addr, u32 data);
 /* Where @gpa of the latest VM is in this process, or NULL. */
 void *fake_host(struct fake_kvm *fake, u64 gpa);
 /* A core register that was set, by its id; of the latest VM. */

@@ -526,6 +526,7 @@ static void test_tree_gives_each_line_once(void **state)
 
 	(void)state;
 	t.nr_rngs = VM_MAX_DEVICES;
+	t.machine.virtio = VMM_VIRTIO_MMIO;
 	t_up(&t);
 	while ((off = fdt_next_node(t.dtb, off, NULL)) >= 0) {
 		int len = 0;
@@ -557,6 +558,7 @@ static void test_tree_gives_each_address_once(void **state)
 	(void)state;
 	t.machine.irqchip = VMM_IRQCHIP_GICV3_ITS;
 	t.nr_rngs = VM_MAX_DEVICES;
+	t.machine.virtio = VMM_VIRTIO_MMIO;
 	t_up(&t);
 	while ((off = fdt_next_node(t.dtb, off, NULL)) >= 0) {
 		int len = 0;
@@ -577,6 +579,44 @@ static void test_tree_gives_each_address_once(void **state)
 	}
 	assert_true(nr >= 6 + VM_MAX_DEVICES);
 	t_down(&t);
+}
+
+/* PCI: a bridge, whose functions have lines of their own, and an ITS to send to. */
+static void test_tree_tells_of_pci(void **state)
+{
+	static const char path[] = "/pci@40000000";
+	struct t_machine t = t_machine(&fake_server);
+	struct t_machine u = t_machine(&fake_board);
+	struct t_machine v = t_machine(&fake_server);
+	int len;
+
+	(void)state;
+	t.nr_rngs = 5;
+	t_up(&t);
+	t_strings(&t, path, "compatible", "pci-host-ecam-generic");
+	assert_int_equal(cells(&t, path, "reg", 0), 0x40000000);
+	assert_int_equal(cells(&t, path, "reg", 2), MIB(1));
+	assert_non_null(fdt_getprop(t.dtb, node(&t, path), "interrupt-map", &len));
+	assert_int_equal(len, 5 * 10 * 4);
+	for (u32 i = 0; i < 5; i++) {
+		assert_int_equal(cell(&t, path, "interrupt-map", i * 10), i << 11);
+		assert_int_equal(cell(&t, path, "interrupt-map", i * 10 + 8), 8 + i);
+	}
+	assert_true(has(&t, path, "msi-map"));
+	assert_true(find(&t, 0, KVM_CREATE_DEVICE, KVM_DEV_TYPE_ARM_VGIC_ITS) >= 0);
+	t_down(&t);
+	/* No ITS on that host, and none wanted on this. */
+	u.nr_rngs = 1;
+	t_up(&u);
+	assert_true(is_there(&u, path));
+	assert_false(has(&u, path, "msi-map"));
+	t_down(&u);
+	v.nr_rngs = 1;
+	v.machine.irqchip = VMM_IRQCHIP_GICV3;
+	t_up(&v);
+	assert_false(has(&v, path, "msi-map"));
+	assert_int_equal(find(&v, 0, KVM_CREATE_DEVICE, KVM_DEV_TYPE_ARM_VGIC_ITS), -1);
+	t_down(&v);
 }
 
 static void test_tree_of_gicv2_and_its(void **state)
@@ -716,6 +756,7 @@ int main(void)
 		cmocka_unit_test(test_tree_leads_to_the_console),
 		cmocka_unit_test(test_tree_gives_each_line_once),
 		cmocka_unit_test(test_tree_gives_each_address_once),
+		cmocka_unit_test(test_tree_tells_of_pci),
 		cmocka_unit_test(test_tree_of_gicv2_and_its),
 		cmocka_unit_test(test_tree_of_one_cpu_needs_no_psci_to_start_it),
 		cmocka_unit_test(test_tree_tells_of_the_pmu),

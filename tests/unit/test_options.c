@@ -493,7 +493,7 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --tty 0 --expect up", "--expect: excludes --tty 0" },
 		{ "k --e2h0", "--e2h0: needs --nested" },
 		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
-		{ "k --virtio-transport isa", "--virtio-transport isa: not mmio" },
+		{ "k --virtio-transport isa", "--virtio-transport isa: not pci or mmio" },
 		{ "k -d ,ro", "--disk: the name of the file is empty" },
 		{ "k --disk d,rw", "--disk: 'rw' is not ro, direct, queues=N or serial=TEXT" },
 		{ "k --disk d,", "--disk: '' is not ro, direct, queues=N or serial=TEXT" },
@@ -514,7 +514,7 @@ static void test_options_say_what_is_still_to_come(void **state)
 {
 	static const struct t_refusal refusals[] = {
 		{ "k -d scsi:wwpn", "--disk scsi:wwpn: not in this version" },
-		{ "k --virtio-transport pci", "--virtio-transport pci: not in this version" },
+		{ "k --virtio-transport pci-legacy", "there is no legacy virtio here" },
 		{ "k --9p", "--9p: not in this version" },
 		{ "k --vs 3", "--vsock: not in this version" },
 		{ "k --psci", "--psci: not in this version" },

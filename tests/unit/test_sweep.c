@@ -35,6 +35,7 @@ struct recipe {
 	enum vmm_irqchip		irqchip;
 	u32				vcpus;
 	bool				rich;	/* everything that can be configured */
+	bool				mmio;	/* a virtio device, which is no PCI function */
 };
 
 /* What a life needs of the host's. */
@@ -101,6 +102,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 
 	machine.flags = r->machine;
 	machine.irqchip = r->irqchip;
+	machine.virtio = r->mmio ? VMM_VIRTIO_MMIO : VMM_VIRTIO_AUTO;
 	machine.sve_max_vl = r->rich ? 256 : 0;
 	con.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
 	con.in_fd = con.out_fd = host->null;
@@ -121,7 +123,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	flash.fd = host->flash;
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_flash(vm, &flash, err);
-	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : 0); i++)
+	for (int i = 0; ret >= 0 && i < (r->rich ? 2 : r->mmio); i++)
 		ret = vmm_add_rng(vm, &rng, err);
 	fs.fd = host->fs.front;
 	fs.tag = "tag";
@@ -255,7 +257,7 @@ static const struct recipe rich = {
 	.profile = &fake_server, .vcpus = 3, .irqchip = VMM_IRQCHIP_GICV3_ITS, .rich = true,
 	.machine = VMM_MACHINE_F_PMU | VMM_MACHINE_F_COUNTER_OFFSET | VMM_MACHINE_F_NESTED,
 };
-static const struct recipe middle = { .profile = &fake_server, .vcpus = 2 };
+static const struct recipe middle = { .profile = &fake_server, .vcpus = 2, .mmio = true };
 
 /* Failing calls that may go unnoticed, and why. */
 static bool seam_may(const struct fake_call *call)

@@ -102,6 +102,7 @@ static void t_backend_gone(struct t_guest *g)
 
 static void t_create(struct t_guest *g, const struct fake_step *steps, size_t nr)
 {
+	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
 	struct vmm_config cfg = VMM_CONFIG_INIT;
 
 	*g = (struct t_guest){ .fake = fake_create(&fake_server), .log = T_LOG_INIT };
@@ -114,6 +115,8 @@ static void t_create(struct t_guest *g, const struct fake_step *steps, size_t nr
 	cfg.log_level = VMM_LOG_WARN;
 	g->vm = t_vm(g->fake, &cfg);
 	close(cfg.ram_fd);
+	machine.virtio = VMM_VIRTIO_MMIO;
+	assert_int_equal(vmm_set_machine(g->vm, &machine, &g->err), 0);
 }
 
 static int t_add(struct t_guest *g, const char *tag)

@@ -230,6 +230,7 @@ static void test_broken_device_says_so(void **state)
 static struct vmm *t_vm_with_rngs(struct fake_kvm *fake, struct t_log *log)
 {
 	struct vmm_rng_config cfg = VMM_RNG_CONFIG_INIT;
+	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
 	struct vmm_config config = VMM_CONFIG_INIT;
 	struct vmm *vm;
 
@@ -237,6 +238,8 @@ static struct vmm *t_vm_with_rngs(struct fake_kvm *fake, struct t_log *log)
 	config.opaque = log;
 	config.log_level = VMM_LOG_WARN;
 	vm = t_vm(fake, &config);
+	machine.virtio = VMM_VIRTIO_MMIO;
+	assert_int_equal(vmm_set_machine(vm, &machine, NULL), 0);
 	assert_int_equal(vmm_add_rng(vm, &cfg, NULL), 0);
 	assert_int_equal(vmm_add_rng(vm, &cfg, NULL), 1);
 	t_start(vm);

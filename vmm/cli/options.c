@@ -143,13 +143,13 @@ static const struct option table[] = {
 	       "direct: past the page cache, queues=N and\n"
 	       "serial=TEXT; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
-	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "mmio (default)"),
+	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
 	OPTION(OPT_NETWORK, 'n', "network", "mode=none", "no network (default)"),
 
 	HEADING("The machine"),
 	OPTION(OPT_IRQCHIP, 0, "irqchip", "TYPE",
 	       "gicv2, gicv3 or gicv3-its (default: gicv3 if the\n"
-	       "host has it, else gicv2)"),
+	       "host has it, with ITS for PCI, else gicv2)"),
 	OPTIONAL(OPT_PMU, "pmu", "NAME",
 	       "give the guest a PMUv3 (default: that of the\n"
 	       "most host CPUs, where they differ)"),
@@ -399,10 +399,12 @@ static int take_virtio_transport(struct run_options *opts, const char *arg, stru
 {
 	if (!strcmp(arg, "mmio"))
 		opts->machine.virtio = VMM_VIRTIO_MMIO;
-	else if (!strcmp(arg, "pci") || !strcmp(arg, "pci-legacy") || !strcmp(arg, "mmio-legacy"))
-		return refuse_later(err, "--virtio-transport", arg);
+	else if (!strcmp(arg, "pci"))
+		opts->machine.virtio = VMM_VIRTIO_PCI;
+	else if (!strcmp(arg, "pci-legacy") || !strcmp(arg, "mmio-legacy"))
+		return refuse(err, -ENOTSUP, "--virtio-transport %s: there is no legacy virtio here", arg);
 	else
-		return refuse(err, -EINVAL, "--virtio-transport %s: not mmio", arg);
+		return refuse(err, -EINVAL, "--virtio-transport %s: not pci or mmio", arg);
 	return 0;
 }
 

@@ -483,6 +483,20 @@ static void task_work(void)
 	printf("GUEST-WORK good=%ld of=%ld sum=%#x\n", good, cpus, sums[0]);
 }
 
+/* Either transport, as far as it is not built in; and a driver. */
+static void load_virtio(const char *driver)
+{
+	static const char *const transports[] = {
+		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
+		"/virtio_pci.ko",
+	};
+
+	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
+		if (access(transports[i], F_OK) == 0)
+			load_module(transports[i]);
+	load_module(driver);
+}
+
 /* Names what is in use, and how many bytes of a thousand differ from the ones before. */
 static void task_rng(void)
 {
@@ -491,8 +505,7 @@ static void task_rng(void)
 	int differ = 0;
 	int fd;
 
-	load_module("/virtio_mmio.ko");
-	load_module("/virtio-rng.ko");
+	load_virtio("/virtio-rng.ko");
 	read_file("/sys/class/misc/hw_random/rng_current", name, sizeof(name));
 	name[strcspn(name, "\n")] = 0;
 	fd = open("/dev/hwrng", O_RDONLY);
@@ -510,12 +523,6 @@ static void task_rng(void)
 	for (size_t i = 0; i < sizeof(bytes[0]); i++)
 		differ += bytes[0][i] != bytes[1][i];
 	printf("GUEST-RNG from=%s differ=%d\n", name, differ);
-}
-
-static void load_virtio(void)
-{
-	load_module("/virtio_mmio.ko");
-	load_module("/virtio_blk.ko");
 }
 
 static int open_disk(char which, int mode, uint64_t *size)
@@ -590,7 +597,7 @@ static void task_disk(void)
 	int a;
 	int b;
 
-	load_virtio();
+	load_virtio("/virtio_blk.ko");
 	a = open_disk('a', O_RDONLY, &sizes[0]);
 	b = open_disk('b', O_RDWR, &sizes[1]);
 	ioctl(a, BLKROGET, &ro);
@@ -613,7 +620,7 @@ static void task_reads(void)
 	char line[16];
 	int fd;
 
-	load_virtio();
+	load_virtio("/virtio_blk.ko");
 	fd = open_disk('a', O_RDONLY, &size);
 	printf("GUEST-READS\n");
 	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {

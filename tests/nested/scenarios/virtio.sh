@@ -26,6 +26,21 @@ rng_mmio_6_12()
 	rng_differs
 }
 
+scenario rng-pci-6.1 "6.1-a76 6.1-gicv2"
+rng_pci_6_1()
+{
+	vm "want:GUEST-RNG from=" exit:0 -- $(virtio 6.1) --rng -p "$QUIET t=rng"
+	rng_differs
+}
+
+scenario rng-pci-6.12 "6.12-max"
+rng_pci_6_12()
+{
+	vm "want:GUEST-RNG from=" exit:0 -- \
+		$(virtio 6.12) --rng --virtio-transport pci -p "$QUIET t=rng"
+	rng_differs
+}
+
 scenario rng-none "6.1-a57"
 rng_none()
 {
@@ -59,6 +74,25 @@ scenario disk-mmio-6.12 "6.12-max"
 disk_mmio_6_12()
 {
 	disk_copy 6.12 --virtio-transport mmio
+}
+
+scenario disk-pci-6.1 "6.1-a76 6.1-gicv2"
+disk_pci_6_1()
+{
+	disk_copy 6.1
+}
+
+scenario disk-pci-6.12 "6.12-max"
+disk_pci_6_12()
+{
+	disk_copy 6.12
+}
+
+# Without an ITS there are lines.
+scenario disk-pci-intx "6.12-a76"
+disk_pci_intx()
+{
+	disk_copy 6.1 --irqchip gicv3
 }
 
 scenario disk-refused "6.1-a57"
@@ -98,4 +132,11 @@ disk_exits_mmio()
 {
 	# The driver reads and acknowledges each interrupt.
 	disk_reads 6.1 2300 --virtio-transport mmio
+}
+
+# Neither a kick nor an interrupt is one.
+scenario disk-exits-pci "6.12-a76"
+disk_exits_pci()
+{
+	disk_reads 6.1 300
 }
