@@ -280,6 +280,7 @@ UNIT_RUN := $(filter %/test_sweep %/test_host,$(UNIT_ALL)) $(filter-out %/test_s
 UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-includes.sh" \
 	"tests/unit/check-header.sh" \
+	"tests/unit/check-hostile.sh" \
 	"tests/unit/check-exports.sh $(B)/arm64 $(arm64_TOOLS)" \
 	"tests/unit/check-calls.sh $(B)/arm64 $(arm64_TOOLS)" \
 	"tests/unit/check-statics.sh $(B)/arm64 $(arm64_TOOLS)" \

@@ -9,6 +9,7 @@
 #define TESTS_DRIVER_H
 
 #include <linux/virtio_ring.h>
+#include <stdatomic.h>
 
 #include "devices/virtio.h"
 #include "devices/virtq.h"
@@ -74,7 +75,7 @@ struct driver {
 	int			irq_fd;		/* of all queues, for a device that hands it on */
 	u32			nr_config_irqs;
 	u32			nr_was_reset;
-	u32			nr_broken;
+	atomic_uint		nr_broken;	/* told by a loop */
 	char			why[VMM_MSG_SIZE];
 };
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * victims.c - every virtio device whose rings are served here, to be maltreated
+ *
+ * Those of virtio-fs are served by its backend, another process.
+ */
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "devices/netio.h"
+#include "devices/virtio_blk.h"
+#include "devices/virtio_net.h"
+#include "devices/virtio_rng.h"
+#include "tests/unit/t.h"
+#include "tests/unit/victims.h"
+
+#define DISK	KIB(256)
+
+static u8 host_is;
+static int disk = -1;
+static int peer = -1;
+
+void victims_host(u8 how)
+{
+	host_is = how;
+}
+
+/* ---- rng ---------------------------------------------------------------------- */
+
+static ssize_t rng_fill(void *buf, size_t len, unsigned int flags)
+{
+	(void)flags;
+	if (host_is & 1) {
+		errno = EAGAIN;
+		return -1;
+	}
+	len = host_is & 2 ? len / 2 : len;
+	memset(buf, 0xaa, len);
+	return (ssize_t)len;
+}
+
+static struct virtio *rng_make(const struct virtio_env *env)
+{
+	struct virtio *dev;
+
+	assert_int_equal(virtio_rng_create(&dev, env, 0, rng_fill, NULL), 0);
+	return dev;
+}
+
+/* ---- blk ------------------------------------------------------------------------ */
+
+static struct virtio *blk_make(const struct virtio_env *env)
+{
+	struct blk_config cfg = { .nr_queues = 2, .serial = "victim" };
+	struct virtio *dev;
+
+	disk = memfd_create("disk", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(disk, (off_t)DISK), 0);
+	cfg.fd = disk;
+	assert_int_equal(virtio_blk_create(&dev, env, 0, &cfg, NULL), 0);
+	return dev;
+}
+
+static void blk_unmake(void)
+{
+	close(disk);
+}
+
+static size_t blk_header(u8 *buf, u8 how, u64 arg)
+{
+	const struct virtio_blk_outhdr hdr = { .type = how % 16, .sector = arg };
+
+	memcpy(buf, &hdr, sizeof(hdr));
+	return sizeof(hdr);
+}
+
+/* The file behind it gets shorter, or is as it was. */
+static void blk_host(const void *data, size_t len)
+{
+	off_t size = len && *(const u8 *)data & 1 ? 1000 : (off_t)DISK;
+
+	assert_int_equal(ftruncate(disk, size), 0);
+}
+
+/* ---- net -------------------------------------------------------------------------- */
+
+static void net_lost(void *ctx, u32 index, const char *msg)
+{
+	(void)ctx;
+	assert_int_equal(index, 0);
+	assert_true(msg[0]);
+}
+
+static struct virtio *net_make(const struct virtio_env *env)
+{
+	const struct virtio_net_params params = { .mac = { 2 }, .lost = net_lost };
+	struct virtio *dev;
+	struct netio *io;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(netstream_create(&io, fds[0], NULL), 0);
+	close(fds[0]);
+	peer = fds[1];
+	assert_int_equal(virtio_net_create(&dev, env, 0, &params, io, NULL), 0);
+	return dev;
+}
+
+static void net_unmake(void)
+{
+	close(peer);
+}
+
+static size_t net_header(u8 *buf, u8 how, u64 arg)
+{
+	const struct virtio_net_hdr_v1 hdr = {
+		.flags = how & 7, .gso_type = how >> 3, .hdr_len = (u16)arg, .gso_size = (u16)(arg >> 16),
+		.csum_start = (u16)(arg >> 32), .csum_offset = (u16)(arg >> 48),
+	};
+
+	memcpy(buf, &hdr, sizeof(hdr));
+	return sizeof(hdr);
+}
+
+/* The peer takes what there is, and sends this. */
+static void net_host(const void *data, size_t len)
+{
+	char buf[4096];
+
+	while (recv(peer, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+	if (len)
+		assert_true(send(peer, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) <= (ssize_t)len);
+}
+
+const struct victim victims[] = {
+	{
+		.name = "rng", .make = rng_make,
+		.good = { { 16, true } },
+	}, {
+		.name = "blk", .make = blk_make, .unmake = blk_unmake,
+		.good = { { 16, false }, { 512, true }, { 1, true } },
+		.header = blk_header, .host = blk_host,
+	}, {
+		.name = "net", .make = net_make, .unmake = net_unmake,
+		.queue = 1, .good = { { 76, false } },
+		.header = net_header, .host = net_host,
+	},
+};
+const u32 nr_victims = ARRAY_SIZE(victims);
