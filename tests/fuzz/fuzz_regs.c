@@ -5,10 +5,13 @@
  * The first byte chooses the device, a row of the table below; the rest is accesses, and
  * what happens on the host's side in between.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/cfi_flash.h"
 #include "devices/chardev.h"
 #include "devices/clock.h"
 #include "devices/ns16550.h"
@@ -29,7 +32,7 @@ struct rig {
 	bool		level;
 	/* Of single devices. */
 	struct chardev	*chr;
-	int		host;		/* the other end of the UART's wire */
+	int		host;		/* the other end of the UART's wire; the flash's file */
 	u64		now;
 };
 
@@ -163,6 +166,45 @@ static void drop_pvpanic(void)
 	pvpanic_destroy(rig.dev);
 }
 
+/* ---- The flash --------------------------------------------------------------------------- */
+
+/* As memory it is read past the device, or the machine cannot have that now. */
+static int flash_map(void *ctx, void *host)
+{
+	(void)ctx;
+	(void)host;
+	return rig.now ? -ENOMEM : 0;
+}
+
+static void flash_make(struct vmm_error *err)
+{
+	static const struct logger quiet = { .fn = NULL };
+	struct cfi_flash_config cfg = { .log = &quiet, .map = flash_map };
+	struct cfi_flash *flash;
+
+	rig.now = 0;
+	rig.host = cfg.fd = memfd_create("flash", MFD_CLOEXEC);
+	must(rig.host >= 0 && !ftruncate(rig.host, CFI_FLASH_SIZE_MIN));
+	must(!cfi_flash_create(&flash, &cfg, err));
+	must(!cfi_flash_map(flash));
+	rig.dev = flash;
+}
+
+/* The file gets shorter, or is as it was; memory is short, or not. */
+static void flash_event(struct input *in)
+{
+	u8 how = input_u8(in);
+
+	rig.now = how & 2;
+	must(!ftruncate(rig.host, how & 1 ? 1000 : CFI_FLASH_SIZE_MIN));
+}
+
+static void flash_destroy(void)
+{
+	cfi_flash_destroy(rig.dev);
+	close(rig.host);
+}
+
 static const struct device {
 	const struct bus_ops	*ops;
 	u64			size;
@@ -173,6 +215,7 @@ static const struct device {
 	{ &ns16550_bus_ops, NS16550_SIZE, uart_make, uart_event, uart_destroy },
 	{ &pl031_bus_ops, PL031_SIZE, rtc_make, rtc_event, rtc_destroy },
 	{ &pl061_bus_ops, PL061_SIZE, gpio_make, gpio_event, gpio_destroy },
+	{ &cfi_flash_bus_ops, CFI_FLASH_SIZE_MIN, flash_make, flash_event, flash_destroy },
 	{ &pvpanic_bus_ops, PVPANIC_SIZE, pvpanic_make, no_event, drop_pvpanic },
 };
 

@@ -2,25 +2,21 @@
 /*
  * fuzz_virtio.c - a driver that does anything, to each virtio device behind each transport
  *
- * The first byte chooses device and transport, rows of the two tables below; the rest is
- * what the guest does: register accesses, rings and buffers, well-formed or not, kicks and
+ * The first byte chooses device and transport, rows of victims.c and of the table below; the
+ * rest is what the guest does: register accesses, rings and buffers, well-formed or not, kicks and
  * resets, and in between the I/O loop runs or does not.  In the end a reset has to mend the
  * device, whatever was done to it: one good request is served.
  */
 #include <errno.h>
-#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "devices/virtio.h"
-#include "devices/virtio_blk.h"
 #include "devices/virtio_mmio.h"
-#include "devices/virtio_rng.h"
 #include "tests/fuzz/input.h"
+#include "tests/unit/victims.h"
 #include "vmm/bus.h"
 
 #define BASE		GIB(2)
@@ -29,7 +25,6 @@
 #define DATA		(BASE + KIB(128))
 #define TABLE		(BASE + KIB(192))
 #define USED_RAM	KIB(256)		/* what is cleared in between */
-#define DISK		KIB(256)
 #define MAX_QUEUES	4
 #define PATIENCE	10			/* seconds */
 #define STEPS		400
@@ -48,16 +43,10 @@ struct rig {
 	u32			nr_ports;
 	u16			next_desc[MAX_QUEUES];
 	u32			nr_broken;
-	u8			host;		/* how the host behaves now; 0: well */
 };
 
 static struct gmem ram;
 static struct rig rig;
-
-struct buf {
-	u32	len;
-	bool	in;
-};
 
 /* ---- What the guest has in memory ------------------------------------------------ */
 
@@ -120,7 +109,7 @@ static void write_desc(struct vring_desc *d, struct input *in)
 }
 
 /* A chain without a fault, up to what it is about. */
-static void add_chain(struct virtio_queue *q, const struct buf *bufs, u32 nr, const gpa_t *addrs)
+static void add_chain(struct virtio_queue *q, const struct victim_buf *bufs, u32 nr, const gpa_t *addrs)
 {
 	u32 mask = ring_mask(q);
 	u16 *next = &rig.next_desc[q->index % MAX_QUEUES];
@@ -135,76 +124,6 @@ static void add_chain(struct virtio_queue *q, const struct buf *bufs, u32 nr, co
 		};
 	offer(q, head);
 }
-
-/* ---- Devices ------------------------------------------------------------------- */
-
-static ssize_t rng_fill(void *buf, size_t len, unsigned int flags)
-{
-	(void)flags;
-	if (rig.host & 1) {
-		errno = EAGAIN;
-		return -1;
-	}
-	len = rig.host & 2 ? len / 2 : len;
-	memset(buf, 0xaa, len);
-	return (ssize_t)len;
-}
-
-static void rng_make(struct vmm_error *err)
-{
-	must(!virtio_rng_create(&rig.dev, &rig.env, 0, rng_fill, err));
-}
-
-static int disk = -1;
-
-static void blk_make(struct vmm_error *err)
-{
-	struct blk_config cfg = { .nr_queues = 2, .serial = "fuzz" };
-
-	if (disk < 0)
-		disk = memfd_create("disk", MFD_CLOEXEC);
-	must(disk >= 0 && !ftruncate(disk, 0) && !ftruncate(disk, DISK));
-	cfg.fd = disk;
-	must(!virtio_blk_create(&rig.dev, &rig.env, 0, &cfg, err));
-}
-
-/* A request that is well-formed but for what is in it. */
-static void blk_request(struct input *in)
-{
-	struct virtio_queue *q = choose_queue(in);
-	u8 how = input_u8(in);
-	struct virtio_blk_outhdr hdr = { .type = how % 16, .sector = input_u16(in) };
-	const gpa_t addrs[] = { DATA + KIB(48), choose_addr(in), DATA + KIB(50) };
-	struct buf bufs[] = {
-		{ sizeof(hdr), false }, { 512u * (1 + input_u8(in) % 8), hdr.type != 1 }, { 1, true },
-	};
-
-	if (how & 0x10)
-		hdr.sector = input_u64(in);
-	/* Segments to discard, or a serial number. */
-	if (hdr.type > 1)
-		bufs[1] = (struct buf){ hdr.type == 8 ? 20 : 16, hdr.type == 8 };
-	if (how & 0x20)
-		bufs[1].len += input_u8(in);
-	gmem_write(&ram, addrs[0], &hdr, sizeof(hdr));
-	add_chain(q, bufs, ARRAY_SIZE(bufs), addrs);
-	virtio_kick(rig.dev, q->index);
-}
-
-struct device {
-	void			(*make)(struct vmm_error *err);
-	/* A request of zeroes for queue .queue that a working device completes. */
-	u32			queue;
-	struct buf		good[3];
-	/* What else happens, at the guest's side or the host's.  Both may be NULL. */
-	void			(*event)(struct input *in);
-	void			(*unmake)(void);
-};
-
-static const struct device devices[] = {
-	{ .make = rng_make, .good = { { 16, true } } },
-	{ .make = blk_make, .good = { { 16, false }, { 512, true }, { 1, true } }, .event = blk_request },
-};
 
 /* ---- Transports ------------------------------------------------------------------- */
 
@@ -348,14 +267,31 @@ static void choose_chain(struct input *in)
 	struct virtio_queue *q = choose_queue(in);
 	u8 shape = input_u8(in);
 	u32 nr = 1 + shape % 4;
-	struct buf bufs[4];
+	struct victim_buf bufs[4];
 	gpa_t addrs[4];
 
 	for (u32 i = 0; i < nr; i++) {
-		bufs[i] = (struct buf){ 1 + input_u16(in), i >= nr - (shape >> 4) % 5u };
+		bufs[i] = (struct victim_buf){ 1 + input_u16(in), i >= nr - (shape >> 4) % 5u };
 		addrs[i] = choose_addr(in);
 	}
 	add_chain(q, bufs, nr, addrs);
+}
+
+/* A request that is well-formed but for what it asks for. */
+static void choose_request(const struct victim *victim, struct input *in)
+{
+	struct virtio_queue *q = choose_queue(in);
+	u8 how = input_u8(in);
+	u64 arg = how & 0x80 ? input_u64(in) : input_u16(in);
+	const gpa_t addrs[] = { DATA + KIB(48), choose_addr(in), DATA + KIB(50) };
+	struct victim_buf bufs[] = { { 0, false }, { input_u16(in), how & 0x40 }, { 1, true } };
+	u8 header[64];
+
+	if (!victim->header)
+		return;
+	bufs[0].len = (u32)victim->header(header, how, arg);
+	gmem_write(&ram, addrs[0], header, bufs[0].len);
+	add_chain(q, bufs, !bufs[1].len ? 1 : how & 0x20 ? 2 : 3, addrs);
 }
 
 static void use_register(struct input *in)
@@ -378,13 +314,13 @@ static void use_register(struct input *in)
 	port->ops->write(port->dev, off, len, len < 8 ? val & ((1ull << 8 * len) - 1) : val);
 }
 
-static void step(const struct device *device, struct input *in)
+static void step(const struct victim *victim, struct input *in)
 {
 	struct virtio_queue *q;
 	const void *data;
 	size_t len;
 
-	switch (input_u8(in) % 20) {
+	switch (input_u8(in) % 24) {
 	case 0 ... 3:
 		use_register(in);
 		break;
@@ -424,37 +360,44 @@ static void step(const struct device *device, struct input *in)
 		status(input_u8(in) & 0xf);	/* 0: a reset, and nobody waits for it */
 		break;
 	case 18:
-		rig.host = input_u8(in);
+		victims_host(input_u8(in));
 		break;
-	case 19:
-		if (device->event)
-			device->event(in);
+	case 19 ... 21:
+		choose_request(victim, in);
+		break;
+	case 22:
+		len = input_data(in, &data, 255);
+		if (victim->host)
+			victim->host(data, len);
 		break;
 	}
 }
 
 /* ---- In the end ---------------------------------------------------------------------- */
 
-static void check_mended(const struct device *device)
+static void check_mended(const struct victim *victim)
 {
-	struct virtio_queue *q = &rig.dev->queues[device->queue];
+	struct virtio_queue *q = &rig.dev->queues[victim->queue];
 	const gpa_t addrs[] = { DATA, DATA + KIB(8), DATA + KIB(16) };
 	u64 begun = now();
 	u32 nr = 0;
 
-	rig.host = 0;
+	victims_host(0);
 	reset();
 	bring_up(1ull << VIRTIO_F_VERSION_1, 8);
 	must(rig.dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	rig.nr_broken = 0;
-	while (nr < ARRAY_SIZE(device->good) && device->good[nr].len)
+	while (nr < ARRAY_SIZE(victim->good) && victim->good[nr].len)
 		nr++;
 	memset(gmem_host(&ram, DATA, KIB(32)), 0, KIB(32));
-	add_chain(q, device->good, nr, addrs);
+	add_chain(q, victim->good, nr, addrs);
 	virtio_kick(rig.dev, q->index);
 	while (!used(q)->idx) {
 		must(now() < begun + PATIENCE);
 		turn(1);
+		/* A peer has been slow, and takes now what is under way. */
+		if (victim->host)
+			victim->host(NULL, 0);
 	}
 	must(used(q)->idx == 1 && !used(q)->ring[0].id);
 	must(!rig.nr_broken);
@@ -464,23 +407,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	u8 which = input_u8(&in);
-	const struct device *device = &devices[which % ARRAY_SIZE(devices)];
+	const struct victim *victim = &victims[which % 32 % nr_victims];
 	const struct transport *transport = &transports[which / 32 % ARRAY_SIZE(transports)];
 	struct vmm_error err;
 
 	memset(gmem_host(&ram, BASE, USED_RAM), 0, USED_RAM);
 	memset(rig.next_desc, 0, sizeof(rig.next_desc));
 	rig.nr_ports = 0;
-	rig.host = 0;
-	device->make(&err);
+	victims_host(0);
+	rig.dev = victim->make(&rig.env);
 	must(rig.dev->nr_queues);
 	transport->up(&err);
 	for (u32 i = 0; i < STEPS && in.left; i++)
-		step(device, &in);
-	check_mended(device);
+		step(victim, &in);
+	check_mended(victim);
 	virtio_destroy(rig.dev);
 	transport->down();
-	if (device->unmake)
-		device->unmake();
+	if (victim->unmake)
+		victim->unmake();
 	return 0;
 }
