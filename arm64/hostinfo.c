@@ -25,6 +25,8 @@
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/kvm.h"
+#include "vmm/landlock.h"
+#include "vmm/sandbox.h"
 
 #define IPA_BITS_MIN	32	/* Documentation/virt/kvm/api.rst, KVM_CREATE_VM */
 #define IPA_BITS_OLD	40	/* without KVM_CAP_ARM_VM_IPA_SIZE */
@@ -110,6 +112,8 @@ static void read_process(struct vmm_host_info *info)
 	}
 	read_limit(RLIMIT_MEMLOCK, &info->memlock, &info->memlock_max);
 	read_limit(RLIMIT_NOFILE, &info->nofile, &info->nofile_max);
+	info->seccomp = sandbox_possible();
+	info->landlock = (u32)landlock_version();
 }
 
 /* ---- KVM ------------------------------------------------------------------------ */

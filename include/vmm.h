@@ -595,19 +595,32 @@ enum vmm_sandbox_role {
 };
 
 #define VMM_SANDBOX_F_AUDIT	(1ull << 0)	/* refuse nothing: the kernel logs it */
+#define VMM_SANDBOX_F_FILES	(1ull << 1)	/* open none but .paths and the library's */
+
+#define VMM_PATH_READ	(1ull << 0)	/* files and directories */
+#define VMM_PATH_WRITE	(1ull << 1)	/* files */
+#define VMM_PATH_MAKE	(1ull << 2)	/* make and remove files */
+
+/* A file, or a directory with all below it. */
+struct vmm_sandbox_path {
+	const char	*path;
+	uint64_t	access;		/* VMM_PATH_* */
+};
 
 struct vmm_sandbox_config {
 	size_t		size;
 	uint64_t	flags;		/* VMM_SANDBOX_F_* */
 	uint32_t	role;		/* enum vmm_sandbox_role */
-	uint32_t	reserved;
+	uint32_t	nr_paths;
 	uint64_t	keep_caps;	/* bit n: capability n, if the thread has it */
+	const struct vmm_sandbox_path *paths;	/* with VMM_SANDBOX_F_FILES */
 };
 #define VMM_SANDBOX_CONFIG_INIT { .size = sizeof(struct vmm_sandbox_config) }
 
 /*
  * Take from the calling thread, and from those that it will make, what its role does
- * not need, for good: new privileges by execve(), capabilities and system calls.
+ * not need, for good: new privileges by execve(), capabilities and system calls; and
+ * files, with VMM_SANDBOX_F_FILES and where the kernel has Landlock.
  * Threads that exist keep what they have.  VMs whose threads shall give up more than
  * their maker has are made with VMM_F_SANDBOX.
  *
@@ -675,6 +688,8 @@ struct vmm_host_info {
 	uint64_t	memlock_max;
 	uint64_t	nofile;		/* RLIMIT_NOFILE */
 	uint64_t	nofile_max;
+	uint32_t	seccomp;	/* 1: it has the filters of vmm_sandbox_enter() */
+	uint32_t	landlock;	/* version of its Landlock; 0: none */
 };
 #define VMM_HOST_INFO_INIT { .size = sizeof(struct vmm_host_info) }
 

@@ -4,8 +4,8 @@
  *
  * In this order, as each step would be harder without those before it: no privileges
  * by execve(), which unprivileged processes must have given up before they may set a
- * filter; no capabilities; no system calls but those in sandbox_table.h.  All of it is
- * the thread's, and those that it makes inherit it.
+ * filter; no capabilities; no files but those that are named; no system calls but those
+ * in sandbox_table.h.  All of it is the thread's, and those that it makes inherit it.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -17,6 +17,7 @@
 
 #include "vmm/config.h"
 #include "vmm/error.h"
+#include "vmm/landlock.h"
 #include "vmm/sandbox.h"
 #include "vmm/sandbox_filters.h"
 
@@ -33,6 +34,19 @@ static const struct filter filters[][2] = {
 	[VMM_SANDBOX_IO]	= { FILTER(io_on), FILTER(io_audit) },
 };
 
+bool sandbox_possible(void)
+{
+	const u32 action = SECCOMP_RET_TRAP;
+
+	return !syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
+}
+
+static int no_new_privileges(struct vmm_error *err)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ?
+	       error_sys(err, -errno, "sandbox: no_new_privs") : 0;
+}
+
 int sandbox_filter(enum vmm_sandbox_role role, bool audit, struct vmm_error *err)
 {
 	const struct filter *filter = &filters[role][audit];
@@ -40,8 +54,10 @@ int sandbox_filter(enum vmm_sandbox_role role, bool audit, struct vmm_error *err
 		.len = filter->len, .filter = (struct sock_filter *)filter->code,
 	};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return error_sys(err, -errno, "sandbox: no_new_privs");
+	int ret = no_new_privileges(err);
+
+	if (ret)
+		return ret;
 	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
 		return 0;
 	if (errno == ENOSYS || errno == EINVAL)
@@ -69,13 +85,33 @@ static int drop_capabilities(u64 keep, struct vmm_error *err)
 
 static int check(const struct vmm_sandbox_config *cfg, struct vmm_error *err)
 {
-	int ret = config_flags(cfg->flags, VMM_SANDBOX_F_AUDIT, err);
+	const u64 access = VMM_PATH_READ | VMM_PATH_WRITE | VMM_PATH_MAKE;
+	int ret = config_flags(cfg->flags, VMM_SANDBOX_F_AUDIT | VMM_SANDBOX_F_FILES, err);
 
-	if (!ret)
-		ret = config_reserved(cfg->reserved, err);
-	if (!ret && cfg->role > VMM_SANDBOX_IO)
-		ret = error_set(err, -EINVAL, "sandbox: no role %u", cfg->role);
+	if (ret)
+		return ret;
+	if (cfg->role > VMM_SANDBOX_IO)
+		return error_set(err, -EINVAL, "sandbox: no role %u", cfg->role);
+	if (cfg->nr_paths && !(cfg->flags & VMM_SANDBOX_F_FILES))
+		return error_set(err, -EINVAL, "sandbox: paths, and all files are allowed");
+	for (u32 i = 0; i < cfg->nr_paths && !ret; i++)
+		ret = config_flags(cfg->paths[i].access, access, err);
 	return ret;
+}
+
+/* vmm.h says what the library opens by itself. */
+static int restrict_files(const struct vmm_sandbox_config *cfg, struct vmm_error *err)
+{
+	static const struct vmm_sandbox_path ours[] = {
+		{ "/dev/kvm", VMM_PATH_READ | VMM_PATH_WRITE },
+		{ "/sys", VMM_PATH_READ },
+		{ "/proc/self", VMM_PATH_READ },
+	};
+	const struct vmm_sandbox_path *const lists[] = { ours, cfg->paths };
+	const size_t nrs[] = { ARRAY_SIZE(ours), cfg->nr_paths };
+	int ret = no_new_privileges(err);
+
+	return ret ? ret : landlock_restrict(lists, nrs, ARRAY_SIZE(lists), err);
 }
 
 int vmm_sandbox_enter(const struct vmm_sandbox_config *user, struct vmm_error *err)
@@ -93,5 +129,7 @@ int vmm_sandbox_enter(const struct vmm_sandbox_config *user, struct vmm_error *e
 	audit = cfg.flags & VMM_SANDBOX_F_AUDIT;
 	if (!audit)
 		ret = drop_capabilities(cfg.keep_caps, err);
+	if (!ret && !audit && (cfg.flags & VMM_SANDBOX_F_FILES))
+		ret = restrict_files(&cfg, err);
 	return ret ? ret : sandbox_filter(cfg.role, audit, err);
 }

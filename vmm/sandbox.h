@@ -9,6 +9,9 @@
 
 #include "vmm/types.h"
 
+/* Does this kernel have filters? */
+bool sandbox_possible(void);
+
 /* The filter of @role on the calling thread, and no new privileges. */
 int sandbox_filter(enum vmm_sandbox_role role, bool audit, struct vmm_error *err);
 

@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -24,6 +25,7 @@
 
 #include "tests/unit/t.h"
 #include "vmm/kvm.h"
+#include "vmm/landlock.h"
 #include "vmm/sandbox_table.h"
 
 #define T_VCPU_MOST	25	/* calls that a vCPU may have */
@@ -414,10 +416,71 @@ static void test_privileges_are_gone(void **state)
 	assert_int_equal(field("\nCapEff:", 16), had & 1);
 }
 
+/* ---- Files -------------------------------------------------------------------------- */
+
+static int before = -1;		/* /dev/null, open when the sandbox is entered */
+
+static int try(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+	int ret = fd < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* In text, as a child cannot assert: what was asked, and what came of it. */
+static void do_files(void)
+{
+	char *p = word->text;
+
+	p += sprintf(p, "null %d, ", try("/dev/null", O_RDONLY));
+	p += sprintf(p, "passwd %d, ", try("/etc/passwd", O_RDONLY));
+	p += sprintf(p, "self %d, ", try("/proc/self/status", O_RDONLY));
+	p += sprintf(p, "sys %d, ", try("/sys/kernel", O_RDONLY | O_DIRECTORY));
+	p += sprintf(p, "make %d, ", try("/tmp/t-sandbox/new", O_WRONLY | O_CREAT | O_EXCL));
+	p += sprintf(p, "remove %d, ", unlink("/tmp/t-sandbox/new") ? errno : 0);
+	p += sprintf(p, "above %d, ", try("/tmp/t-sandbox-new", O_WRONLY | O_CREAT | O_EXCL));
+	sprintf(p, "open %d", write(before, "x", 1) == 1 ? 0 : errno);
+}
+
+static void test_files_that_are_not_named_are_not_opened(void **state)
+{
+	static const struct vmm_sandbox_path path = {
+		"/tmp/t-sandbox", VMM_PATH_READ | VMM_PATH_WRITE | VMM_PATH_MAKE,
+	};
+	static const struct vmm_sandbox_path gone = { "/nonexistent", VMM_PATH_READ };
+	const struct vmm_sandbox_path paths[] = { gone, path };
+	struct vmm_sandbox_config cfg = t_role(VMM_SANDBOX_CONTROL);
+
+	(void)state;
+	t_need_children();
+	if (!landlock_version()) {
+		print_message("skipped: this kernel has no Landlock\n");
+		skip();
+	}
+	before = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	mkdir("/tmp/t-sandbox", 0700);
+	cfg.flags = VMM_SANDBOX_F_FILES;
+	cfg.paths = paths;
+	cfg.nr_paths = ARRAY_SIZE(paths);
+	t_confined(&cfg, -1, do_files);
+	assert_string_equal(word->text, "null 13, passwd 13, self 0, sys 0, make 0, remove 0, above 13, open 0");
+	/* To audit is to refuse nothing. */
+	cfg.flags |= VMM_SANDBOX_F_AUDIT;
+	t_confined(&cfg, -1, do_files);
+	assert_string_equal(word->text, "null 0, passwd 0, self 0, sys 0, make 0, remove 0, above 0, open 0");
+	unlink("/tmp/t-sandbox-new");
+	rmdir("/tmp/t-sandbox");
+	close(before);
+}
+
 /* ---- Arguments ----------------------------------------------------------------------- */
 
 static void test_arguments_are_checked_first(void **state)
 {
+	static const struct vmm_sandbox_path path = { "/", VMM_PATH_MAKE << 1 };
 	struct vmm_sandbox_config cfg = t_role(VMM_SANDBOX_IO + 1);
 	struct vmm_error err;
 
@@ -425,10 +488,13 @@ static void test_arguments_are_checked_first(void **state)
 	assert_int_equal(vmm_sandbox_enter(&cfg, &err), -EINVAL);
 	assert_non_null(strstr(err.msg, "role"));
 	cfg = t_role(VMM_SANDBOX_VCPU);
-	cfg.flags = VMM_SANDBOX_F_AUDIT << 1;
+	cfg.flags = VMM_SANDBOX_F_FILES << 1;
 	assert_int_equal(vmm_sandbox_enter(&cfg, &err), -E2BIG);
 	cfg.flags = 0;
-	cfg.reserved = 1;
+	cfg.nr_paths = 1;
+	cfg.paths = &path;
+	assert_int_equal(vmm_sandbox_enter(&cfg, &err), -EINVAL);
+	cfg.flags = VMM_SANDBOX_F_FILES;
 	assert_int_equal(vmm_sandbox_enter(&cfg, &err), -E2BIG);
 	assert_int_equal(vmm_sandbox_enter(NULL, &err), -EINVAL);
 	read_status();
@@ -461,6 +527,7 @@ int main(void)
 		cmocka_unit_test(test_audit_refuses_nothing),
 		cmocka_unit_test(test_thread_gives_up_more_than_its_maker),
 		cmocka_unit_test(test_privileges_are_gone),
+		cmocka_unit_test(test_files_that_are_not_named_are_not_opened),
 		cmocka_unit_test(test_arguments_are_checked_first),
 		cmocka_unit_test(test_vm_has_its_own_threads_or_none_in_the_sandbox),
 	};

@@ -211,7 +211,11 @@ static void print_info(const struct vmm_host_info *info)
 	print_limit("RLIMIT_MEMLOCK", info->memlock, info->memlock_max, 10, " KiB");
 	printf(", ");
 	print_limit("RLIMIT_NOFILE", info->nofile, info->nofile_max, 0, "");
-	putchar('\n');
+	printf("\n%-*s%s, ", FIELD, "sandbox", info->seccomp ? "seccomp filters" : "no seccomp filters");
+	if (info->landlock)
+		printf("Landlock version %u\n", info->landlock);
+	else
+		printf("no Landlock: files stay open to it\n");
 }
 
 static void add_text(struct columns *table, const char *text)
@@ -384,7 +388,7 @@ static json_t *describe(const struct host *h)
 	const struct vmm_host_info *info = &h->info;
 	const struct vmm_host_verdict *v = &h->verdict;
 
-	return json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o, s:o}, s:o, s:o, s:{s:b, s:o, s:o, s:o, s:o}}",
+	return json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:b, s:i}, s:o, s:o, s:{s:b, s:o, s:o, s:o, s:o}}",
 			 "kernel", info->kernel,
 			 "machine", info->machine,
 			 "kvm", describe_kvm(info),
@@ -393,6 +397,9 @@ static json_t *describe(const struct host *h)
 				"memlock_max", limit_or_null(info->memlock_max),
 				"nofile", limit_or_null(info->nofile),
 				"nofile_max", limit_or_null(info->nofile_max),
+			 "sandbox",
+				"seccomp", (int)info->seccomp,
+				"landlock", (int)info->landlock,
 			 "cpus", describe_cpus(h->host),
 			 "spe", describe_spes(h->host),
 			 "verdict",

@@ -16,6 +16,7 @@
 
 #include "vmm/cli/answer.h"
 #include "vmm/cli/command.h"
+#include "vmm/cli/confine.h"
 #include "vmm/cli/control.h"
 #include "vmm/cli/expect.h"
 #include "vmm/cli/guest.h"
@@ -471,31 +472,6 @@ static int open_expect(struct run *run)
 	return STATUS_ERROR;
 }
 
-/*
- * Everything is open, and who helps has been started: what is done from here on, also
- * when the guest is built anew, has to do with what is left.
- */
-static int enter_sandbox(struct run *run)
-{
-	struct vmm_sandbox_config cfg = VMM_SANDBOX_CONFIG_INIT;
-	const struct run_options *opts = run->guest.opts;
-	struct vmm_error err = { "" };
-	int ret;
-
-	if (opts->sandbox == SANDBOX_OFF)
-		return 0;
-	if (opts->spe)
-		guest_allow_raises();
-	cfg.role = VMM_SANDBOX_CONTROL;
-	if (opts->sandbox == SANDBOX_AUDIT)
-		cfg.flags |= VMM_SANDBOX_F_AUDIT;
-	ret = vmm_sandbox_enter(&cfg, &err);
-	if (!ret)
-		return 0;
-	report_fatal("%s; --sandbox off goes without it", err.msg);
-	return status_of(ret);
-}
-
 /* It has ended, perhaps by itself: was that all right? */
 static int ended(struct run *run, int status)
 {
@@ -536,7 +512,7 @@ static int run_guest(const struct run_options *opts)
 	if (status == 0)
 		status = open_control(&run);
 	if (status == 0)
-		status = enter_sandbox(&run);
+		status = confine(&run.guest);
 	if (status == 0)
 		status = ended(&run, boot_again_and_again(&run));
 	control_close(&run.control);

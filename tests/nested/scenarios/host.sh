@@ -24,7 +24,7 @@ host_table()
 	out=$WORK/log/host
 	"$VMM" host >"$out" || fail "exit status $?"
 	says "$out" "^host  *Linux $(uname -r), aarch64" "^KVM  *version 12, at most [1-9]" \
-		"^GIC  *gicv[23]" "RLIMIT_MEMLOCK" "^0  *yes  *yes" "^vmm run --spe: "
+		"^GIC  *gicv[23]" "RLIMIT_MEMLOCK" "^sandbox  *seccomp filters, Landlock version [1-9]" "^0  *yes  *yes" "^vmm run --spe: "
 	[ "$(sed -n '/^CPU/,/^$/p' "$out" | grep -c '^[0-9]')" = "$(nproc)" ] || fail "$(cat "$out")"
 	case $HOST in
 	6.1-gicv2) says "$out" "^GIC  *gicv2$" "Cortex-A76" ;;

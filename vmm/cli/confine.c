@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * confine.c - the sandbox of "vmm run"
+ *
+ * What the library opens by itself it allows by itself.  Here are the paths at which
+ * the program still has something to do: a new file of RAM for each boot, and files
+ * that it removes in the end.
+ */
+#include "vmm/cli/confine.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "vmm/cli/report.h"
+#include "vmm/cli/sockdir.h"
+#include "vmm/cli/status.h"
+
+#define MAX_PATHS	4
+
+struct paths {
+	struct vmm_sandbox_path	list[MAX_PATHS];
+	uint32_t		nr;
+};
+
+static void add(struct paths *paths, const char *path, uint64_t access)
+{
+	paths->list[paths->nr++] = (struct vmm_sandbox_path){ .path = path, .access = access };
+}
+
+int confine(const struct guest *guest)
+{
+	struct vmm_sandbox_config cfg = VMM_SANDBOX_CONFIG_INIT;
+	const struct run_options *opts = guest->opts;
+	struct paths paths = { .nr = 0 };
+	struct vmm_error err = { "" };
+	struct sockdir sockets;
+	char dtb[PATH_MAX];	/* longer ones cannot be opened */
+	int ret;
+
+	if (opts->sandbox == SANDBOX_OFF)
+		return 0;
+	if (opts->spe)
+		guest_allow_raises();
+	if (!sockdir_open(&sockets, false))
+		add(&paths, sockets.path, VMM_PATH_READ | VMM_PATH_MAKE);
+	if (opts->hugetlbfs)
+		add(&paths, opts->hugetlbfs, VMM_PATH_READ | VMM_PATH_WRITE | VMM_PATH_MAKE);
+	if (guest->made_dtb) {
+		snprintf(dtb, sizeof(dtb), "%s", opts->dump_dtb);
+		add(&paths, dirname(dtb), VMM_PATH_MAKE);
+	}
+	cfg.role = VMM_SANDBOX_CONTROL;
+	cfg.flags = VMM_SANDBOX_F_FILES;
+	if (opts->sandbox == SANDBOX_AUDIT)
+		cfg.flags |= VMM_SANDBOX_F_AUDIT;
+	cfg.paths = paths.list;
+	cfg.nr_paths = paths.nr;
+	ret = vmm_sandbox_enter(&cfg, &err);
+	sockdir_close(&sockets);
+	if (!ret)
+		return 0;
+	report_fatal("%s; --sandbox off goes without it", err.msg);
+	return status_of(ret);
+}
