@@ -244,7 +244,8 @@ UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 UNIT_FAULTY := test_sweep test_repin test_hostinfo
 UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
 	fcntl fstat fstatfs pread pread64 sched_getaffinity sched_setaffinity pthread_create pthread_attr_init \
-	pthread_attr_setstacksize io_uring_queue_init_params io_uring_submit_and_wait
+	pthread_attr_setstacksize io_uring_queue_init_params \
+	io_uring_register io_uring_submit_and_wait
 
 define unit_variant
 $(1)_UNIT_OBJ := $$(UNIT_SRC:%.c=$$(B)/$(1)/obj/%.o) $$(UNIT_HELP_SRC:%.c=$$(B)/$(1)/obj/%.o)

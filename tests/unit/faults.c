@@ -138,6 +138,7 @@ int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(
 int t_pthread_attr_init(pthread_attr_t *attr);
 int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
 int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
+int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n);
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n);
 
 void *t_malloc(size_t size)
@@ -263,6 +264,13 @@ int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct i
 	int err = hit("io_uring_queue_init_params", 0);
 
 	return err ? -err : io_uring_queue_init_params(n, ring, p);
+}
+
+int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n)
+{
+	int err = hit("io_uring_register", 0);
+
+	return err ? -err : io_uring_register(fd, op, arg, n);
 }
 
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)

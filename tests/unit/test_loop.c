@@ -3,8 +3,11 @@
  * test_loop.c - an I/O thread's event loop
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/unit/t.h"
@@ -434,6 +437,25 @@ static int t_wait(struct op *op)
 	return op->res;
 }
 
+/* Whoever takes over the thread finds nothing in its ring that it has not already. */
+static void test_ring_opens_and_connects_nothing(void **state)
+{
+	const struct sockaddr addr = { .sa_family = AF_UNIX };
+	struct loop *loop = t_loop();
+	struct io_uring_sqe *sqe;
+	struct op op = t_op(loop);
+
+	(void)state;
+	sqe = loop_sqe(loop, &op.io);
+	io_uring_prep_openat(sqe, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+	assert_int_equal(t_wait(&op), -EACCES);
+	op = t_op(loop);
+	sqe = loop_sqe(loop, &op.io);
+	io_uring_prep_connect(sqe, -1, &addr, sizeof(addr));
+	assert_int_equal(t_wait(&op), -EACCES);
+	loop_destroy(loop);
+}
+
 static void test_operations_have_their_result(void **state)
 {
 	struct loop *loop = t_loop();
@@ -547,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_descriptor_is_readable_when_there_is_work),
 		cmocka_unit_test(test_destroyed_loop_leaves_nothing),
 		cmocka_unit_test(test_unwatch_after_its_thread_ended),
+		cmocka_unit_test(test_ring_opens_and_connects_nothing),
 		cmocka_unit_test(test_operations_have_their_result),
 		cmocka_unit_test(test_cancelled_operation_is_silent),
 		cmocka_unit_test(test_turn_ends_and_then_what_was_deferred_runs_once),
