@@ -324,10 +324,11 @@ static int send_queue(struct vhost_user *v, struct virtio_queue *q)
 		ret = send_addresses(v, q);
 	if (!ret)
 		ret = send_num(v, VHOST_SET_VRING_CALL, q->index | (irq < 0 ? VHOST_NO_FD : 0), irq);
-	if (!ret)
-		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, q->kick_fd);
+	/* It may be rung as soon as it is there, and backends forget that while disabled. */
 	if (!ret)
 		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, 1);
+	if (!ret)
+		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, q->kick_fd);
 	/* The driver may have added chains before it said DRIVER_OK. */
 	if (!ret)
 		virtio_kick(q->dev, q->index);
