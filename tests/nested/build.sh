@@ -123,6 +123,42 @@ compile_bench()
 	rm -rf "$tree"
 }
 
+# What a program needs to be loaded, with what that needs.
+libraries()	# PROGRAM FROM TO
+{
+	todo=$1 from=$2 to=$3
+	mkdir -p "$to"
+	cp -L "$(find "$from" -name 'ld-linux*.so.*' | head -n 1)" "$to/"
+	while [ -n "$todo" ]; do
+		# shellcheck disable=SC2086 # a list of our own names
+		needed=$("$readelf" -d $todo | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
+		todo=
+		for lib in $needed; do
+			[ ! -e "$to/$lib" ] || continue
+			file=$(find "$from" -name "$lib" | head -n 1)
+			[ -n "$file" ] || die "no $lib in $from"
+			cp -L "$file" "$to/$lib" || die "cannot copy $file"
+			todo="$todo $to/$lib"
+		done
+	done
+}
+
+# virtiofsd for the hosts, of a release that knows --readonly.
+fs_part()
+{
+	out=$build/part-fs.cpio tree=$build/part.tmp from=$cache/virtiofsd
+	"$top/tools/debfetch" -q -a arm64 -s trixie -k '*/lib/*.so*' -k '*/libexec/virtiofsd' \
+		-d "$from" virtiofsd libc6 libgcc-s1 libcap-ng0 libseccomp2 ||
+		die "cannot fetch virtiofsd"
+	older "$out" "$from/.debfetch" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/usr/libexec"
+	cp "$from/usr/libexec/virtiofsd" "$tree/usr/libexec/"
+	libraries "$from/usr/libexec/virtiofsd" "$from" "$tree/lib"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # Debian's QEMU 10, for that architecture, in DIR/bin, and every library it needs in
 # DIR/lib: to run in a host, and where an older one is installed.
 qemu_tree()	# ARCHITECTURE DIR
@@ -133,22 +169,9 @@ qemu_tree()	# ARCHITECTURE DIR
 		qemu-system-arm/bookworm-backports libc6 || die "cannot fetch qemu"
 	older "$tree/.done" "$from/.debfetch" || return 0
 	rm -rf "$tree"
-	mkdir -p "$tree/lib" "$tree/bin"
+	mkdir -p "$tree/bin"
 	cp "$from/usr/bin/qemu-system-aarch64" "$tree/bin/"
-	cp -L "$(find "$from" -name 'ld-linux*.so.*' | head -n 1)" "$tree/lib/"
-	todo=$from/usr/bin/qemu-system-aarch64
-	while [ -n "$todo" ]; do
-		# shellcheck disable=SC2086 # a list of our own names
-		needed=$("$readelf" -d $todo | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
-		todo=
-		for lib in $needed; do
-			[ ! -e "$tree/lib/$lib" ] || continue
-			file=$(find "$from" -name "$lib" | head -n 1)
-			[ -n "$file" ] || die "no $lib for qemu"
-			cp -L "$file" "$tree/lib/$lib" || die "cannot copy $file"
-			todo="$todo $tree/lib/$lib"
-		done
-	done
+	libraries "$from/usr/bin/qemu-system-aarch64" "$from" "$tree/lib"
 	touch "$tree/.done"
 }
 
@@ -359,6 +382,7 @@ build_parts()
 	fetch busybox bookworm busybox-static
 	compile_pmus
 	base_part
+	fs_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio"
 	done

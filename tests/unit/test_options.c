@@ -360,6 +360,27 @@ static void test_options_collect_disks(void **state)
 	assert_true(opts.rng);
 }
 
+static void test_options_collect_directories(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --fs /a/b,tag --fs=c,d,ro,sandbox=chroot");
+	assert_int_equal(opts.nr_fs, 2);
+	assert_int_equal(opts.fs[0].dir_len, 4);
+	assert_memory_equal(opts.fs[0].dir, "/a/b", 4);
+	assert_int_equal(opts.fs[0].tag_len, 3);
+	assert_memory_equal(opts.fs[0].tag, "tag", 3);
+	assert_false(opts.fs[0].ro);
+	assert_int_equal(opts.fs[0].sandbox_len, 0);
+	assert_memory_equal(opts.fs[1].tag, "d", 1);
+	assert_int_equal(opts.fs[1].tag_len, 1);
+	assert_true(opts.fs[1].ro);
+	assert_int_equal(opts.fs[1].sandbox_len, 6);
+	assert_memory_equal(opts.fs[1].sandbox, "chroot", 6);
+}
+
 static void test_options_collect_what_is_expected(void **state)
 {
 	struct run_options opts;
@@ -502,6 +523,16 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --disk d,serial=123456789012345678901", "more than 20 bytes" },
 		{ "k --flash=", "--flash: the argument is empty" },
 		{ "k -F ,ro", "--flash: the argument is empty" },
+		{ "k --fs dir", "--fs dir: not DIR,TAG" },
+		{ "k --fs ,tag", "--fs ,tag: not DIR,TAG" },
+		{ "k --fs dir,,ro", "--fs dir,,ro: not DIR,TAG" },
+		{ "k --fs d,1234567890123456789012345678901234567", "a tag has at most 36 bytes" },
+		{ "k --fs d,t,rw", "--fs: 'rw' is not ro or sandbox=namespace|chroot|none" },
+		{ "k --fs d,t,", "--fs: '' is not ro" },
+		{ "k --fs d,t,sandbox=", "--fs: 'sandbox=' is not ro" },
+		{ "k --fs d,t,sandbox=chroots", "--fs: 'sandbox=chroots' is not ro" },
+		{ "k --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs b,b",
+		  "--fs b,b: more than 8 of them" },
 		{ "k --rng=1", "--rng: takes no argument" },
 		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
 	};
@@ -640,6 +671,7 @@ int main(void)
 		cmocka_unit_test(test_options_set_what_the_machine_has),
 		cmocka_unit_test(test_options_collect_ttys),
 		cmocka_unit_test(test_options_collect_disks),
+		cmocka_unit_test(test_options_collect_directories),
 		cmocka_unit_test(test_options_collect_what_is_expected),
 		cmocka_unit_test(test_options_stop_at_help),
 		cmocka_unit_test(test_options_refuse_nonsense_naming_it),

@@ -321,15 +321,17 @@ static int take_events(struct run *run)
 
 static int watch(struct run *run)
 {
-	struct pollfd fds[4 + CONTROL_FDS];
+	struct pollfd fds[4 + OPTIONS_FS + CONTROL_FDS];
 	int status = -1;
+	nfds_t nr;
 
 	while (status < 0) {
 		fds[0] = (struct pollfd){ .fd = vmm_event_fd(run->guest.vm), .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = run->signal_fd, .events = POLLIN };
 		fds[2] = stdcons_poll(&run->cons);
 		fds[3] = tee_poll(&run->tee);
-		if (poll(fds, 4 + control_poll(&run->control, fds + 4), time_left(run)) < 0) {
+		nr = 4 + guest_poll(&run->guest, fds + 4);
+		if (poll(fds, nr + control_poll(&run->control, fds + nr), time_left(run)) < 0) {
 			if (errno == EINTR)
 				continue;
 			report_fatal("poll: %s", strerror(errno));
@@ -342,7 +344,8 @@ static int watch(struct run *run)
 		if (fds[3].revents)
 			take_output(run);
 		look_at_clock(run);
-		control_serve(&run->control, fds + 4);
+		guest_serve(&run->guest);
+		control_serve(&run->control, fds + nr);
 		if (fds[0].revents)
 			status = take_events(run);
 	}

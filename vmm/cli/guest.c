@@ -24,6 +24,7 @@
 #include "vmm/cli/status.h"
 
 #define CPUS_MAX	8192	/* of a host that can be counted */
+#define BLAME_MS	1000
 #define MAX_RAISES	4	/* of a limit, which may turn out higher than was told */
 
 /* ---- What is opened once ------------------------------------------------ */
@@ -130,6 +131,25 @@ static int open_flash(struct guest *guest)
 		return lock_flash(guest, path);
 	report_fatal("Unable to open flash %s: %s", path, strerror(errno));
 	return STATUS_FILE;
+}
+
+static int open_fs(struct guest *guest)
+{
+	struct vmm_error err = { "" };
+
+	for (uint32_t i = 0; i < guest->opts->nr_fs; i++) {
+		int ret = fsd_open(&guest->fsds[i], &guest->opts->fs[i], &err);
+
+		if (ret) {
+			report_fatal("%s", err.msg);
+			return ret == -ENOTSUP ? STATUS_HOST : STATUS_FILE;
+		}
+	}
+	if (guest->opts->nr_fs && helper_open(&guest->helper, guest->fsds, guest->opts->nr_fs)) {
+		report_fatal("--fs: a process to start virtiofsd: %s", strerror(errno));
+		return STATUS_ERROR;
+	}
+	return 0;
 }
 
 static int open_kvm(struct guest *guest)
@@ -252,8 +272,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, open_flash, open_disks, size_ram, make_cmdline, read_spe, open_kvm,
-		open_ptys, open_dtb,
+		open_images, open_flash, open_disks, open_fs, size_ram, make_cmdline, read_spe,
+		open_kvm, open_ptys, open_dtb,
 	};
 	int status = 0;
 
@@ -268,6 +288,9 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	for (size_t i = 0; i < OPTIONS_DISKS; i++)
 		guest->disk_fds[i] = -1;
 	guest->flash_fd = -1;
+	helper_clear(&guest->helper);
+	for (size_t i = 0; i < OPTIONS_FS; i++)
+		fsd_clear(&guest->fsds[i]);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		guest->ptys[i].fd = -1;
 		guest->ptys[i].peer = -1;
@@ -298,6 +321,12 @@ static void close_fd(int *fd)
  */
 void guest_close(struct guest *guest)
 {
+	/* What serves it ends with it. */
+	if (guest->opts->nr_fs)
+		guest_destroy(guest);
+	helper_close(&guest->helper);
+	for (size_t i = 0; i < OPTIONS_FS; i++)
+		fsd_close(&guest->fsds[i]);
 	if (guest->made_dtb && !guest->started)
 		unlink(guest->opts->dump_dtb);
 	close_fd(&guest->dtb_fd);
@@ -362,7 +391,7 @@ static int open_ram(struct guest *guest, int *fd)
 	*fd = -1;
 	if (dir)
 		*fd = ramfile_hugetlbfs(dir, guest->ram_size);
-	else if (guest->opts->memfd)
+	else if (guest->opts->memfd || guest->opts->nr_fs)	/* virtiofsd maps it */
 		*fd = ramfile_memfd(guest->name, guest->ram_size);
 	else
 		return 0;
@@ -484,6 +513,22 @@ static int add_disk(struct guest *guest, uint32_t i, struct vmm_error *err)
 	return ret;
 }
 
+static int add_fs(struct guest *guest, uint32_t i, struct vmm_error *err)
+{
+	struct vmm_fs_config cfg = VMM_FS_CONFIG_INIT;
+	struct fsd *fsd = &guest->fsds[i];
+	int ret = helper_start(&guest->helper, i, &fsd->pid_fd, err);
+
+	if (ret < 0)
+		return ret;
+	cfg.fd = ret;
+	cfg.tag = fsd->tag;
+	ret = vmm_add_fs(guest->vm, &cfg, err);
+	close(cfg.fd);
+	fsd->device = ret;
+	return ret;
+}
+
 /* Disks first, so that they are numbered as they are written. */
 static int add_devices(struct guest *guest, struct vmm_error *err)
 {
@@ -498,6 +543,8 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 	}
 	for (uint32_t i = 0; i < guest->opts->nr_disks && ret >= 0; i++)
 		ret = add_disk(guest, i, err);
+	for (uint32_t i = 0; i < guest->opts->nr_fs && ret >= 0; i++)
+		ret = add_fs(guest, i, err);
 	if (ret >= 0 && guest->opts->rng)
 		ret = vmm_add_rng(guest->vm, &rng, err);
 	return ret < 0 ? ret : 0;
@@ -574,6 +621,33 @@ void guest_allow_raises(void)
 		return;		/* then errors say how much is needed */
 }
 
+unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
+{
+	for (uint32_t i = 0; i < guest->opts->nr_fs; i++)
+		fds[i] = (struct pollfd){ .fd = guest->fsds[i].pid_fd, .events = POLLIN };
+	return guest->opts->nr_fs;
+}
+
+/* Of a start that failed: a virtiofsd has ended at once, and has said why itself. */
+static int blame_fs(struct guest *guest)
+{
+	struct pollfd fds[OPTIONS_FS];
+	char how[32];
+	bool again;
+
+	/* Its connection ends a little earlier than it does. */
+	poll(fds, guest_poll(guest, fds), BLAME_MS);
+	for (uint32_t i = 0; i < guest->opts->nr_fs; i++) {
+		struct fsd *fsd = &guest->fsds[i];
+
+		if (!helper_ended(&guest->helper, i, &fsd->pid_fd, how, sizeof(how), &again))
+			continue;
+		report_fatal("--fs %s: virtiofsd has ended: %s", fsd->dir, how);
+		return STATUS_HOST;
+	}
+	return 0;
+}
+
 static int start(struct guest *guest, struct vmm_error *err)
 {
 	int ret = vmm_start(guest->vm, err);
@@ -594,8 +668,11 @@ int guest_start(struct guest *guest)
 		return STATUS_ERROR;
 	}
 	ret = start(guest, &err);
-	if (ret)
-		return fail(guest, ret, &err);
+	if (ret) {
+		int status = guest->opts->nr_fs ? blame_fs(guest) : 0;
+
+		return status ? status : fail(guest, ret, &err);
+	}
 	/* Written; a later boot would append a second tree to the first. */
 	close_fd(&guest->dtb_fd);
 	if (!guest->started)
@@ -604,8 +681,50 @@ int guest_start(struct guest *guest)
 	return 0;
 }
 
+/* ---- Who serves it ------------------------------------------------------ */
+
+static void restart_fs(struct guest *guest, uint32_t i, bool again)
+{
+	struct fsd *fsd = &guest->fsds[i];
+	const struct report *report = &guest->report;
+	struct vmm_error err = { "" };
+	int fd;
+	int ret;
+
+	if (!again) {
+		report_log(report, VMM_LOG_ERROR,
+			   "--fs %s: virtiofsd keeps ending, and is not started any more", fsd->dir);
+		return;
+	}
+	fd = helper_start(&guest->helper, i, &fsd->pid_fd, &err);
+	ret = fd < 0 ? fd : vmm_set_backend(guest->vm, (uint32_t)fsd->device, fd, &err);
+	if (fd >= 0)
+		close(fd);
+	/* When the VM has stopped meanwhile nobody needs it. */
+	if (ret && ret != -EBUSY)
+		report_log(report, VMM_LOG_ERROR, "--fs %s: starting it again: %s", fsd->dir, err.msg);
+}
+
+void guest_serve(struct guest *guest)
+{
+	for (uint32_t i = 0; i < guest->opts->nr_fs; i++) {
+		struct fsd *fsd = &guest->fsds[i];
+		char how[32];
+		bool again;
+
+		if (!helper_ended(&guest->helper, i, &fsd->pid_fd, how, sizeof(how), &again))
+			continue;
+		report_log(&guest->report, VMM_LOG_WARN,
+			   "--fs %s: virtiofsd has ended: %s; the guest has to reset the device",
+			   fsd->dir, how);
+		restart_fs(guest, i, again);
+	}
+}
+
 void guest_destroy(struct guest *guest)
 {
 	vmm_destroy(guest->vm);
 	guest->vm = NULL;
+	for (uint32_t i = 0; i < guest->opts->nr_fs; i++)
+		helper_stop(&guest->helper, i, &guest->fsds[i].pid_fd);
 }

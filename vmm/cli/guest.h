@@ -8,9 +8,12 @@
 #ifndef VMM_CLI_GUEST_H
 #define VMM_CLI_GUEST_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/cli/fsd.h"
+#include "vmm/cli/helper.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/ptys.h"
 #include "vmm/cli/report.h"
@@ -34,6 +37,8 @@ struct guest {
 	bool		started;	/* once at least */
 	char		*cmdline;
 	struct speopt	spe;
+	struct helper	helper;		/* with .fsds */
+	struct fsd	fsds[OPTIONS_FS];
 	struct pty	ptys[OPTIONS_SERIAL_PORTS];
 	char		name[80];
 };
@@ -49,6 +54,13 @@ int guest_start(struct guest *guest);
 /* Raise the limit that the VM meets, if this process may. */
 bool guest_raise_limit(const struct guest *guest);
 void guest_allow_raises(void);
+
+/*
+ * Processes that serve the guest's devices: what to poll for, at most OPTIONS_FS, and
+ * how many that is; and then what to do about those that have ended.
+ */
+unsigned int guest_poll(const struct guest *guest, struct pollfd *fds);
+void guest_serve(struct guest *guest);
 
 /* Back to before guest_build(). */
 void guest_destroy(struct guest *guest);

@@ -50,6 +50,7 @@ enum option_id {
 	OPT_TTY,
 	OPT_NETWORK,
 	OPT_DISK,
+	OPT_FS,
 	OPT_RNG,
 	OPT_VIRTIO_TRANSPORT,
 	OPT_DEV,
@@ -142,6 +143,10 @@ static const struct option table[] = {
 	       "disk: a raw image or a block device; keys are ro,\n"
 	       "direct: past the page cache, queues=N and\n"
 	       "serial=TEXT; repeatable"),
+	OPTION(OPT_FS, 0, "fs", "DIR,TAG[,KEY]...",
+	       "a directory of the host's, to mount as virtiofs\n"
+	       "TAG, by virtiofsd; keys are ro and\n"
+	       "sandbox=namespace|chroot|none; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
 	OPTION(OPT_NETWORK, 'n', "network", "mode=none", "no network (default)"),
@@ -395,6 +400,53 @@ static int take_disk(struct run_options *opts, const char *arg, struct vmm_error
 	return 0;
 }
 
+static int take_fs_key(struct fs_option *fs, const char *key, size_t len, struct vmm_error *err)
+{
+	static const char *const sandboxes[] = { "namespace", "chroot", "none" };
+
+	if (len == 2 && !strncmp(key, "ro", len)) {
+		fs->ro = true;
+		return 0;
+	}
+	for (size_t i = 0; len > 8 && i < sizeof(sandboxes) / sizeof(sandboxes[0]); i++) {
+		if (strncmp(key, "sandbox=", 8) || strlen(sandboxes[i]) != len - 8 ||
+		    strncmp(key + 8, sandboxes[i], len - 8))
+			continue;
+		fs->sandbox = sandboxes[i];
+		fs->sandbox_len = (int)len - 8;
+		return 0;
+	}
+	return refuse(err, -EINVAL, "--fs: '%.*s' is not ro or sandbox=namespace|chroot|none",
+		      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, key);
+}
+
+static int take_fs(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	struct fs_option fs = { .dir = arg, .dir_len = (int)strcspn(arg, ",") };
+	const char *key;
+
+	fs.tag = arg + fs.dir_len + (arg[fs.dir_len] == ',');
+	fs.tag_len = (int)strcspn(fs.tag, ",");
+	if (!fs.dir_len || !fs.tag_len)
+		return refuse(err, -EINVAL, "--fs %.*s: not DIR,TAG", LONGEST_SHOWN, arg);
+	if (fs.tag_len > VMM_FS_TAG_MAX)
+		return refuse(err, -EINVAL, "--fs: %.*s: a tag has at most %d bytes", LONGEST_SHOWN,
+			      fs.tag, VMM_FS_TAG_MAX);
+	if (opts->nr_fs == OPTIONS_FS)
+		return refuse(err, -EINVAL, "--fs %.*s: more than %d of them", LONGEST_SHOWN, arg,
+			      OPTIONS_FS);
+	for (key = fs.tag + fs.tag_len; *key;) {
+		size_t len = strcspn(++key, ",");
+		int ret = take_fs_key(&fs, key, len, err);
+
+		if (ret)
+			return ret;
+		key += len;
+	}
+	opts->fs[opts->nr_fs++] = fs;
+	return 0;
+}
+
 static int take_virtio_transport(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
 	if (!strcmp(arg, "mmio"))
@@ -590,6 +642,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_network(arg, err);
 	case OPT_DISK:
 		return take_disk(opts, arg, err);
+	case OPT_FS:
+		return take_fs(opts, arg, err);
 	case OPT_RNG:
 		opts->rng = true;
 		break;

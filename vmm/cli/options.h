@@ -32,6 +32,19 @@ struct disk_option {
 
 enum sandbox { SANDBOX_ON, SANDBOX_OFF, SANDBOX_AUDIT };
 
+#define OPTIONS_FS		8
+
+/* Of --fs: parts of one string of argv, not terminated. */
+struct fs_option {
+	const char	*dir;
+	int		dir_len;
+	const char	*tag;
+	int		tag_len;
+	const char	*sandbox;	/* NULL: virtiofsd's default */
+	int		sandbox_len;
+	bool		ro;
+};
+
 /* Strings are those of argv. */
 struct run_options {
 	bool		help;		/* asked for; nothing else counts then */
@@ -48,6 +61,7 @@ struct run_options {
 	uint32_t	timeout;	/* seconds; 0: none */
 	uint32_t	nr_expect;
 	uint32_t	nr_disks;
+	uint32_t	nr_fs;
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */
@@ -65,6 +79,7 @@ struct run_options {
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	const char	*expect[EXPECT_MAX];
 	struct disk_option disks[OPTIONS_DISKS];
+	struct fs_option fs[OPTIONS_FS];
 	struct vmm_machine_config machine;
 };
 

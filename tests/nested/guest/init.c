@@ -18,6 +18,10 @@
  *             zero a part; print what was found; power off
  *   reads     read 4 KiB of /dev/vda at a time, a thousand times for each line
  *             on the console, power off at `quit`
+ *   share     mount "share", a directory of the host's, and run its sh script `run` by
+ *             its own busybox; print the script's status, power off
+ *   again     the same, but twice: for the second time the device is reset after a
+ *             line on the console
  *   rng       read random numbers from the host's; print, power off
  *   pmu       count cycles with the PMU; print, power off
  *   vmm       run our own guest: vmm with flat, power off
@@ -483,8 +487,8 @@ static void task_work(void)
 	printf("GUEST-WORK good=%ld of=%ld sum=%#x\n", good, cpus, sums[0]);
 }
 
-/* Either transport, as far as it is not built in; and a driver. */
-static void load_virtio(const char *driver)
+/* Either transport, as far as it is not built in. */
+static void load_transports(void)
 {
 	static const char *const transports[] = {
 		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
@@ -494,6 +498,11 @@ static void load_virtio(const char *driver)
 	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
 		if (access(transports[i], F_OK) == 0)
 			load_module(transports[i]);
+}
+
+static void load_virtio(const char *driver)
+{
+	load_transports();
 	load_module(driver);
 }
 
@@ -634,6 +643,54 @@ static void task_reads(void)
 	}
 }
 
+static void run_share(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	mkdir("/mnt", 0755);
+	if (mount("share", "/mnt", "virtiofs", 0, NULL)) {
+		printf("GUEST-SHARE mount: %s\n", strerror(errno));
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		chdir("/mnt");
+		execl("/mnt/busybox", "sh", "/mnt/run", NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	printf("GUEST-SHARE status=%d umount=%d\n", WEXITSTATUS(status), umount("/mnt"));
+}
+
+static void task_share(void)
+{
+	load_transports();
+	run_share();
+}
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		printf("GUEST-SHARE %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+static void task_again(void)
+{
+	char line[16];
+
+	load_transports();
+	run_share();
+	if (!fgets(line, sizeof(line), stdin))
+		return;
+	write_file("/sys/bus/virtio/drivers/virtiofs/unbind", "virtio0");
+	write_file("/sys/bus/virtio/drivers/virtiofs/bind", "virtio0");
+	run_share();
+}
+
 static void task_pmu(void)
 {
 	int fd = open_cycles();
@@ -693,6 +750,10 @@ int main(void)
 		task_disk();
 	else if (!strcmp(task, "reads"))
 		task_reads();
+	else if (!strcmp(task, "share"))
+		task_share();
+	else if (!strcmp(task, "again"))
+		task_again();
 	else if (!strcmp(task, "rng"))
 		task_rng();
 	else if (!strcmp(task, "pmu"))

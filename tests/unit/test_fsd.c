@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * test_fsd.c - vmm/cli/fsd.c and vmm/cli/helper.c
+ *
+ * The virtiofsd is this program itself, under that name: see pose().
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/t.h"
+#include "vmm/cli/fsd.h"
+#include "vmm/cli/helper.h"
+
+/* What $T_POSE says: "serve" its arguments until the end of the connection, "die", "hang". */
+static int pose(int argc, char **argv)
+{
+	const char *how = getenv("T_POSE");
+	char byte;
+	int fd;
+
+	if (!strcmp(how, "die"))
+		return 7;
+	signal(SIGTERM, SIG_IGN);
+	while (!strcmp(how, "hang"))
+		pause();
+	fd = accept(3, NULL, NULL);
+	for (int i = 1; i < argc; i++)
+		dprintf(fd, "%s ", argv[i]);
+	dprintf(fd, ".");
+	while (read(fd, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+static char t_dir[64];		/* with virtiofsd in it */
+static char t_run[64];		/* where sockets are made */
+
+static int t_setup(void **state)
+{
+	char path[96];
+
+	(void)state;
+	strcpy(t_dir, "/tmp/t-fsd.XXXXXX");
+	assert_non_null(mkdtemp(t_dir));
+	strcpy(t_run, "/tmp/t-run.XXXXXX");
+	assert_non_null(mkdtemp(t_run));
+	snprintf(path, sizeof(path), "%s/virtiofsd", t_dir);
+	assert_int_equal(symlink("/proc/self/exe", path), 0);
+	setenv("PATH", t_dir, 1);
+	setenv("XDG_RUNTIME_DIR", t_run, 1);
+	return 0;
+}
+
+static int t_teardown(void **state)
+{
+	char path[96];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/virtiofsd", t_dir);
+	unlink(path);
+	/* Nothing else is there, and nobody is left. */
+	assert_int_equal(rmdir(t_dir), 0);
+	assert_int_equal(rmdir(t_run), 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	return 0;
+}
+
+static int t_open(struct fsd *fsd, const char *dir, const char *sandbox, bool ro, struct vmm_error *err)
+{
+	const struct fs_option opt = {
+		.dir = dir, .dir_len = (int)strlen(dir), .tag = "tag,", .tag_len = 3,
+		.sandbox = sandbox, .sandbox_len = sandbox ? (int)strlen(sandbox) : 0, .ro = ro,
+	};
+
+	fsd_clear(fsd);
+	return fsd_open(fsd, &opt, err);
+}
+
+static int t_spawn(struct fsd *fsd, const char *how)
+{
+	struct vmm_error err;
+	int fd;
+
+	setenv("T_POSE", how, 1);
+	fd = fsd_start(fsd, &err);
+	if (fd < 0)
+		fail_msg("%s", err.msg);
+	return fd;
+}
+
+static void t_args(int fd, const char *expected)
+{
+	char buf[256];
+	size_t len = 0;
+
+	while (len < sizeof(buf) - 1 && (!len || buf[len - 1] != '.') &&
+	       read(fd, buf + len, 1) == 1)
+		len++;
+	buf[len] = '\0';
+	assert_string_equal(buf, expected);
+}
+
+static void t_serve(const char *sandbox, bool ro, const char *args)
+{
+	struct t_process before;
+	struct vmm_error err;
+	struct fsd fsd;
+	int fd;
+
+	t_process_save(&before);
+	assert_int_equal(t_open(&fsd, "/tmp", sandbox, ro, &err), 0);
+	assert_string_equal(fsd.tag, "tag");
+	fd = t_spawn(&fsd, "serve");
+	t_args(fd, args);
+	assert_int_equal(getpgid(fsd.pid), fsd.pid);
+	close(fd);
+	fsd_close(&fsd);
+	t_process_check(&before);
+}
+
+static void test_serves_a_directory(void **state)
+{
+	(void)state;
+	t_serve(NULL, false, "--fd 3 --shared-dir /tmp --log-level error .");
+	t_serve(NULL, true, "--fd 3 --shared-dir /tmp --log-level error --readonly .");
+	t_serve("chroot", true,
+		"--fd 3 --shared-dir /tmp --log-level error --readonly --sandbox chroot .");
+}
+
+/* Addresses of sockets are short, names of directories need not be. */
+static void test_runtime_directory_may_be_long(void **state)
+{
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/%0150d", t_run, 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	setenv("XDG_RUNTIME_DIR", path, 1);
+	t_serve(NULL, false, "--fd 3 --shared-dir /tmp --log-level error .");
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void test_no_place_for_a_socket(void **state)
+{
+	struct t_process before;
+	struct vmm_error err;
+	struct fsd fsd;
+
+	(void)state;
+	setenv("XDG_RUNTIME_DIR", "/nowhere", 1);
+	t_process_save(&before);
+	assert_int_equal(t_open(&fsd, "/tmp", NULL, false, &err), 0);
+	assert_int_equal(fsd_start(&fsd, &err), -ENOENT);
+	assert_string_equal(err.msg, "--fs: a socket for /tmp: No such file or directory");
+	fsd_close(&fsd);
+	t_process_check(&before);
+}
+
+static void t_wait(struct fsd *fsd)
+{
+	struct pollfd p = { .fd = fsd->pid_fd, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, T_TIMEOUT_MS), 1);
+}
+
+static void test_its_end_is_told(void **state)
+{
+	struct vmm_error err;
+	struct fsd fsd;
+	char how[32];
+	int fd;
+
+	(void)state;
+	assert_int_equal(t_open(&fsd, "/tmp", NULL, false, &err), 0);
+	assert_false(fsd_ended(&fsd, how, sizeof(how)));
+	fd = t_spawn(&fsd, "serve");
+	assert_false(fsd_ended(&fsd, how, sizeof(how)));
+	assert_int_equal(kill(fsd.pid, SIGKILL), 0);
+	t_wait(&fsd);
+	assert_true(fsd_ended(&fsd, how, sizeof(how)));
+	assert_string_equal(how, "SIGKILL");
+	assert_int_equal(fsd.pid_fd, -1);
+	assert_false(fsd_ended(&fsd, how, sizeof(how)));
+	close(fd);
+	/* And another. */
+	fd = t_spawn(&fsd, "serve");
+	t_args(fd, "--fd 3 --shared-dir /tmp --log-level error .");
+	close(fd);
+	fsd_close(&fsd);
+}
+
+static void test_one_that_keeps_dying_is_given_up(void **state)
+{
+	struct vmm_error err;
+	struct fsd fsd;
+	char how[32];
+
+	(void)state;
+	assert_int_equal(t_open(&fsd, "/tmp", NULL, false, &err), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_true(fsd_may_restart(&fsd));
+		close(t_spawn(&fsd, "die"));
+		t_wait(&fsd);
+		assert_true(fsd_ended(&fsd, how, sizeof(how)));
+		assert_string_equal(how, "status 7");
+	}
+	assert_false(fsd_may_restart(&fsd));
+	/* One that has lived is another matter. */
+	close(t_spawn(&fsd, "die"));
+	t_wait(&fsd);
+	fsd.born_ms -= 10000;
+	assert_true(fsd_ended(&fsd, how, sizeof(how)));
+	assert_true(fsd_may_restart(&fsd));
+	fsd_close(&fsd);
+}
+
+static void test_stubborn_one_is_killed(void **state)
+{
+	struct vmm_error err;
+	struct fsd fsd;
+
+	(void)state;
+	assert_int_equal(t_open(&fsd, "/tmp", NULL, false, &err), 0);
+	close(t_spawn(&fsd, "hang"));
+	fsd_stop(&fsd);
+	assert_int_equal(fsd.pid, 0);
+	fsd_close(&fsd);
+}
+
+static void test_what_is_missing_is_named(void **state)
+{
+	struct vmm_error err;
+	struct fsd fsd;
+
+	(void)state;
+	assert_int_equal(t_open(&fsd, "/nowhere", NULL, false, &err), -ENOENT);
+	assert_string_equal(err.msg, "--fs: directory /nowhere: No such file or directory");
+	fsd_close(&fsd);
+	assert_int_equal(t_open(&fsd, "/dev/null", NULL, false, &err), -ENOTDIR);
+	assert_string_equal(err.msg, "--fs: directory /dev/null: Not a directory");
+	fsd_close(&fsd);
+	/* A directory of that name is none that can be run; nor is "" a part of PATH. */
+	setenv("PATH", ":/nowhere:", 1);
+	if (access("/usr/libexec/virtiofsd", F_OK) && access("/usr/lib/qemu/virtiofsd", F_OK)) {
+		assert_int_equal(t_open(&fsd, "/tmp", NULL, false, &err), -ENOTSUP);
+		assert_non_null(strstr(err.msg, "there is no virtiofsd"));
+		fsd_close(&fsd);
+	}
+}
+
+/* ---- By another process ---------------------------------------------------------- */
+
+static void t_help(struct helper *h, const char *how, bool ro)
+{
+	struct vmm_error err;
+	struct fsd fsds[2];
+
+	setenv("T_POSE", how, 1);
+	helper_clear(h);
+	assert_int_equal(t_open(&fsds[0], "/", NULL, false, &err), 0);
+	assert_int_equal(t_open(&fsds[1], "/tmp", NULL, ro, &err), 0);
+	assert_int_equal(helper_open(h, fsds, 2), 0);
+	fsd_close(&fsds[0]);
+	fsd_close(&fsds[1]);
+}
+
+static void test_helper_starts_and_stops(void **state)
+{
+	struct t_process before;
+	struct vmm_error err;
+	struct helper h;
+	int pid_fds[2];
+	int fds[2];
+
+	(void)state;
+	t_process_save(&before);
+	t_help(&h, "serve", true);
+	for (unsigned int i = 0; i < 2; i++) {
+		fds[i] = helper_start(&h, i, &pid_fds[i], &err);
+		assert_true(fds[i] >= 0 && pid_fds[i] >= 0);
+	}
+	t_args(fds[0], "--fd 3 --shared-dir / --log-level error .");
+	t_args(fds[1], "--fd 3 --shared-dir /tmp --log-level error --readonly .");
+	close(fds[0]);
+	helper_stop(&h, 0, &pid_fds[0]);
+	assert_int_equal(pid_fds[0], -1);
+	helper_stop(&h, 0, &pid_fds[0]);
+	/* The other ends with the helper. */
+	close(fds[1]);
+	helper_close(&h);
+	assert_int_equal(poll(&(struct pollfd){ .fd = pid_fds[1], .events = POLLIN }, 1, 0), 1);
+	close(pid_fds[1]);
+	t_process_check(&before);
+}
+
+static void test_helper_tells_how_they_end(void **state)
+{
+	struct vmm_error err;
+	struct helper h;
+	char how[32];
+	bool again = true;
+	int pid_fd = -1;
+
+	(void)state;
+	t_help(&h, "die", false);
+	assert_false(helper_ended(&h, 1, &pid_fd, how, sizeof(how), &again));
+	for (int i = 0; i < 4; i++) {
+		assert_true(again);
+		close(helper_start(&h, 1, &pid_fd, &err));
+		t_until(helper_ended(&h, 1, &pid_fd, how, sizeof(how), &again));
+		assert_string_equal(how, "status 7");
+		assert_int_equal(pid_fd, -1);
+	}
+	assert_false(again);
+	helper_close(&h);
+}
+
+static void test_helper_says_what_fails(void **state)
+{
+	struct vmm_error err;
+	struct helper h;
+	int pid_fd;
+
+	(void)state;
+	setenv("XDG_RUNTIME_DIR", "/nowhere", 1);
+	t_help(&h, "serve", false);
+	assert_int_equal(helper_start(&h, 1, &pid_fd, &err), -ENOENT);
+	assert_string_equal(err.msg, "--fs: a socket for /tmp: No such file or directory");
+	assert_int_equal(pid_fd, -1);
+	/* And when it is not there itself. */
+	kill(h.pid, SIGKILL);
+	t_until(helper_start(&h, 1, &pid_fd, &err) != -ENOENT);
+	assert_string_equal(err.msg, "--fs: who starts virtiofsd has gone");
+	helper_close(&h);
+}
+
+#define TEST(name)	cmocka_unit_test_setup_teardown(name, t_setup, t_teardown)
+
+int main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_serves_a_directory),
+		TEST(test_runtime_directory_may_be_long),
+		TEST(test_no_place_for_a_socket),
+		TEST(test_its_end_is_told),
+		TEST(test_one_that_keeps_dying_is_given_up),
+		TEST(test_stubborn_one_is_killed),
+		TEST(test_what_is_missing_is_named),
+		TEST(test_helper_starts_and_stops),
+		TEST(test_helper_tells_how_they_end),
+		TEST(test_helper_says_what_fails),
+	};
+
+	if (!strcmp(argv[0], "virtiofsd"))
+		return pose(argc, argv);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fsd.c - virtiofsd, one for each directory that a guest shares
+ *
+ * virtiofsd wants a socket that listens.  Ours does so in a directory of its own, which
+ * is gone, with the socket's name, before anybody else could know it; the connection is
+ * made before there is anyone to accept it, and waits.
+ */
+#include "vmm/cli/fsd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/cli/answer.h"
+
+#define SOON_MS		10000	/* a death before is one of a row */
+#define MAX_DEATHS	3
+#define END_MS		1000	/* to end when the connection has, and again when told to */
+#define LISTEN_FD	3	/* in the child */
+#define NO_EXEC		127
+
+static int refuse(struct vmm_error *err, int ret, const char *what, const char *name)
+{
+	snprintf(err->msg, sizeof(err->msg), "--fs: %s %.160s: %s", what, name, strerror(-ret));
+	return ret;
+}
+
+/* ---- What it takes ------------------------------------------------------------ */
+
+static bool try_program(struct fsd *fsd, const char *dir, size_t len)
+{
+	int n = snprintf(fsd->program, sizeof(fsd->program), "%.*s/virtiofsd", (int)len, dir);
+
+	return len && n > 0 && (size_t)n < sizeof(fsd->program) && !access(fsd->program, X_OK);
+}
+
+/* Where the user looks for programs, then where distributions keep it. */
+static bool find_program(struct fsd *fsd)
+{
+	static const char *const homes[] = { "/usr/libexec", "/usr/lib", "/usr/lib/qemu" };
+	const char *path = getenv("PATH");
+
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+
+		if (try_program(fsd, path, len))
+			return true;
+		path += len + (path[len] == ':');
+	}
+	for (size_t i = 0; i < sizeof(homes) / sizeof(homes[0]); i++)
+		if (try_program(fsd, homes[i], strlen(homes[i])))
+			return true;
+	return false;
+}
+
+void fsd_clear(struct fsd *fsd)
+{
+	*fsd = (struct fsd){ .device = -1, .pid_fd = -1 };
+}
+
+int fsd_open(struct fsd *fsd, const struct fs_option *opt, struct vmm_error *err)
+{
+	struct stat st;
+
+	fsd->ro = opt->ro;
+	snprintf(fsd->tag, sizeof(fsd->tag), "%.*s", opt->tag_len, opt->tag);
+	snprintf(fsd->sandbox, sizeof(fsd->sandbox), "%.*s", opt->sandbox_len, opt->sandbox);
+	fsd->dir = strndup(opt->dir, (size_t)opt->dir_len);
+	if (!fsd->dir)
+		return refuse(err, -ENOMEM, "directory", "");
+	if (stat(fsd->dir, &st))
+		return refuse(err, -errno, "directory", fsd->dir);
+	if (!S_ISDIR(st.st_mode))
+		return refuse(err, -ENOTDIR, "directory", fsd->dir);
+	if (find_program(fsd))
+		return 0;
+	snprintf(err->msg, sizeof(err->msg),
+		 "--fs: there is no virtiofsd, neither in $PATH nor in /usr/libexec; it is a package of that name");
+	return -ENOTSUP;
+}
+
+void fsd_close(struct fsd *fsd)
+{
+	fsd_stop(fsd);
+	free(fsd->dir);
+	fsd_clear(fsd);
+}
+
+/* ---- The socket ------------------------------------------------------------------- */
+
+static int make_dir(char *path, size_t size)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	int n = snprintf(path, size, "%s/vmm-fs.XXXXXX", run && *run ? run : "/tmp");
+
+	if (n < 0 || (size_t)n >= size)
+		return -ENAMETOOLONG;
+	return mkdtemp(path) ? 0 : -errno;
+}
+
+/* @fds: one that listens, and one that is connected to it. */
+static int connect_in(const char *dir, int fds[2])
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int ret = 0;
+
+	/* However long the directory's name is. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/s", dir_fd);
+	fds[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fds[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (dir_fd < 0 || fds[0] < 0 || fds[1] < 0 ||
+	    bind(fds[0], (struct sockaddr *)&addr, sizeof(addr)) || listen(fds[0], 1) ||
+	    connect(fds[1], (struct sockaddr *)&addr, sizeof(addr)))
+		ret = -errno;
+	if (dir_fd >= 0) {
+		unlinkat(dir_fd, "s", 0);
+		close(dir_fd);
+	}
+	return ret;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static int make_sockets(int fds[2])
+{
+	char dir[512];
+	int ret = make_dir(dir, sizeof(dir));
+
+	fds[0] = fds[1] = -1;
+	if (ret)
+		return ret;
+	ret = connect_in(dir, fds);
+	rmdir(dir);
+	if (ret) {
+		close_fd(&fds[0]);
+		close_fd(&fds[1]);
+	}
+	return ret;
+}
+
+/* ---- The process ---------------------------------------------------------------------- */
+
+/* In the child of a process with threads: what is safe between fork() and exec(). */
+static void become(const struct fsd *fsd, int listener, pid_t parent)
+{
+	const char *argv[16] = { "virtiofsd", "--fd", "3", "--shared-dir", fsd->dir, "--log-level", "error" };
+	size_t n = 7;
+	sigset_t none;
+	int null;
+
+	if (fsd->ro)
+		argv[n++] = "--readonly";
+	if (fsd->sandbox[0]) {
+		argv[n++] = "--sandbox";
+		argv[n++] = fsd->sandbox;
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+	/* Away from the terminal's Ctrl-C, which is the guest's. */
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(NO_EXEC);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		_exit(NO_EXEC);
+	/* A duplicate of itself would stay close-on-exec. */
+	if (listener == LISTEN_FD ? fcntl(listener, F_SETFD, 0) : dup2(listener, LISTEN_FD) < 0)
+		_exit(NO_EXEC);
+	execv(fsd->program, (char *const *)argv);
+	_exit(NO_EXEC);
+}
+
+int fsd_start(struct fsd *fsd, struct vmm_error *err)
+{
+	pid_t parent = getpid();
+	int fds[2];
+	int ret = make_sockets(fds);
+
+	if (ret)
+		return refuse(err, ret, "a socket for", fsd->dir);
+	fsd->pid = fork();
+	if (!fsd->pid)
+		become(fsd, fds[0], parent);
+	ret = fsd->pid < 0 ? -errno : 0;
+	close_fd(&fds[0]);
+	if (!ret) {
+		fsd->pid_fd = pidfd_open(fsd->pid, 0);
+		ret = fsd->pid_fd < 0 ? -errno : 0;
+	}
+	if (ret) {
+		close_fd(&fds[1]);
+		fsd_stop(fsd);
+		return refuse(err, ret, "starting", fsd->program);
+	}
+	fsd->born_ms = answer_now_ms();
+	return fds[1];
+}
+
+static bool reap(struct fsd *fsd, int *status)
+{
+	if (waitpid(fsd->pid, status, WNOHANG) != fsd->pid)
+		return false;
+	fsd->pid = 0;
+	close_fd(&fsd->pid_fd);
+	return true;
+}
+
+void fsd_stop(struct fsd *fsd)
+{
+	static const int signals[] = { 0, SIGTERM, SIGKILL };
+	struct pollfd p = { .fd = fsd->pid_fd, .events = POLLIN };
+	int status;
+
+	for (size_t i = 0; fsd->pid > 0 && i < sizeof(signals) / sizeof(signals[0]); i++) {
+		if (signals[i])
+			kill(fsd->pid, signals[i]);
+		if (p.fd >= 0)
+			poll(&p, 1, END_MS);
+		reap(fsd, &status);
+	}
+	if (fsd->pid > 0)
+		waitpid(fsd->pid, &status, 0);
+	fsd->pid = 0;
+	close_fd(&fsd->pid_fd);
+}
+
+bool fsd_ended(struct fsd *fsd, char *how, size_t size)
+{
+	int status;
+
+	if (fsd->pid <= 0 || !reap(fsd, &status))
+		return false;
+	if (answer_now_ms() - fsd->born_ms >= SOON_MS)
+		fsd->nr_deaths = 0;
+	fsd->nr_deaths++;
+	if (WIFSIGNALED(status))
+		snprintf(how, size, "SIG%s", sigabbrev_np(WTERMSIG(status)) ?: "?");
+	else
+		snprintf(how, size, "status %d", WEXITSTATUS(status));
+	return true;
+}
+
+bool fsd_may_restart(const struct fsd *fsd)
+{
+	return fsd->nr_deaths <= MAX_DEATHS;
+}
