@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flat.h"
+
 #define UART		0x01000000UL	/* ns16550a, a byte a register */
 #define UART_FCR	2
 #define UART_MCR	4
@@ -44,7 +46,6 @@ struct entry {
 
 /* Ours alone: no global offset table, which would need relocating. */
 #pragma GCC visibility push(hidden)
-uint64_t flat_psci(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void flat_secondary(void);
 void flat_main(const struct entry *e);
 #pragma GCC visibility pop
@@ -66,7 +67,7 @@ static void put(char c)
 	mmio_write(UART, (uint8_t)c);
 }
 
-static void puts(const char *s)
+void flat_puts(const char *s)
 {
 	while (*s)
 		put(*s++);
@@ -82,9 +83,9 @@ static void puthex(uint64_t v)
 		put("0123456789abcdef"[v >> shift & 15]);
 }
 
-static void say(const char *name, uint64_t v)
+void flat_say(const char *name, uint64_t v)
 {
-	puts(name);
+	flat_puts(name);
 	puthex(v);
 }
 
@@ -139,6 +140,8 @@ struct tree {
 	uint64_t initrd, initrd_end;
 	uint64_t ram, ram_size;
 	uint64_t pvpanic;
+	uint64_t virtio[32];
+	unsigned nr_virtio;
 	bool smc;			/* PSCI's conduit, so EL2 is ours */
 	uint64_t flash, flash_size;
 	uint64_t mpidr[64];
@@ -163,6 +166,8 @@ static void tree_property(struct tree *t, const char *node, const char *name,
 			t->ram = cells(val, 8);
 			t->ram_size = cells(val + 8, 8);
 		}
+		if (starts(node, "virtio_mmio@") && t->nr_virtio < 32)
+			t->virtio[t->nr_virtio++] = cells(val, 8);
 		if (starts(node, "pvpanic"))
 			t->pvpanic = cells(val, 8);
 		if (starts(node, "flash@")) {
@@ -217,16 +222,16 @@ static void task_smp(const struct tree *t)
 			;
 		up += (flag[i] & 0xff00ffffffUL) == t->mpidr[i];
 	}
-	say("SMP up=", up);
-	say(" of=", t->nr_cpus);
-	puts("\n");
+	flat_say("SMP up=", up);
+	flat_say(" of=", t->nr_cpus);
+	flat_puts("\n");
 }
 
 static void task_echo(void)
 {
 	mmio_write(UART + UART_FCR, 1);		/* the FIFO on */
 	mmio_write(UART + UART_MCR, 3);		/* DTR and RTS: send us something */
-	puts("LISTENS\n");
+	flat_puts("LISTENS\n");
 	for (;;) {
 		char c;
 
@@ -280,25 +285,41 @@ static void task_flash(const struct tree *t)
 	volatile uint32_t *last = flash_word(t, t->flash_size - FLASH_BLOCK);
 	uint32_t boots = *first, status;
 
-	say("FLASH size=", t->flash_size);
+	flat_say("FLASH size=", t->flash_size);
 	*flash_word(t, 0x55 * 4) = 0x00980098;
-	say(" query=", *flash_word(t, 0x10 * 4) == 0x00510051 && *flash_word(t, 0x12 * 4) == 0x00590059);
+	flat_say(" query=", *flash_word(t, 0x10 * 4) == 0x00510051 && *flash_word(t, 0x12 * 4) == 0x00590059);
 	*first = 0x00ff00ff;
-	say(" word=", boots);
+	flat_say(" word=", boots);
 	status = flash_program(first, boots << 1);
-	say(" program=", status);
+	flat_say(" program=", status);
 	status = flash_erase(last);
-	say(" erase=", status);
+	flat_say(" erase=", status);
 	for (unsigned i = 0; i < FLASH_BLOCK / 4; i += 1024)
 		flash_program(last + i, 0xc0de0000 + i);
 	for (unsigned i = 0; i < FLASH_BLOCK / 4; i++)
 		status += last[i] != (i % 1024 ? 0xffffffff : 0xc0de0000 + i);
-	say(" wrong=", status - 0x80);
-	say(" now=", *first);
-	puts("\n");
+	flat_say(" wrong=", status - 0x80);
+	flat_say(" now=", *first);
+	flat_puts("\n");
 }
 
-static void do_task(const struct tree *t)
+static void task_hostile(const struct tree *t, uint64_t end)
+{
+	struct hostile h;
+
+	for (unsigned i = 0; i < t->nr_virtio; i++)
+		h.virtio[i] = t->virtio[i];
+	h.nr_virtio = t->nr_virtio;
+	h.mpidr = t->mpidr[0];
+	h.ram = t->ram;
+	h.ram_size = t->ram_size;
+	h.end = end;
+	flat_hostile(&h);
+	task_smp(t);
+	task_echo();
+}
+
+static void do_task(const struct tree *t, uint64_t end)
 {
 	const char *args = t->bootargs;
 
@@ -308,16 +329,18 @@ static void do_task(const struct tree *t)
 		flat_psci(PSCI_SYSTEM_RESET, 0, 0, 0);
 	if (has_word(args, "t=smp"))
 		task_smp(t);
+	if (has_word(args, "t=hostile"))
+		task_hostile(t, end);
 	if (has_word(args, "t=echo"))
 		task_echo();
 	if (has_word(args, "t=pvpanic")) {
-		say("PVPANIC events=", mmio_read(t->pvpanic));
-		puts("\n");
+		flat_say("PVPANIC events=", mmio_read(t->pvpanic));
+		flat_puts("\n");
 		mmio_write(t->pvpanic, 1);
 	}
 	if (has_word(args, "t=hole")) {
-		say("HOLE ", mmio_read(0x00f00000UL));
-		puts("\n");
+		flat_say("HOLE ", mmio_read(0x00f00000UL));
+		flat_puts("\n");
 		mmio_write(0x00f00000UL, 1);
 	}
 	while (has_word(args, "t=spin"))
@@ -331,10 +354,10 @@ static void check(unsigned *bad, bool ok, const char *what, uint64_t v)
 	if (ok)
 		return;
 	(*bad)++;
-	puts("BAD ");
-	puts(what);
-	say(" ", v);
-	puts("\n");
+	flat_puts("BAD ");
+	flat_puts(what);
+	flat_say(" ", v);
+	flat_puts("\n");
 }
 
 void flat_main(const struct entry *e)
@@ -366,30 +389,30 @@ void flat_main(const struct entry *e)
 	}
 
 	if (!bad && has_word(t.bootargs, "silent")) {
-		do_task(&t);
+		do_task(&t, e->end);
 		return;
 	}
-	say("FLAT base=", e->base);
-	say(" dtb=", e->x[0]);
-	say(" ram=", t.ram);
-	say("+", t.ram_size);
-	say(" cpus=", t.nr_cpus);
-	say(" mmfr0=", read_sysreg(ID_AA64MMFR0_EL1));
-	say(" pfr0=", read_sysreg(ID_AA64PFR0_EL1));
-	say(" pfr1=", read_sysreg(ID_AA64PFR1_EL1));
-	say(" isar1=", read_sysreg(ID_AA64ISAR1_EL1));
-	say(" isar2=", read_sysreg(S3_0_C0_C6_2));	/* ID_AA64ISAR2_EL1 */
-	say(" el=", e->el >> 2);
-	puts(" args=[");
-	puts(t.bootargs);
-	puts("] initrd=[");
+	flat_say("FLAT base=", e->base);
+	flat_say(" dtb=", e->x[0]);
+	flat_say(" ram=", t.ram);
+	flat_say("+", t.ram_size);
+	flat_say(" cpus=", t.nr_cpus);
+	flat_say(" mmfr0=", read_sysreg(ID_AA64MMFR0_EL1));
+	flat_say(" pfr0=", read_sysreg(ID_AA64PFR0_EL1));
+	flat_say(" pfr1=", read_sysreg(ID_AA64PFR1_EL1));
+	flat_say(" isar1=", read_sysreg(ID_AA64ISAR1_EL1));
+	flat_say(" isar2=", read_sysreg(S3_0_C0_C6_2));	/* ID_AA64ISAR2_EL1 */
+	flat_say(" el=", e->el >> 2);
+	flat_puts(" args=[");
+	flat_puts(t.bootargs);
+	flat_puts("] initrd=[");
 	for (uint64_t a = t.initrd; a < t.initrd_end && *(char *)a >= ' '; a++)
 		put(*(char *)a);
-	say("] size=", t.initrd_end - t.initrd);
-	puts(".\n");
+	flat_say("] size=", t.initrd_end - t.initrd);
+	flat_puts(".\n");
 
-	do_task(&t);
-	puts("EXIT: STATUS=");
+	do_task(&t, e->end);
+	flat_puts("EXIT: STATUS=");
 	put(bad ? '3' : '1');
-	puts("\n");
+	flat_puts("\n");
 }
