@@ -28,8 +28,10 @@ void control_clear(struct control *control)
 {
 	control->fd = -1;
 	control->clock = 0;
-	for (size_t i = 0; i < CONTROL_PEERS; i++)
+	for (size_t i = 0; i < CONTROL_PEERS; i++) {
 		control->peers[i].fd = -1;
+		control->peers[i].in = control->in[i];
+	}
 }
 
 __attribute__((format(printf, 3, 4)))

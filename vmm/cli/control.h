@@ -33,7 +33,7 @@ struct control_peer {
 	char		*out;		/* what is to be sent, NULL: nothing */
 	size_t		out_len;
 	size_t		sent;
-	char		in[CONTROL_LINE];
+	char		*in;		/* a line's room */
 };
 
 struct control {
@@ -49,6 +49,8 @@ struct control {
 	char		*(*answer)(void *arg, const char *line, size_t len, bool *follows);
 	void		*arg;
 	struct control_peer peers[CONTROL_PEERS];
+	/* Apart from them: memory that is not used is none. */
+	char		in[CONTROL_PEERS][CONTROL_LINE];
 };
 
 /* control_close() may be called after either. */
