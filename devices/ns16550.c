@@ -20,7 +20,6 @@
  * is kept.  Not there: a break to the host, and errors of the wire.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +29,7 @@
 #include "vmm/bus.h"
 #include "vmm/error.h"
 #include "vmm/irq.h"
+#include "vmm/lock.h"
 
 /* Register offsets (8.0); with DLAB the first two are the divisor (8.3). */
 #define UART_RBR	0		/* read */
@@ -95,7 +95,7 @@
 #define CLOCK_HZ	1843200		/* 115200 baud with a divisor of 1 */
 
 struct ns16550 {
-	pthread_mutex_t	lock;		/* of everything below */
+	struct lock	lock;		/* of everything below */
 	struct irq_line	irq;
 	struct chardev	*chr;		/* NULL: nothing is connected */
 	bool		thre_pending;	/* the THRE interrupt has a cause */
@@ -417,11 +417,11 @@ u8 ns16550_read(struct ns16550 *uart, u32 off)
 	bool kick;
 	u8 val;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	val = do_read(uart, off);
 	update_irq(uart);
 	kick = (off == UART_RBR || off == UART_LSR) && wants_input(uart);
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 	if (kick)
 		chardev_kick_rx(uart->chr);
 	return val;
@@ -436,11 +436,11 @@ void ns16550_write(struct ns16550 *uart, u32 off, u8 val)
 {
 	bool kick;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	do_write(uart, off, val);
 	update_irq(uart);
 	kick = may_ask_for_input(off) && wants_input(uart);
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 	if (kick)
 		chardev_kick_rx(uart->chr);
 }
@@ -474,10 +474,10 @@ static size_t rx_room(void *arg)
 	struct ns16550 *uart = arg;
 	size_t n = 0;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	if (is_receiving(uart) && rx_level(uart) < RX_BUFFER - RX_BREAK)
 		n = RX_BUFFER - RX_BREAK - rx_level(uart);
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 	return n;
 }
 
@@ -486,11 +486,11 @@ static void rx(void *arg, const u8 *buf, size_t len)
 {
 	struct ns16550 *uart = arg;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	for (size_t i = 0; i < len && rx_level(uart) < RX_BUFFER; i++)
 		rx_push(uart, buf[i]);
 	update_irq(uart);
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 }
 
 /* One character of zeroes, however long it is (8.6, bit 4). */
@@ -499,7 +499,7 @@ int ns16550_break(struct ns16550 *uart, const char *text)
 	size_t len = strlen(text);
 	int ret = -EAGAIN;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	if (!is_looped(uart) && !uart->has_break && len < RX_BREAK &&
 	    rx_level(uart) + 1 + len <= RX_BUFFER) {
 		uart->has_break = true;
@@ -510,7 +510,7 @@ int ns16550_break(struct ns16550 *uart, const char *text)
 		update_irq(uart);
 		ret = 0;
 	}
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 	return ret;
 }
 
@@ -518,10 +518,10 @@ static void tx_room(void *arg)
 {
 	struct ns16550 *uart = arg;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	uart->thre_pending = can_send(uart);
 	update_irq(uart);
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 }
 
 const struct chardev_ops ns16550_chardev_ops = {
@@ -539,7 +539,6 @@ int ns16550_create(struct ns16550 **out, const struct irq_line *irq,
 
 	if (!uart)
 		return error_set(err, -ENOMEM, "uart: no memory");
-	pthread_mutex_init(&uart->lock, NULL);
 	uart->irq = *irq;
 	uart->msr = modem_lines(uart);
 	*out = uart;
@@ -550,7 +549,6 @@ void ns16550_destroy(struct ns16550 *uart)
 {
 	if (!uart)
 		return;
-	pthread_mutex_destroy(&uart->lock);
 	free(uart);
 }
 
@@ -563,9 +561,9 @@ u64 ns16550_nr_dropped(struct ns16550 *uart)
 {
 	u64 n;
 
-	pthread_mutex_lock(&uart->lock);
+	lock_take(&uart->lock);
 	n = uart->nr_dropped;
-	pthread_mutex_unlock(&uart->lock);
+	lock_release(&uart->lock);
 	return n;
 }
 
