@@ -10,7 +10,6 @@
 
 #include "vmm.h"
 
-#define SMOKEFILE_SIZE_MAX	(1 << 20)
 #define SMOKEFILE_IMAGES_MAX	1000
 #define SMOKEFILE_WORDS_MAX	100	/* options of one image */
 #define SMOKEFILE_NAME_MAX	64
