@@ -19,6 +19,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 # make TOOLCHAIN=clang builds with clang; WERROR=1 makes warnings errors.
 TOOLCHAIN ?= gcc
 WERROR ?= $(if $(CI),1)
@@ -83,7 +84,8 @@ fuzz_CFLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-
 	-fno-omit-frame-pointer
 
 .PHONY: all deps check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-nested demo install clean help FORCE
-all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc
+all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.pc \
+	$(B)/arm64/vmm@.service
 
 help:
 	@sed -n '3,10s/^# \{0,1\}//p' Makefile
@@ -150,6 +152,10 @@ $(B)/arm64/libvmm.so: $(B)/arm64/libvmm.so.$(VERSION)
 	$(Q)ln -sf libvmm.so.$(VERSION) $(B)/arm64/libvmm.so.$(SOVERSION)
 	$(Q)ln -sf libvmm.so.$(SOVERSION) $@
 
+$(B)/arm64/vmm@.service: vmm/cli/vmm@.service.in Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -e 's|@BINDIR@|$(BINDIR)|' $< > $@
+
 $(B)/arm64/libvmm.pc: libvmm.pc.in Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
@@ -203,7 +209,7 @@ deps:
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
-		$(DESTDIR)$(COMPLETIONDIR)
+		$(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(UNITDIR)
 	install -m 755 $(B)/arm64/vmm $(DESTDIR)$(BINDIR)/vmm
 	install -m 644 include/vmm.h $(DESTDIR)$(INCLUDEDIR)/vmm.h
 	install -m 644 $(B)/arm64/libvmm.a $(DESTDIR)$(LIBDIR)/libvmm.a
@@ -212,6 +218,7 @@ install: all
 	ln -sf libvmm.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libvmm.so
 	install -m 644 $(B)/arm64/libvmm.pc $(DESTDIR)$(LIBDIR)/pkgconfig/libvmm.pc
 	install -m 644 vmm/cli/vmm.bash-completion $(DESTDIR)$(COMPLETIONDIR)/vmm
+	install -m 644 $(B)/arm64/vmm@.service $(DESTDIR)$(UNITDIR)/vmm@.service
 	for page in $(MAN); do \
 		dir=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
 		install -d $$dir && install -m 644 $$page $$dir/ || exit 1; \
@@ -288,6 +295,7 @@ UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-link.sh $(B)/arm64 $(arm64_TOOLS) $(arm64_LDFLAGS)" \
 	"tests/unit/check-reproducible.sh $(B)" \
 	"tests/unit/check-options.sh $(B)/native/vmm" \
+	"tests/unit/check-service.sh $(B)/native/vmm" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")
 
 check-unit: $(UNIT_RUN) $(if $(UNIT),,$(native_FUZZ)) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)

@@ -51,6 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(!ret || ((ret == -EINVAL || ret == -ENOTSUP) && err.msg[0]));
 	if (!ret && !opts.help)
 		check(&opts);
+	if (!ret)
+		options_fini(&opts);
 	number_parse(argv[argc - 1], &val);
 	if (!number_parse_size(argv[argc - 1], 'M', &end, &val))
 		must(end > argv[argc - 1] && end <= argv[argc - 1] + strlen(argv[argc - 1]));

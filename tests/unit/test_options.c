@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/cli/options.h"
 #include "vmm/cli/speopt.h"
@@ -656,6 +657,78 @@ static void test_help_rows_fit_a_terminal(void **state)
 	assert_false(options_text(SIZE_MAX, &text));
 }
 
+/* ---- --config ------------------------------------------------------------------ */
+
+static void t_config(char *path, const char *text)
+{
+	int fd;
+
+	strcpy(path, "/tmp/test_options.XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void test_config_has_options_by_their_names(void **state)
+{
+	char path[64];
+	char text[128];
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_config(path, "# a guest\n\nkernel = Image\n  params=a = b  \r\ncpus = 3\nmem=1G\n"
+		       "no-reboot\ndisk = a.img,ro\nexpect = one two\npmu\nlog-format = json");
+	snprintf(text, sizeof(text), "--cpus 2 --config %s --mem 2G --expect three --ready-fd 9", path);
+	t_accept(&opts, &line, text);
+	assert_string_equal(opts.kernel, "Image");
+	assert_string_equal(opts.params, "a = b");
+	/* At its place among the others. */
+	assert_int_equal(opts.cpus, 3);
+	assert_int_equal(opts.ram_size, 2ull << 30);
+	assert_int_equal(opts.nr_expect, 2);
+	assert_string_equal(opts.expect[0], "one two");
+	assert_string_equal(opts.expect[1], "three");
+	assert_true(opts.no_reboot && opts.log_json);
+	assert_int_equal(opts.ready_fd, 9);
+	options_fini(&opts);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void test_config_says_where_it_is_wrong(void **state)
+{
+	static const struct t_refusal files[] = {
+		{ "kernel = a\nkernl = b\n", ":2: --kernl: unknown option" },
+		{ "cpus = x", ":1: --cpus x: not a number" },
+		{ "\n\ncpus\n", ":3: --cpus: the argument is missing" },
+		{ "memfd = 1", ":1: --memfd: takes no argument" },
+		{ "[web]\nkernel = a", ":1: a section" },
+		{ "-k = a", ":1: not OPTION" },
+		{ "kernel a", ":1: not OPTION" },
+		{ "config = /dev/null", ":1: --config /dev/null: there is one already" },
+		{ "vnc", ":1: --vnc: not in this version" },
+	};
+	char path[64];
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		t_config(path, files[i].text);
+		snprintf(text, sizeof(text), "--config %s --kernel x", path);
+		t_refuse(text, strstr(files[i].text, "vnc") ? -ENOTSUP : -EINVAL, files[i].message);
+		assert_int_equal(unlink(path), 0);
+	}
+	t_refuse("--config /nonexistent/x", -EINVAL, "/nonexistent/x: No such file");
+	t_refuse("--config /dev/zero", -EINVAL, "/dev/zero: File too large");
+	t_refuse("--config /dev/null --config /dev/null", -EINVAL, "there is one already");
+	t_refuse("--config", -EINVAL, "the argument is missing");
+	t_refuse("-k a --ready-fd 2", -EINVAL, "--ready-fd 2");
+	t_refuse("-k a --ready-fd 99999999999", -EINVAL, "--ready-fd");
+	t_refuse("-k a --log-format xml", -EINVAL, "--log-format xml: not text or json");
+	t_refuse("-k a --pidfile=", -EINVAL, "--pidfile: the argument is empty");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -684,6 +757,8 @@ int main(void)
 		cmocka_unit_test(test_cmdline_is_generated_as_by_kvmtool),
 		cmocka_unit_test(test_default_ram_follows_vcpus_and_host),
 		cmocka_unit_test(test_help_rows_fit_a_terminal),
+		cmocka_unit_test(test_config_has_options_by_their_names),
+		cmocka_unit_test(test_config_says_where_it_is_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 #include "vmm/cli/expect.h"
 #include "vmm/cli/guest.h"
 #include "vmm/cli/options.h"
+#include "vmm/cli/ready.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/status.h"
@@ -35,6 +36,7 @@ struct run {
 	struct stdcons	cons;
 	int		signal_fd;
 	struct control	control;
+	struct ready	ready;
 	struct answerer	answerer;	/* on the control socket; .asked is for all */
 	struct vmm_error no_control;	/* why there is none, until that is told */
 	struct tee	tee;		/* under --expect */
@@ -371,6 +373,7 @@ static void booted(struct run *run)
 	if (run->no_control.msg[0])
 		report_log(&run->guest.report, VMM_LOG_WARN, "%s", run->no_control.msg);
 	run->no_control.msg[0] = '\0';
+	ready_tell(&run->ready);
 }
 
 /* Where serial port 0 writes: to who reads along, or right to stdout. */
@@ -490,6 +493,18 @@ static int ended(struct run *run, int status)
 	return status;
 }
 
+static int open_ready(struct run *run)
+{
+	const struct run_options *opts = run->guest.opts;
+	struct vmm_error err;
+	int ret = ready_begin(&run->ready, opts->ready_fd ? opts->ready_fd : -1, opts->pidfile, &err);
+
+	if (!ret)
+		return 0;
+	report_fatal("%s", err.msg);
+	return STATUS_USAGE;
+}
+
 static int run_guest(const struct run_options *opts)
 {
 	struct run run;
@@ -504,6 +519,7 @@ static int run_guest(const struct run_options *opts)
 	memset(&run.answerer, 0, sizeof(run.answerer));
 	run.no_control.msg[0] = '\0';
 	control_clear(&run.control);
+	ready_clear(&run.ready);
 	stdcons_clear(&run.cons);
 	status = guest_open(&run.guest, opts);
 	if (status == 0)
@@ -515,9 +531,12 @@ static int run_guest(const struct run_options *opts)
 	if (status == 0)
 		status = open_control(&run);
 	if (status == 0)
+		status = open_ready(&run);
+	if (status == 0)
 		status = confine(&run.guest);
 	if (status == 0)
 		status = ended(&run, boot_again_and_again(&run));
+	ready_end(&run.ready);
 	control_close(&run.control);
 	guest_close(&run.guest);
 	tee_close(&run.tee);
@@ -533,16 +552,21 @@ static int run_run(int argc, char **argv)
 {
 	struct run_options opts;
 	struct vmm_error err;
+	int status;
 
 	if (options_parse(&opts, argc, argv, &err)) {
 		report_fatal("%s", err.msg);
 		return STATUS_USAGE;
 	}
+	report_in_json(opts.log_json);
 	if (opts.help) {
 		run_help();
-		return command_help_done();
+		status = command_help_done();
+	} else {
+		status = run_guest(&opts);
 	}
-	return run_guest(&opts);
+	options_fini(&opts);
+	return status;
 }
 
 const struct command command_run = {

@@ -13,11 +13,13 @@
 #include "vmm/cli/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/cli/conffile.h"
 #include "vmm/cli/number.h"
 #include "vmm/cli/speopt.h"
 
@@ -72,6 +74,10 @@ enum option_id {
 	OPT_EXPECT,
 	OPT_TIMEOUT,
 	OPT_SANDBOX,
+	OPT_CONFIG,
+	OPT_LOG_FORMAT,
+	OPT_PIDFILE,
+	OPT_READY_FD,
 };
 
 struct option {
@@ -193,9 +199,19 @@ static const struct option table[] = {
 	       "give up what running the guest does not take\n"
 	       "(default: on), or have the kernel log its use"),
 	OPTION(OPT_NAME, 0, "name", "NAME", "name of the guest (default: guest-PID)"),
+	OPTION(OPT_CONFIG, 0, "config", "FILE",
+	       "take options from FILE, an \"option = value\" a\n"
+	       "line; those behind it override"),
+	OPTION(OPT_PIDFILE, 0, "pidfile", "FILE",
+	       "write the process's number there, until it ends"),
+	OPTION(OPT_READY_FD, 0, "ready-fd", "N",
+	       "write \"READY=1\" to descriptor N, and close it,\n"
+	       "once the guest runs"),
 	OPTION(OPT_DEV, 0, "dev", "PATH", "KVM device (default: /dev/kvm)"),
 	OPTION(OPT_LOGLEVEL, 0, "loglevel", "LEVEL",
 	       "error, warning, info (default) or debug"),
+	OPTION(OPT_LOG_FORMAT, 0, "log-format", "FORMAT",
+	       "text (default), or json: an object a line"),
 	OPTION(OPT_DEBUG, 0, "debug", NULL, "the same as --loglevel debug"),
 	OPTION(OPT_HELP, 'h', "help", NULL, "show this text"),
 
@@ -580,6 +596,79 @@ static int take_expect(struct run_options *opts, const char *arg, struct vmm_err
 	return ret;
 }
 
+/* The words yet to be parsed. */
+struct words {
+	char *const	*argv;
+	int		left;
+};
+
+static int take_log_format(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	opts->log_json = !strcmp(arg, "json");
+	if (opts->log_json || !strcmp(arg, "text"))
+		return 0;
+	return refuse(err, -EINVAL, "--log-format %s: not text or json", arg);
+}
+
+/* The first three have another use. */
+static int take_ready_fd(struct run_options *opts, const struct option *opt, const char *arg,
+			 struct vmm_error *err)
+{
+	uint64_t fd;
+	int ret = take_number(opt, arg, 3, INT_MAX, &fd, err);
+
+	opts->ready_fd = ret ? 0 : (int)fd;
+	return ret;
+}
+
+static int parse_long(struct run_options *opts, const char *word, struct words *words,
+		      struct vmm_error *err);
+
+/* The words live as long as @opts, which has their strings. */
+static int take_config_word(struct run_options *opts, const struct conffile *file, char *word)
+{
+	char **more = realloc(opts->config, (opts->nr_config + 1) * sizeof(*more));
+	struct words none = { .left = 0 };
+	struct vmm_error why;
+	int ret;
+
+	if (!more) {
+		free(word);
+		return conffile_refuse(file, 0, -ENOMEM, "out of memory");
+	}
+	opts->config = more;
+	more[opts->nr_config++] = word;
+	ret = parse_long(opts, word + strlen("--"), &none, &why);
+	return ret ? conffile_refuse(file, 0, ret, "%s", why.msg) : 0;
+}
+
+static int take_config(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	struct conffile file;
+	char *text;
+	char *word;
+	long len;
+	int ret;
+
+	if (opts->has_config)
+		return refuse(err, -EINVAL, "--config %s: there is one already", arg);
+	len = conffile_load(arg, &text, err);
+	if (len < 0)
+		return -EINVAL;
+	opts->has_config = true;
+	conffile_begin(&file, arg, text, (size_t)len, err);
+	do {
+		ret = conffile_next(&file, &word);
+		if (ret == CONFFILE_SECTION)
+			ret = conffile_refuse(&file, 0, -EINVAL, "a section: this is a list of images");
+		if (ret != CONFFILE_OPTION)
+			break;
+		ret = take_config_word(opts, &file, word);
+	} while (!ret && !opts->help);
+	free(text);
+	return ret;
+}
+
 static int take_sve_max_vl(struct run_options *opts, const struct option *opt,
 			   const char *arg, struct vmm_error *err)
 {
@@ -693,6 +782,14 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_u32(opt, arg, &opts->timeout, err);
 	case OPT_SANDBOX:
 		return take_sandbox(opts, arg, err);
+	case OPT_CONFIG:
+		return take_config(opts, arg, err);
+	case OPT_LOG_FORMAT:
+		return take_log_format(opts, arg, err);
+	case OPT_PIDFILE:
+		return take_path(opt, arg, &opts->pidfile, err);
+	case OPT_READY_FD:
+		return take_ready_fd(opts, opt, arg, err);
 	}
 	return 0;
 }
@@ -742,12 +839,6 @@ static const struct option *find_short(char letter, struct vmm_error *err)
 	refuse(err, 0, "-%c: unknown option, see 'vmm help run'", letter);
 	return NULL;
 }
-
-/* The words yet to be parsed. */
-struct words {
-	char *const	*argv;
-	int		left;
-};
 
 /* @value is what was written in the option's own word, NULL if nothing was. */
 static int finish(struct run_options *opts, const struct option *opt, const char *value,
@@ -826,8 +917,7 @@ static int check(const struct run_options *opts, struct vmm_error *err)
 	return 0;
 }
 
-int options_parse(struct run_options *opts, int argc, char *const argv[],
-		  struct vmm_error *err)
+static int parse(struct run_options *opts, int argc, char *const argv[], struct vmm_error *err)
 {
 	struct words words = { .argv = argv + 1, .left = argc - 1 };
 	const char *operand = NULL;
@@ -862,6 +952,24 @@ int options_parse(struct run_options *opts, int argc, char *const argv[],
 	if (operand)
 		opts->kernel = operand;
 	return check(opts, err);
+}
+
+int options_parse(struct run_options *opts, int argc, char *const argv[],
+		  struct vmm_error *err)
+{
+	int ret = parse(opts, argc, argv, err);
+
+	if (ret)
+		options_fini(opts);
+	return ret;
+}
+
+void options_fini(struct run_options *opts)
+{
+	while (opts->nr_config)
+		free(opts->config[--opts->nr_config]);
+	free(opts->config);
+	opts->config = NULL;
 }
 
 /* ---- What follows from them --------------------------------------------- */

@@ -45,13 +45,15 @@ struct fs_option {
 	bool		ro;
 };
 
-/* Strings are those of argv. */
+/* Strings are those of argv, or of a file that is part of it. */
 struct run_options {
 	bool		help;		/* asked for; nothing else counts then */
 	bool		nodefaults;
 	bool		no_reboot;
 	bool		memfd;
 	bool		spe;
+	bool		log_json;
+	bool		has_config;
 	bool		rng;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
@@ -76,6 +78,10 @@ struct run_options {
 	const char	*hugetlbfs;
 	const char	*affinity;
 	const char	*dump_dtb;
+	const char	*pidfile;
+	int		ready_fd;	/* 0: none */
+	char		**config;	/* words of --config */
+	size_t		nr_config;
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	const char	*expect[EXPECT_MAX];
 	struct disk_option disks[OPTIONS_DISKS];
@@ -89,6 +95,9 @@ struct run_options {
  */
 int options_parse(struct run_options *opts, int argc, char *const argv[],
 		  struct vmm_error *err);
+
+/* To be called if options_parse() returned 0. */
+void options_fini(struct run_options *opts);
 
 /* The kernel's command line, to be freed; NULL if there is no memory. */
 char *options_cmdline(const struct run_options *opts);

@@ -8,7 +8,10 @@
  */
 #include "vmm/cli/report.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm.h"
@@ -39,7 +42,20 @@ static void line_add(struct line *line, const char *fmt, ...)
 	va_end(ap);
 }
 
+static bool in_json;	/* set once, before there are threads */
+
+void report_in_json(bool json)
+{
+	in_json = json;
+}
+
 /* Nothing can be done about a stderr that takes no more. */
+static void put(const char *text, size_t len)
+{
+	if (write(STDERR_FILENO, text, len) < 0)
+		return;
+}
+
 static void line_write(struct line *line)
 {
 	for (size_t i = 0; i < line->len; i++) {
@@ -47,8 +63,44 @@ static void line_write(struct line *line)
 			line->text[i] = '?';
 	}
 	line->text[line->len++] = '\n';
-	if (write(STDERR_FILENO, line->text, line->len) < 0)
-		return;
+	put(line->text, line->len);
+}
+
+/* Text of a guest, or a file name, need not be UTF-8. */
+static json_t *to_string(struct line *line)
+{
+	json_t *string = json_stringn(line->text, line->len);
+
+	if (string)
+		return string;
+	for (size_t i = 0; i < line->len; i++)
+		if ((unsigned char)line->text[i] >= 0x80)
+			line->text[i] = '?';
+	return json_stringn(line->text, line->len);
+}
+
+static json_int_t wall_clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (json_int_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void write_json(const char *level, const char *name, struct line *line)
+{
+	json_t *object = json_pack("{s:I, s:s, s:s*, s:o}", "time", wall_clock_ms(), "level", level,
+				   "name", name, "message", to_string(line));
+	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	char *whole = NULL;
+	int len = text ? asprintf(&whole, "%s\n", text) : -1;
+
+	if (len > 0) {
+		put(whole, (size_t)len);
+		free(whole);
+	}
+	free(text);
+	json_decref(object);
 }
 
 void report_fatal(const char *fmt, ...)
@@ -57,14 +109,18 @@ void report_fatal(const char *fmt, ...)
 	va_list ap;
 
 	line.len = 0;
-	line_add(&line, "vmm: Fatal: ");
+	if (!in_json)
+		line_add(&line, "vmm: Fatal: ");
 	va_start(ap, fmt);
 	line_vadd(&line, fmt, ap);
 	va_end(ap);
-	line_write(&line);
+	if (in_json)
+		write_json("fatal", NULL, &line);
+	else
+		line_write(&line);
 }
 
-static void line_begin(struct line *line, const struct report *report, int level)
+static const char *level_name(int level)
 {
 	static const char *const names[] = {
 		[VMM_LOG_ERROR]	= "error",
@@ -75,13 +131,15 @@ static void line_begin(struct line *line, const struct report *report, int level
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == VMM_LOG_DEBUG + 1,
 		       "a level without a name");
-	if (level < VMM_LOG_ERROR || level > VMM_LOG_DEBUG)
-		level = VMM_LOG_DEBUG;
-	line->len = 0;
+	return level < VMM_LOG_ERROR || level > VMM_LOG_DEBUG ? names[VMM_LOG_DEBUG] : names[level];
+}
+
+static void line_begin(struct line *line, const struct report *report, int level)
+{
 	line_add(line, "vmm: ");
 	if (report->name)
 		line_add(line, "%s: ", report->name);
-	line_add(line, "%s: ", names[level]);
+	line_add(line, "%s: ", level_name(level));
 }
 
 void report_log(const struct report *report, int level, const char *fmt, ...)
@@ -91,11 +149,16 @@ void report_log(const struct report *report, int level, const char *fmt, ...)
 
 	if (level > report->level)
 		return;
-	line_begin(&line, report, level);
+	line.len = 0;
+	if (!in_json)
+		line_begin(&line, report, level);
 	va_start(ap, fmt);
 	line_vadd(&line, fmt, ap);
 	va_end(ap);
-	line_write(&line);
+	if (in_json)
+		write_json(level_name(level), report->name, &line);
+	else
+		line_write(&line);
 }
 
 void report_vmm(void *opaque, int level, const char *msg)

@@ -6,11 +6,18 @@
 #define VMM_CLI_REPORT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 struct report {
 	const char	*name;	/* of the VM, in front of each line; NULL: none */
 	int		level;	/* enum vmm_log_level; this one and above */
 };
+
+/*
+ * Whether lines are JSON objects from now on, vmm-run(1).  To be called while there is
+ * one thread.
+ */
+void report_in_json(bool json);
 
 /* Why the program ends: the object, then the matter. */
 __attribute__((format(printf, 1, 2)))

@@ -95,6 +95,7 @@ static int check(struct parser *p, struct smoke_image *image)
 
 	if (options_parse(&opts, image->argc - 1, image->argv + 1, &err))
 		return conffile_refuse(&p->file, p->begun, -EINVAL, "[%s]: %s", image->name, err.msg);
+	options_fini(&opts);
 	if (opts.help)
 		return conffile_refuse(&p->file, p->begun, -EINVAL, "[%s]: help is no option of an image", image->name);
 	image->timeout = opts.timeout;

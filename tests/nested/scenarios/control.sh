@@ -259,3 +259,43 @@ debug_flat()
 	status 0 "$VMM" stop --force a
 	status 12 wait $pid
 }
+
+# For who supervises: a file of options, readiness, the process's number, a log to parse.
+scenario supervised "6.1-a57 6.12-a76"
+supervised()
+{
+	log=$WORK/log
+	files=$WORK/files
+	cat >"$files/web.conf" <<-END
+	# the guest "web"
+	kernel = $NEST/flat
+	mem = 64
+	cpus = 1
+	params = t=spin
+	name = other
+	log-format = json
+	END
+	mkfifo "$files/ready"
+	"$VMM" run --config "$files/web.conf" --name web --loglevel info --pidfile "$files/pid" \
+		--ready-fd 7 7>"$files/ready" </dev/null >"$log/console" 2>"$log/stderr" &
+	pid=$!
+	[ "$(cat "$files/ready")" = "READY=1" ] || fail "$(cat "$log/stderr")"
+	[ "$(cat "$files/pid")" = "$pid" ] || fail "$(cat "$files/pid"), not $pid"
+	# It answers by now.
+	"$VMM" list >"$log/list"
+	says "$log/list" "^web .*running"
+	status 2 "$VMM" run --config "$files/web.conf" --name web2 --pidfile "$files/pid" \
+		</dev/null >"$log/twice" 2>&1
+	says "$log/twice" '"level":"fatal","message":"--pidfile .*another process has it"'
+	kill $pid
+	kill $pid
+	status 12 wait $pid
+	[ ! -e "$files/pid" ] || fail "the pidfile is left"
+	says "$log/stderr" '^{"time":[0-9]*,"level":"info","name":"web","message":"SIGTERM: '
+	! grep -v '^{.*}$' "$log/stderr" || fail "a line that is no object"
+	# One that does not start says so by silence.
+	mkfifo "$files/never"
+	"$VMM" run --kernel /nonexistent --ready-fd 7 7>"$files/never" 2>"$log/never" &
+	[ -z "$(cat "$files/never")" ] || fail "ready, it says"
+	status 3 wait $!
+}
