@@ -187,12 +187,8 @@ void machine_start_io(struct vmm *vm)
 			chardev_kick_rx(vm->machine->chardevs[i]);
 }
 
-void machine_pause_io(struct vmm *vm, u32 io)
+static void pause_board(struct machine *m)
 {
-	struct machine *m = vm->machine;
-
-	if (io)
-		return;
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
 		if (m->chardevs[i])
 			chardev_pause(m->chardevs[i]);
@@ -200,17 +196,27 @@ void machine_pause_io(struct vmm *vm, u32 io)
 	pl061_pause(m->gpio);
 }
 
-void machine_resume_io(struct vmm *vm, u32 io)
+static void resume_board(struct machine *m)
 {
-	struct machine *m = vm->machine;
-
-	if (io)
-		return;
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
 		if (m->chardevs[i])
 			chardev_resume(m->chardevs[i]);
 	pl031_resume(m->rtc);
 	pl061_resume(m->gpio);
+}
+
+bool machine_pause_io(struct vmm *vm, u32 io)
+{
+	if (!io)
+		pause_board(vm->machine);
+	return virtio_pause_io(vm->machine, io);
+}
+
+void machine_resume_io(struct vmm *vm, u32 io)
+{
+	if (!io)
+		resume_board(vm->machine);
+	virtio_resume_io(vm->machine, io);
 }
 
 int machine_power_button(struct vmm *vm)

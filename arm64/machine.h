@@ -138,6 +138,9 @@ void flash_tree(const struct machine *m, struct tree *t);
 bool virtio_on_pci(const struct machine *m);
 int virtio_up(struct machine *m, struct vmm_error *err);
 void virtio_down(struct machine *m);
+/* machine_pause_io() and machine_resume_io() of these. */
+bool virtio_pause_io(struct machine *m, u32 io);
+void virtio_resume_io(struct machine *m, u32 io);
 void virtio_tree(const struct machine *m, struct tree *t);
 
 /* The device tree, into guest memory at .image.dtb. */

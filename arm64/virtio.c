@@ -52,6 +52,13 @@ static void on_lost(void *ctx, u32 index, const char *msg)
 	tell(ctx, VMM_EVENT_UNLINKED, index, msg);
 }
 
+static void on_rest(void *ctx, struct loop *loop)
+{
+	struct machine *m = ctx;
+
+	vm_io_rests(m->vm, loop);
+}
+
 static int env_up(struct machine *m, struct vmm_error *err)
 {
 	struct virtio_env *env = calloc(1, sizeof(*env));
@@ -61,7 +68,8 @@ static int env_up(struct machine *m, struct vmm_error *err)
 	*env = (struct virtio_env){
 		.mem = &m->vm->ram, .mem_fd = m->guest_memfd >= 0 ? m->guest_memfd : m->vm->cfg.ram_fd,
 		.log = &m->vm->log, .nr_loops = m->vm->cfg.io_threads,
-		.broken = on_broken, .ctx = m,
+		.broken = on_broken, .rests = on_rest,
+		.ctx = m,
 	};
 	for (u32 i = 0; i < env->nr_loops; i++)
 		env->loops[i] = m->vm->io[i].loop;
@@ -271,4 +279,24 @@ int machine_net_link(struct vmm *vm, u32 index, bool up)
 {
 	virtio_net_link(vm->machine->virtio[index].dev, up);
 	return 0;
+}
+
+/* ---- A pause ------------------------------------------------------------------- */
+
+bool virtio_pause_io(struct machine *m, u32 io)
+{
+	struct loop *loop = m->vm->io[io].loop;
+	bool at_rest = true;
+
+	for (u32 i = 0; i < m->vm->nr_devices; i++) {
+		virtio_pause(m->virtio[i].dev, loop);
+		at_rest &= virtio_at_rest(m->virtio[i].dev, loop);
+	}
+	return at_rest;
+}
+
+void virtio_resume_io(struct machine *m, u32 io)
+{
+	for (u32 i = 0; i < m->vm->nr_devices; i++)
+		virtio_resume(m->virtio[i].dev, m->vm->io[io].loop);
 }

@@ -99,10 +99,17 @@ bool virtio_pop(struct virtio_queue *q, struct virtq_chain *chain)
 	return ret == 1;
 }
 
+static void given_back(struct virtio_queue *q)
+{
+	check_drained(q);
+	if (q->paused && q->dev->env->rests)
+		q->dev->env->rests(q->dev->env->ctx, q->loop);
+}
+
 static void was_pushed(struct virtio_queue *q)
 {
 	loop_defer(q->loop, &q->irq);
-	check_drained(q);
+	given_back(q);
 }
 
 void virtio_push(struct virtio_queue *q, u16 head, u32 len)
@@ -120,7 +127,7 @@ void virtio_push_all(struct virtio_queue *q, const struct virtq_used *used, u32 
 void virtio_unpop(struct virtio_queue *q, u16 head)
 {
 	virtq_unpop(&q->vq, head);
-	check_drained(q);
+	given_back(q);
 }
 
 static void arm_kick(struct virtio_queue *q)
@@ -145,7 +152,7 @@ void virtio_wait_kick(struct virtio_queue *q)
  */
 void virtio_run(struct virtio_queue *q)
 {
-	if (!q->running || q->stopping || is_broken(q->dev))
+	if (!q->running || q->stopping || q->paused || is_broken(q->dev))
 		return;
 	virtq_disable_kicks(&q->vq);
 	q->budget = q->vq.size;
@@ -155,6 +162,44 @@ void virtio_run(struct virtio_queue *q)
 		loop_post(q->loop, &q->again_msg);
 	/* Outside of a run, data that comes from elsewhere bounds what is popped. */
 	q->budget = q->vq.size;
+}
+
+void virtio_pause(struct virtio *dev, struct loop *loop)
+{
+	for (u32 i = 0; i < dev->nr_queues; i++)
+		if (dev->queues[i].loop == loop)
+			dev->queues[i].paused = true;
+}
+
+static bool is_at_rest(struct virtio_queue *q)
+{
+	const struct virtio_ops *ops = q->dev->ops;
+
+	if (!q->running || ops->stop)
+		return true;
+	return ops->at_rest ? ops->at_rest(q) : !q->vq.nr_inflight;
+}
+
+bool virtio_at_rest(const struct virtio *dev, const struct loop *loop)
+{
+	for (u32 i = 0; i < dev->nr_queues; i++)
+		if (dev->queues[i].loop == loop && !is_at_rest(&dev->queues[i]))
+			return false;
+	return true;
+}
+
+/* Kicks, frames and free requests may have come meanwhile; a run finds them all. */
+void virtio_resume(struct virtio *dev, struct loop *loop)
+{
+	for (u32 i = 0; i < dev->nr_queues; i++) {
+		struct virtio_queue *q = &dev->queues[i];
+
+		if (q->loop != loop || !q->paused)
+			continue;
+		q->paused = false;
+		if (!dev->ops->stop)
+			virtio_run(q);
+	}
 }
 
 static void again(void *arg)

@@ -42,6 +42,8 @@ struct virtio_env {
 	u32			nr_loops;
 	/* Device @index waits for a reset; from any thread, no lock held. */
 	void			(*broken)(void *ctx, u32 index, const char *msg);
+	/* A paused queue of this loop may have come to rest; on the loop. */
+	void			(*rests)(void *ctx, struct loop *loop);
 	void			*ctx;
 };
 
@@ -77,6 +79,13 @@ struct virtio_ops {
 	 */
 	bool	(*kick)(struct virtio_queue *q);
 	void	(*stop_queue)(struct virtio_queue *q);
+
+	/*
+	 * On the queue's loop, while it is paused and .kick is not called: is nothing
+	 * under way that will touch guest memory?  NULL: so it is when no chain is in
+	 * flight, which will come about by itself.
+	 */
+	bool	(*at_rest)(struct virtio_queue *q);
 
 	/*
 	 * Set by a device whose rings are served elsewhere, by the kernel or by another
@@ -122,6 +131,7 @@ struct virtio_queue {
 	struct virtq		vq;
 	bool			running;	/* from start until nothing is in flight */
 	bool			stopping;
+	bool			paused;
 	u32			budget;		/* pops left in this run */
 	u64			kick_count;	/* read from .kick_fd */
 	struct loop_io		kick_io;
@@ -205,6 +215,15 @@ void virtio_run(struct virtio_queue *q);
 
 /* After virtio_pop() found nothing: have .kick called when there is something. */
 void virtio_wait_kick(struct virtio_queue *q);
+
+/*
+ * On @loop: leave the queues that are its own alone until resumed; whether they have
+ * come to rest, env.rests() telling when to ask again.  Rings that are served elsewhere
+ * are not ours to stop: what their driver has asked for comes to its end.
+ */
+void virtio_pause(struct virtio *dev, struct loop *loop);
+bool virtio_at_rest(const struct virtio *dev, const struct loop *loop);
+void virtio_resume(struct virtio *dev, struct loop *loop);
 
 /* For devices with .stop. */
 int virtio_irq_fd(struct virtio_queue *q);

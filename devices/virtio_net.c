@@ -386,6 +386,13 @@ static bool kick(struct virtio_queue *q)
 	return q->index == RX ? receive(net, q) : transmit(net, q);
 }
 
+/* What is held for frames to come is not touched before a run. */
+static bool at_rest(struct virtio_queue *q)
+{
+	(void)q;
+	return true;
+}
+
 static void stop_queue(struct virtio_queue *q)
 {
 	struct virtio_net *net = of(q->dev);
@@ -448,6 +455,7 @@ static const struct virtio_ops ops = {
 	.reset = reset,
 	.kick = kick,
 	.stop_queue = stop_queue,
+	.at_rest = at_rest,
 	.destroy = destroy,
 };
 

@@ -41,9 +41,10 @@ void machine_start_io(struct vmm *vm);
 
 /*
  * On the thread of I/O thread @io: bring what belongs to it to rest, so that neither
- * guest memory nor a device nor a descriptor of the host is touched; and go on.
+ * guest memory nor a device nor a descriptor of the host is touched; and go on.  False:
+ * something is still in flight; call again after vm_io_rests().
  */
-void machine_pause_io(struct vmm *vm, u32 io);
+bool machine_pause_io(struct vmm *vm, u32 io);
 void machine_resume_io(struct vmm *vm, u32 io);
 
 /*

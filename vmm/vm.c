@@ -380,31 +380,39 @@ void vm_wait_ms(struct vmm *vm, unsigned int ms)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-/* On an I/O thread, whenever .paused has changed. */
+/* On an I/O thread, whenever .paused has changed, or less is in flight. */
 static void pause_or_resume(void *arg)
 {
 	struct io_thread *io = arg;
 	struct vmm *vm = io->vm;
-	bool was_at_rest;
 	bool rest;
 
 	pthread_mutex_lock(&vm->lock);
 	rest = vm->paused && !vm->stopping;
-	was_at_rest = io->at_rest;
 	io->at_rest &= rest;
 	pthread_mutex_unlock(&vm->lock);
-	if (rest == was_at_rest)
-		return;
 	if (!rest) {
-		machine_resume_io(vm, io->index);
+		if (io->paused)
+			machine_resume_io(vm, io->index);
+		io->paused = false;
 		return;
 	}
-	machine_pause_io(vm, io->index);
+	io->paused = true;
+	if (!machine_pause_io(vm, io->index))
+		return;
 	/* If somebody has resumed meanwhile there is another message. */
 	pthread_mutex_lock(&vm->lock);
 	io->at_rest = true;
 	pthread_cond_broadcast(&vm->changed);
 	pthread_mutex_unlock(&vm->lock);
+}
+
+/* A message, so that what a turn does at its end is done. */
+void vm_io_rests(struct vmm *vm, const struct loop *loop)
+{
+	for (u32 i = 0; i < vm->cfg.io_threads; i++)
+		if (vm->io[i].loop == loop)
+			loop_post(vm->io[i].loop, &vm->io[i].pause_msg);
 }
 
 /* Under the lock. */

@@ -71,7 +71,8 @@ struct io_thread {
 	u32		index;
 	struct loop_msg	pause_msg;
 	bool		entered;	/* under the lock: someone is in vmm_io_run() */
-	bool		at_rest;	/* ... its devices are paused */
+	bool		at_rest;	/* ... its devices are paused, and nothing is in flight */
+	bool		paused;		/* on the thread alone: machine_pause_io() was called */
 };
 
 struct vmm {
@@ -150,6 +151,9 @@ void vm_drained(struct vmm *vm);
 
 /* The calling thread is the VM's own, and gives up what @role does not need. */
 int vm_confine(struct vmm *vm, enum vmm_sandbox_role role, struct vmm_error *err);
+
+/* On the I/O thread of @loop: while paused, less is in flight there. */
+void vm_io_rests(struct vmm *vm, const struct loop *loop);
 
 /* A vCPU found .halt set.  Returns false when it shall leave. */
 bool vm_vcpu_wait(struct vcpu *vcpu);

@@ -572,6 +572,103 @@ static void test_device_that_cannot_start_is_broken(void **state)
 	t_close(rig);
 }
 
+/* ---- A pause -------------------------------------------------------------------- */
+
+static bool t_took(struct t_rig *rig, u32 queue)
+{
+	u32 head;
+	u32 len;
+
+	return driver_used(&rig->d.q[queue], &head, &len);
+}
+
+static u32 nr_rests;
+
+static void t_rests(void *ctx, struct loop *loop)
+{
+	(void)ctx;
+	assert_non_null(loop);
+	nr_rests++;
+}
+
+static void test_paused_queues_are_left_alone(void **state)
+{
+	const struct driver_buf buf = { DRIVER_DATA, 64, true };
+	struct t_rig *rig = t_open(1);
+	struct loop *loop = rig->d.env.loops[0];
+	struct virtio *dev = &rig->virtio;
+	u32 nr_kicks;
+
+	(void)state;
+	nr_rests = 0;
+	rig->d.env.rests = t_rests;
+	driver_start(&rig->d, T_WANTED);
+	driver_turn(&rig->d);
+	/* One is in flight. */
+	rig->hold = true;
+	driver_add(&rig->d.q[0], &buf, 1);
+	driver_kick(&rig->d, 0);
+	driver_turn(&rig->d);
+	assert_int_equal(rig->nr_held, 1);
+	virtio_pause(dev, loop);
+	assert_false(virtio_at_rest(dev, loop));
+	nr_kicks = rig->nr_kicks;
+	driver_add(&rig->d.q[0], &buf, 1);
+	driver_kick(&rig->d, 0);
+	driver_add(&rig->d.q[1], &buf, 1);
+	driver_kick(&rig->d, 1);
+	driver_turn(&rig->d);
+	assert_int_equal(rig->nr_kicks, nr_kicks);
+	assert_int_equal(nr_rests, 0);
+	t_give_back(rig);
+	driver_turn(&rig->d);
+	assert_int_equal(nr_rests, 1);
+	assert_true(virtio_at_rest(dev, loop));
+	assert_int_equal(rig->nr_kicks, nr_kicks);
+	/* Kicks that came meanwhile are answered, once. */
+	rig->hold = false;
+	virtio_resume(dev, loop);
+	driver_turn(&rig->d);
+	assert_true(t_took(rig, 0));
+	assert_true(t_took(rig, 0));
+	assert_true(t_took(rig, 1));
+	assert_false(t_took(rig, 0));
+	assert_int_equal(nr_rests, 1);
+	t_close(rig);
+}
+
+/* The queues of another loop are another's to pause; one that was not started rests. */
+static void test_pause_is_of_a_loop(void **state)
+{
+	const struct driver_buf buf = { DRIVER_DATA, 64, true };
+	struct t_rig *rig = t_open(2);
+	struct virtio *dev = &rig->virtio;
+
+	(void)state;
+	virtio_pause(dev, dev->queues[0].loop);
+	assert_true(virtio_at_rest(dev, dev->queues[0].loop));
+	driver_start(&rig->d, T_WANTED);
+	driver_add(&rig->d.q[0], &buf, 1);
+	driver_kick(&rig->d, 0);
+	driver_add(&rig->d.q[1], &buf, 1);
+	driver_kick(&rig->d, 1);
+	driver_turn(&rig->d);
+	assert_false(t_took(rig, 0));
+	assert_true(t_took(rig, 1));
+	/* A reset goes on. */
+	driver_status(&rig->d, 0);
+	driver_turn(&rig->d);
+	assert_int_equal(driver_status(&rig->d, -1), 0);
+	driver_start(&rig->d, T_WANTED);
+	driver_add(&rig->d.q[0], &buf, 1);
+	driver_turn(&rig->d);
+	assert_false(t_took(rig, 0));
+	virtio_resume(dev, dev->queues[0].loop);
+	driver_turn(&rig->d);
+	assert_true(t_took(rig, 0));
+	t_close(rig);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -593,6 +690,8 @@ int main(void)
 		cmocka_unit_test(test_broken_rule_breaks_the_device),
 		cmocka_unit_test(test_reset_mends_it),
 		cmocka_unit_test(test_device_that_cannot_start_is_broken),
+		cmocka_unit_test(test_paused_queues_are_left_alone),
+		cmocka_unit_test(test_pause_is_of_a_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

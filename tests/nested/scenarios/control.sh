@@ -299,3 +299,30 @@ supervised()
 	[ -z "$(cat "$files/never")" ] || fail "ready, it says"
 	status 3 wait $!
 }
+
+# A guest that copies its disk is paused all the time: nothing is lost, and while it is
+# paused nothing is written.
+scenario pause-disk "6.12-a76"
+pause_disk()
+{
+	log=$WORK/log
+	a=$WORK/files/a b=$WORK/files/b
+	dd if=/dev/urandom of="$a" bs=64k count=96 2>/dev/null
+	dd if=/dev/zero of="$b" bs=64k count=96 2>/dev/null
+	launch copy GUEST-READY $(virtio 6.12) -c 2 -d "$a,ro" -d "$b" -p "$QUIET t=disk"
+	pauses=0 busy=0
+	while "$VMM" pause copy 2>/dev/null; do
+		pauses=$((pauses + 1))
+		one=$(md5sum <"$b")
+		usleep 20000
+		[ "$(md5sum <"$b")" = "$one" ] || fail "written to in pause $pauses"
+		[ "$one" = "${last-}" ] || busy=$((busy + 1))
+		last=$one
+		"$VMM" resume copy || break
+	done
+	status 0 wait $pid
+	grep -q "GUEST-DISK copied=6291456 of=6291456 differ=0 " "$log/copy.console" ||
+		fail "$(cat "$log/copy.console")"
+	[ $busy -ge 3 ] || fail "of $pauses pauses only $busy were amid the copy"
+	note "$pauses pauses, $busy of them amid the copy"
+}
