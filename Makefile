@@ -20,12 +20,14 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-# make TOOLCHAIN=clang builds with clang; WERROR=1 makes warnings errors.
+# make TOOLCHAIN=clang builds with clang; SHARED=1 has the program use libvmm.so;
+# WERROR=1 makes warnings errors.
 TOOLCHAIN ?= gcc
 WERROR ?= $(if $(CI),1)
 V ?=
 Q := $(if $(V),,@)
 
+comma := ,
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DELETE_ON_ERROR:
@@ -103,7 +105,7 @@ $$(B)/$(1)/obj/%.o: %.c $$($(1)_DEPS) $(if $(filter arm64,$(1)),,$$(UAPI_STAMP))
 	$$(Q)$$($(1)_CC) $$(COMMON) $$($(1)_CPPFLAGS) $(if $(filter arm64,$(1)),,$$(UAPI_FLAGS)) \
 		$$($(1)_CFLAGS) -MMD -MP -c -o $$@ $$<
 
-$$(B)/$(1)/vmm: $$($(1)_CLI_OBJ) $$(B)/$(1)/libvmm.a
+$$(B)/$(1)/vmm: $$($(1)_CLI_OBJ) $$($(1)_LIBVMM)
 	$$(if $$(V),,@echo "  LD $(1)  $$@")
 	$$(Q)$$($(1)_CC) $$($(1)_CFLAGS) $$($(1)_LDFLAGS) $$(HARDEN_LD) $$($(1)_LINK) \
 		-o $$@ $$^ $$(LIBS) $$(CLI_LIBS)
@@ -113,6 +115,13 @@ $$(B)/$(1)/obj/vmm/sandbox.o: $$(B)/gen/vmm/sandbox_filters.h
 -include $$($(1)_LIB_OBJ:.o=.d) $$($(1)_CLI_OBJ:.o=.d)
 endef
 HOST_VARIANTS := native asan tsan fuzz
+$(foreach v,arm64 $(HOST_VARIANTS),$(eval $(v)_LIBVMM := $(B)/$(v)/libvmm.a))
+# The program needs nothing of the machine it runs on, unless SHARED=1, as packages
+# want it.
+arm64_LINK := $(if $(SHARED),-pie -Wl$(comma)--as-needed,-static-pie)
+ifdef SHARED
+arm64_LIBVMM := $(B)/arm64/libvmm.so
+endif
 $(foreach v,arm64 $(HOST_VARIANTS),$(eval $(call variant,$(v))))
 
 # The sandbox's filters, made on this machine for every architecture.
@@ -124,9 +133,6 @@ $(B)/gen/mkfilters: tools/mkfilters.c vmm/sandbox_table.h
 $(B)/gen/vmm/sandbox_filters.h: $(B)/gen/mkfilters
 	$(Q)mkdir -p $(@D)
 	$(Q)$< >$@
-
-# The program needs nothing of the machine it runs on.
-arm64_LINK := -static-pie
 
 # One object, in which nothing but vmm_* can be seen from outside.
 $(B)/arm64/libvmm.a: $(arm64_LIB_OBJ)
