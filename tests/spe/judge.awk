@@ -33,10 +33,12 @@ function near(what, got, should, percent, sigmas)
 		wrong(what)
 }
 
+# To within 1 %, or what chance makes of the few that were not lost.
 function share(what, got, should)
 {
+	slack = lost ? 5 * root(should * (100 - should) / total) : 1
 	printf "JUDGE: %s: %s %d of %d, %.2f %% (should be %.2f)\n", want, what, got, total, 100 * got / total, should
-	if (100 * got / total < should - 1 || 100 * got / total > should + 1)
+	if (100 * got / total < should - slack || 100 * got / total > should + slack)
 		wrong("share of " what)
 }
 
