@@ -624,7 +624,8 @@ struct vmm_sandbox_config {
  * Threads that exist keep what they have.  VMs whose threads shall give up more than
  * their maker has are made with VMM_F_SANDBOX.
  *
- * -ENOTSUP: the kernel has no seccomp filters.  Upon failure some of it may be gone.
+ * -ENOTSUP: the kernel has no seccomp filters, and nothing has changed.  Upon any other
+ * failure some of it may be gone.
  */
 VMM_API VMM_MUST_CHECK
 int vmm_sandbox_enter(const struct vmm_sandbox_config *cfg, struct vmm_error *err);

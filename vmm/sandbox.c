@@ -41,6 +41,11 @@ bool sandbox_possible(void)
 	return !syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
 }
 
+static int no_filters(struct vmm_error *err)
+{
+	return error_set(err, -ENOTSUP, "sandbox: this kernel has no seccomp filters");
+}
+
 static int no_new_privileges(struct vmm_error *err)
 {
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ?
@@ -61,7 +66,7 @@ int sandbox_filter(enum vmm_sandbox_role role, bool audit, struct vmm_error *err
 	if (!syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
 		return 0;
 	if (errno == ENOSYS || errno == EINVAL)
-		return error_set(err, -ENOTSUP, "sandbox: this kernel has no seccomp filters");
+		return no_filters(err);
 	return error_sys(err, -errno, "sandbox: setting a seccomp filter");
 }
 
@@ -124,6 +129,8 @@ int vmm_sandbox_enter(const struct vmm_sandbox_config *user, struct vmm_error *e
 	ret = config_copy(&cfg, sizeof(cfg), user, err);
 	if (!ret)
 		ret = check(&cfg, err);
+	if (!ret && !sandbox_possible())
+		ret = no_filters(err);
 	if (ret)
 		return ret;
 	audit = cfg.flags & VMM_SANDBOX_F_AUDIT;

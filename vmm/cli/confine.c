@@ -8,6 +8,7 @@
  */
 #include "vmm/cli/confine.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static void add(struct paths *paths, const char *path, uint64_t access)
 	paths->list[paths->nr++] = (struct vmm_sandbox_path){ .path = path, .access = access };
 }
 
-int confine(const struct guest *guest)
+int confine(struct guest *guest)
 {
 	struct vmm_sandbox_config cfg = VMM_SANDBOX_CONFIG_INIT;
 	const struct run_options *opts = guest->opts;
@@ -58,8 +59,13 @@ int confine(const struct guest *guest)
 	cfg.nr_paths = paths.nr;
 	ret = vmm_sandbox_enter(&cfg, &err);
 	sockdir_close(&sockets);
+	guest->confined = !ret;
 	if (!ret)
 		return 0;
+	if (ret == -ENOTSUP && opts->sandbox == SANDBOX_AUTO) {
+		report_log(&guest->report, VMM_LOG_INFO, "%s; there is none", err.msg);
+		return 0;
+	}
 	report_fatal("%s; --sandbox off goes without it", err.msg);
 	return status_of(ret);
 }

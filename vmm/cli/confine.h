@@ -12,6 +12,6 @@
  * is open and whoever helps it is started; what is done from here on, also when the
  * guest is built anew, has to do with what is left.  An exit status.
  */
-int confine(const struct guest *guest);
+int confine(struct guest *guest);
 
 #endif /* VMM_CLI_CONFINE_H */

@@ -417,7 +417,7 @@ static int create(struct guest *guest)
 	if (status)
 		return status;
 	cfg.flags = guest->opts->vm_flags | VMM_F_KICK_HANDLER;
-	if (guest->opts->sandbox != SANDBOX_OFF)
+	if (guest->confined)
 		cfg.flags |= VMM_F_SANDBOX;
 	if (guest->opts->sandbox == SANDBOX_AUDIT)
 		cfg.flags |= VMM_F_SANDBOX_AUDIT;

@@ -35,6 +35,7 @@ struct guest {
 	int		disk_fds[OPTIONS_DISKS];
 	bool		made_dtb;	/* there was no such file before */
 	bool		started;	/* once at least */
+	bool		confined;	/* in the sandbox */
 	char		*cmdline;
 	struct speopt	spe;
 	struct helper	helper;		/* with .fsds */

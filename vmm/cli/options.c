@@ -197,7 +197,7 @@ static const struct option table[] = {
 	OPTION(OPT_TIMEOUT, 0, "timeout", "SECONDS", "stop the guest after that time"),
 	OPTION(OPT_SANDBOX, 0, "sandbox", "on|off|audit",
 	       "give up what running the guest does not take\n"
-	       "(default: on), or have the kernel log its use"),
+	       "(default: on, if the host can), or log its use"),
 	OPTION(OPT_NAME, 0, "name", "NAME", "name of the guest (default: guest-PID)"),
 	OPTION(OPT_CONFIG, 0, "config", "FILE",
 	       "take options from FILE, an \"option = value\" a\n"
@@ -572,7 +572,7 @@ static int take_sandbox(struct run_options *opts, const char *arg, struct vmm_er
 		[SANDBOX_AUDIT]	= "audit",
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = SANDBOX_ON; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(arg, names[i])) {
 			opts->sandbox = (enum sandbox)i;
 			return 0;

@@ -30,7 +30,8 @@ struct disk_option {
 	uint32_t	queues;		/* 0: the library's default */
 };
 
-enum sandbox { SANDBOX_ON, SANDBOX_OFF, SANDBOX_AUDIT };
+/* Unless it was asked for, a host without what it takes is no reason to refuse. */
+enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_AUDIT };
 
 #define OPTIONS_FS		8
 
