@@ -129,15 +129,17 @@ END {
 	erow("byte", "byte to the UART, in all", "byte", "total_ns", 5697, 8435)
 	erow("byte_user", "of these, host user", "byte", "user")
 	row("repin_user", "vCPU moved to a wrong CPU and back, host user", repin)
-	title("The sandbox, which is off above, on")
-	mrow("safe_flat_exit", "flat image: exec to exit, in all", "safe-flat-1", "total_ns")
-	mrow("safe_flat_user", "of these, host user", "safe-flat-1", "user")
-	mrow("safe_flat_kernel", "of these, host kernel", "safe-flat-1", "kernel")
-	row("safe_flat4_host", "4 vCPUs: host user and kernel",
-	    mega(sum(get("vmm-safe-flat-4", "user"), get("vmm-safe-flat-4", "kernel"))))
-	mrow("safe_linux_exit", "Linux: exec to exit, in all", "safe-linux", "total_ns")
-	row("safe_store", "store to a device, in all", minus(get("vmm-safe-store-1", "total_ns"), get("vmm-safe-file-1", "total_ns"), 10000))
-	row("safe_byte", "byte to the UART, in all", minus(get("vmm-safe-byte-1", "total_ns"), get("vmm-safe-file-1", "total_ns"), 10000))
+	if (get("vmm-safe-flat-1", "total_ns") != "") {
+		title("The sandbox, which is off above, on")
+		mrow("safe_flat_exit", "flat image: exec to exit, in all", "safe-flat-1", "total_ns")
+		mrow("safe_flat_user", "of these, host user", "safe-flat-1", "user")
+		mrow("safe_flat_kernel", "of these, host kernel", "safe-flat-1", "kernel")
+		row("safe_flat4_host", "4 vCPUs: host user and kernel",
+		    mega(sum(get("vmm-safe-flat-4", "user"), get("vmm-safe-flat-4", "kernel"))))
+		mrow("safe_linux_exit", "Linux: exec to exit, in all", "safe-linux", "total_ns")
+		row("safe_store", "store to a device, in all", minus(get("vmm-safe-store-1", "total_ns"), get("vmm-safe-file-1", "total_ns"), 10000))
+		row("safe_byte", "byte to the UART, in all", minus(get("vmm-safe-byte-1", "total_ns"), get("vmm-safe-file-1", "total_ns"), 10000))
+	}
 	title("What a process holds while its guest sleeps")
 	nrow("anon_kib", "anonymous memory outside guest RAM, KiB", "idle-1", "anon_kb", 196, 25264)
 	nrow("anon4_kib", "4 vCPUs", "idle-4", "anon_kb", 228, 26256)
