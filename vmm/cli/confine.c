@@ -29,6 +29,13 @@ static void add(struct paths *paths, const char *path, uint64_t access)
 	paths->list[paths->nr++] = (struct vmm_sandbox_path){ .path = path, .access = access };
 }
 
+/* To remove @file in the end, whose directory's name is made in @buf, of PATH_MAX. */
+static void add_dir_of(struct paths *paths, const char *file, char *buf)
+{
+	snprintf(buf, PATH_MAX, "%s", file);
+	add(paths, dirname(buf), VMM_PATH_MAKE);
+}
+
 int confine(struct guest *guest)
 {
 	struct vmm_sandbox_config cfg = VMM_SANDBOX_CONFIG_INIT;
@@ -36,7 +43,7 @@ int confine(struct guest *guest)
 	struct paths paths = { .nr = 0 };
 	struct vmm_error err = { "" };
 	struct sockdir sockets;
-	char dtb[PATH_MAX];	/* longer ones cannot be opened */
+	char dirs[2][PATH_MAX];	/* longer ones cannot be opened */
 	int ret;
 
 	if (opts->sandbox == SANDBOX_OFF)
@@ -47,10 +54,10 @@ int confine(struct guest *guest)
 		add(&paths, sockets.path, VMM_PATH_READ | VMM_PATH_MAKE);
 	if (opts->hugetlbfs)
 		add(&paths, opts->hugetlbfs, VMM_PATH_READ | VMM_PATH_WRITE | VMM_PATH_MAKE);
-	if (guest->made_dtb) {
-		snprintf(dtb, sizeof(dtb), "%s", opts->dump_dtb);
-		add(&paths, dirname(dtb), VMM_PATH_MAKE);
-	}
+	if (guest->made_dtb)
+		add_dir_of(&paths, opts->dump_dtb, dirs[0]);
+	if (opts->pidfile)
+		add_dir_of(&paths, opts->pidfile, dirs[1]);
 	cfg.role = VMM_SANDBOX_CONTROL;
 	cfg.flags = VMM_SANDBOX_F_FILES;
 	if (opts->sandbox == SANDBOX_AUDIT)
