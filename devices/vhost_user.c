@@ -193,10 +193,16 @@ static void lose(struct vhost_user *v, const char *why)
 
 /* ---- Requests and their answers: at home, nothing waits -------------------------------- */
 
+/* Those that are answered with a number that means something. */
+static bool is_question(u32 request)
+{
+	return request == VHOST_GET_VRING_BASE || request == VHOST_GET_FEATURES;
+}
+
 static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
 {
 	bool ack = v->link.protocol & 1ull << VHOST_PROTOCOL_F_REPLY_ACK;
-	bool answered = msg->request == VHOST_GET_VRING_BASE;
+	bool answered = is_question(msg->request);
 	int ret;
 
 	msg->flags = VHOST_VERSION | (ack && !answered ? VHOST_NEED_REPLY : 0);
@@ -206,6 +212,18 @@ static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
 	if (ack || answered)
 		v->expected[v->nr_expected++] = (u8)msg->request;
 	return 0;
+}
+
+/*
+ * Everything that was sent has been done.  A kick that came while a ring was being handed
+ * over may be forgotten, as it was not enabled yet; and who waits for its first answer
+ * does not kick again.
+ */
+static void ring_all(struct virtio *dev)
+{
+	for (u32 i = 0; i < dev->nr_queues; i++)
+		if (dev->queues[i].ready)
+			virtio_kick(dev, i);
 }
 
 static void take_reply(struct vhost_user *v)
@@ -218,12 +236,14 @@ static void take_reply(struct vhost_user *v)
 		lose(v, "does not keep to the protocol");
 		return;
 	}
-	if (wanted != VHOST_GET_VRING_BASE && msg->num) {
+	if (!is_question(wanted) && msg->num) {
 		snprintf(why, sizeof(why), "refuses %s", request_name(wanted));
 		lose(v, why);
 		return;
 	}
 	memmove(v->expected, v->expected + 1, --v->nr_expected);
+	if (wanted == VHOST_GET_FEATURES && !v->stopping)
+		ring_all(&v->virtio);
 	if (v->stopping && !v->nr_expected)
 		finish_stop(v);
 }
@@ -265,10 +285,16 @@ static int send_state(struct vhost_user *v, u32 what, u32 index, u32 num)
 	return request(v, &msg, -1);
 }
 
+static int send_empty(struct vhost_user *v, u32 what)
+{
+	struct vhost_message msg = { .request = what };
+
+	return request(v, &msg, -1);
+}
+
 static int send_owner(struct vhost_user *v)
 {
-	struct vhost_message msg = { .request = VHOST_SET_OWNER };
-	int ret = v->link.owned ? 0 : request(v, &msg, -1);
+	int ret = v->link.owned ? 0 : send_empty(v, VHOST_SET_OWNER);
 
 	v->link.owned |= !ret;
 	return ret;
@@ -324,14 +350,10 @@ static int send_queue(struct vhost_user *v, struct virtio_queue *q)
 		ret = send_addresses(v, q);
 	if (!ret)
 		ret = send_num(v, VHOST_SET_VRING_CALL, q->index | (irq < 0 ? VHOST_NO_FD : 0), irq);
-	/* It may be rung as soon as it is there, and backends forget that while disabled. */
-	if (!ret)
-		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, 1);
 	if (!ret)
 		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, q->kick_fd);
-	/* The driver may have added chains before it said DRIVER_OK. */
 	if (!ret)
-		virtio_kick(q->dev, q->index);
+		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, 1);
 	return ret;
 }
 
@@ -351,6 +373,8 @@ int vhost_user_start(struct virtio *dev)
 	for (u32 i = 0; i < dev->nr_queues && !ret; i++)
 		if (dev->queues[i].ready)
 			ret = send_queue(v, &dev->queues[i]);
+	if (!ret)
+		ret = send_empty(v, VHOST_GET_FEATURES);
 	if (ret) {
 		/* It has half of what it needs: nobody knows what it would do. */
 		let_go(v);

@@ -113,8 +113,12 @@ static void take_fd(int *to, int fd)
 static void take(struct backend *b, const struct vhost_message *msg, int fd)
 {
 	struct backend_queue *q = &b->q[msg->state.index % BACKEND_QUEUES];
+	u64 forgotten;
 
 	switch (msg->request) {
+	case VHOST_SET_OWNER:
+		b->owned = true;
+		break;
 	case VHOST_SET_FEATURES:
 		b->acked = msg->num;
 		break;
@@ -136,6 +140,9 @@ static void take(struct backend *b, const struct vhost_message *msg, int fd)
 		take_fd(&b->q[msg->num & 0xff].call, fd);
 		break;
 	case VHOST_SET_VRING_ENABLE:
+		/* It was not enabled: as virtiofsd does. */
+		if (read(q->kick, &forgotten, sizeof(forgotten)) < 0)
+			forgotten = 0;
 		q->enabled = msg->state.num;
 		virtq_init(&q->vq, &b->mem, &q->layout, b->acked);
 		__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
@@ -154,7 +161,8 @@ static void answer(struct backend *b, const struct vhost_message *msg)
 		[VHOST_GET_QUEUE_NUM] = b->nr_queues,
 	};
 
-	if (b->eager && msg->request < ARRAY_SIZE(firsts) && firsts[msg->request])
+	if ((b->eager || (b->owned && msg->request == VHOST_GET_FEATURES)) &&
+	    msg->request < ARRAY_SIZE(firsts) && firsts[msg->request])
 		backend_reply(b, msg->request, firsts[msg->request]);
 	else if (msg->request == VHOST_GET_VRING_BASE && !b->lazy)
 		backend_reply(b, msg->request, msg->state.index);

@@ -35,6 +35,7 @@ struct backend {
 	u64			nr_queues;
 	u64			acked;		/* features */
 	bool			eager;		/* what is asked at first is answered as it comes */
+	bool			owned;
 	bool			lazy;		/* GET_VRING_BASE is not answered */
 	u32			refuses;	/* this request */
 	struct gmem		mem;

@@ -113,9 +113,10 @@ static void test_hands_memory_and_rings_over(void **state)
 		VHOST_GET_FEATURES, VHOST_GET_PROTOCOL_FEATURES, VHOST_SET_PROTOCOL_FEATURES,
 		VHOST_GET_QUEUE_NUM, VHOST_SET_OWNER, VHOST_SET_FEATURES, VHOST_SET_MEM_TABLE,
 		VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
-		VHOST_SET_VRING_CALL, VHOST_SET_VRING_ENABLE, VHOST_SET_VRING_KICK,
+		VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_SET_VRING_ENABLE,
 		VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR,
-		VHOST_SET_VRING_CALL, VHOST_SET_VRING_ENABLE, VHOST_SET_VRING_KICK,
+		VHOST_SET_VRING_CALL, VHOST_SET_VRING_KICK, VHOST_SET_VRING_ENABLE,
+		VHOST_GET_FEATURES,
 	};
 	struct t_rig rig;
 
@@ -124,7 +125,7 @@ static void test_hands_memory_and_rings_over(void **state)
 	t_drive(&rig);
 	assert_int_equal(rig.b.nr_log, ARRAY_SIZE(expected));
 	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
-		bool set = i > 3;
+		bool set = i > 3 && expected[i] != VHOST_GET_FEATURES;
 
 		assert_int_equal(rig.b.log[i].request, expected[i]);
 		assert_int_equal(rig.b.log[i].flags, VHOST_VERSION | (set ? VHOST_NEED_REPLY : 0));
@@ -155,6 +156,7 @@ static void test_backend_serves_the_rings(void **state)
 	t_close(&rig);
 }
 
+/* Also by a backend that forgets what it was rung for before a ring is enabled. */
 static void test_what_came_before_driver_ok_is_served(void **state)
 {
 	const struct driver_buf in = { DRIVER_DATA, 100, true };
@@ -167,6 +169,7 @@ static void test_what_came_before_driver_ok_is_served(void **state)
 		assert_true(driver_set_queue(&rig.d, i, &rig.d.q[i].layout));
 	driver_add(&rig.d.q[0], &in, 1);
 	driver_status(&rig.d, DRIVER_ACK | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	driver_kick(&rig.d, 0);
 	t_turn(&rig);
 	assert_int_equal(backend_work(&rig.b, 0, 1), 1);
 	t_close(&rig);
@@ -700,7 +703,7 @@ static void test_destroyed_while_it_works(void **state)
 	for (u32 i = 0; i < 100; i++) {
 		driver_add(&rig.d.q[1], &in, 1);
 		driver_kick(&rig.d, 1);
-		t_until(driver_used(&rig.d.q[1], &head, &len));
+		t_until((driver_turn(&rig.d), driver_used(&rig.d.q[1], &head, &len)));
 	}
 	driver_add(&rig.d.q[1], &in, 1);
 	driver_close(&rig.d);
