@@ -70,7 +70,7 @@ int confine(struct guest *guest)
 	if (!ret)
 		return 0;
 	if (ret == -ENOTSUP && opts->sandbox == SANDBOX_AUTO) {
-		report_log(&guest->report, VMM_LOG_INFO, "%s; there is none", err.msg);
+		report_log(&guest->report, VMM_LOG_DEBUG, "%s; there is none", err.msg);
 		return 0;
 	}
 	report_fatal("%s; --sandbox off goes without it", err.msg);
