@@ -212,6 +212,17 @@ static int must_be_new(struct vmm *vm, struct vmm_error *err)
 	return error_set(err, -EBUSY, "VM: it has been started");
 }
 
+/* What each of them begins with: copy @user's struct, whose flags are @flags of @known. */
+static int take_config(struct vmm *vm, void *cfg, size_t size, const uint64_t *flags, u64 known,
+		       const void *user, struct vmm_error *err)
+{
+	int ret = must_be_new(vm, err);
+
+	if (!ret)
+		ret = config_copy(cfg, size, user, err);
+	return ret ? ret : config_flags(*flags, known, err);
+}
+
 static void unlock(pthread_mutex_t **lock)
 {
 	pthread_mutex_unlock(*lock);
@@ -229,11 +240,7 @@ int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, known, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, known, user, err);
 	if (ret)
 		return ret;
 	if (cfg.irqchip > VMM_IRQCHIP_GICV3_ITS)
@@ -273,11 +280,7 @@ int vmm_set_spe(struct vmm *vm, const struct vmm_spe_config *user, struct vmm_er
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, VMM_SPE_F_OPTIONAL, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, VMM_SPE_F_OPTIONAL, user, err);
 	if (ret)
 		return ret;
 	if (cfg.abi && cfg.abi_text)
@@ -313,11 +316,7 @@ int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *user, struct vmm_
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, known, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, known, user, err);
 	if (!ret)
 		ret = config_reserved((u64)cfg.reserved, err);
 	if (ret)
@@ -365,11 +364,8 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags,
+			  VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT, user, err);
 	if (ret)
 		return ret;
 	if (vm->nr_consoles == VM_MAX_CONSOLES)
@@ -395,11 +391,7 @@ int vmm_add_flash(struct vmm *vm, const struct vmm_flash_config *user, struct vm
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, VMM_FLASH_F_READONLY, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, VMM_FLASH_F_READONLY, user, err);
 	if (ret)
 		return ret;
 	if (vm->flash_fd >= 0)
@@ -430,11 +422,7 @@ int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *user, struct vmm_er
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, 0, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
 	return ret ? ret : add_device(vm, &dev, err);
 }
 
@@ -479,11 +467,7 @@ int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *user, struct vmm_
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, VMM_DISK_F_RO, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, VMM_DISK_F_RO, user, err);
 	if (!ret)
 		ret = check_disk(&cfg, err);
 	if (ret)
@@ -510,11 +494,7 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_erro
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(&cfg, sizeof(cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg.flags, 0, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
 	if (!ret)
 		ret = config_reserved((u64)cfg.reserved, err);
 	if (ret)
@@ -551,11 +531,7 @@ int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_er
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = must_be_new(vm, err);
-	if (!ret)
-		ret = config_copy(cfg, sizeof(*cfg), user, err);
-	if (!ret)
-		ret = config_flags(cfg->flags, kinds, err);
+	ret = take_config(vm, cfg, sizeof(*cfg), &cfg->flags, kinds, user, err);
 	if (!ret)
 		ret = config_reserved(cfg->reserved, err);
 	if (ret)
