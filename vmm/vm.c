@@ -217,19 +217,25 @@ void vm_set_limit(struct vmm *vm, int resource, u64 have, u64 need)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+static bool is_stopping(struct vmm *vm)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&vm->lock);
+	stopping = vm->stopping;
+	pthread_mutex_unlock(&vm->lock);
+	return stopping;
+}
+
 /* On I/O thread 0. */
 static void start_cpuwatch(void *arg)
 {
 	struct vmm *vm = arg;
 	struct vmm_error err;
-	bool over;
 	int ret;
 
-	pthread_mutex_lock(&vm->lock);
-	over = vm->stopping;
-	pthread_mutex_unlock(&vm->lock);
 	/* The loop also finds what is left for it when all is taken down. */
-	if (over)
+	if (is_stopping(vm))
 		return;
 	ret = cpuwatch_create(&vm->cpuwatch, vm->io[0].loop, vm->cfg.sysfs, cpus_changed, vm, &err);
 	if (ret) {
@@ -255,13 +261,9 @@ static void look(void *arg)
 	struct vmm *vm = vcpu->vm;
 	struct vmm_error err = { "" };
 	struct cpumask online;
-	bool over;
 	int ret;
 
-	pthread_mutex_lock(&vm->lock);
-	over = vm->stopping;
-	pthread_mutex_unlock(&vm->lock);
-	if (over)
+	if (is_stopping(vm))
 		return;
 	/* Hear of changes first, or one may come in between. */
 	if (vm->cpuwatch)
