@@ -22,6 +22,7 @@
 #include "fdt/tree.h"
 #include "vmm/bus.h"
 #include "vmm/error.h"
+#include "vmm/gmem.h"
 #include "vmm/log.h"
 
 #define NR_CHIPS	2
@@ -401,21 +402,14 @@ static int fill(struct cfi_flash *flash, struct vmm_error *err)
 {
 	void *host = mmap(NULL, flash->size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	u64 off = 0;
-	ssize_t n;
+	struct gmem mem = { .host = host, .size = flash->size };
+	int ret;
 
 	if (host == MAP_FAILED)
 		return error_sys(err, -errno, "flash: memory for it");
 	flash->host = host;
-	while (off < flash->size) {
-		n = pread(flash->cfg.fd, flash->host + off, flash->size - off, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return error_sys(err, n ? -errno : -ENODATA, "flash: reading its file");
-		off += (u64)n;
-	}
-	return 0;
+	ret = gmem_read_file(&mem, 0, flash->cfg.fd, 0, flash->size);
+	return ret ? error_sys(err, ret, "flash: reading its file") : 0;
 }
 
 int cfi_flash_create(struct cfi_flash **out, const struct cfi_flash_config *cfg,
