@@ -60,6 +60,13 @@ busy()		# NAME N
 	! grep -q "GUEST-DONE $2 " "$run/$1.out" || fail "command $2 was done too early for this test"
 }
 
+# The same of `loops -u`, which may end now.
+enough()	# NAME N
+{
+	busy "$1" "$2"
+	tell "$1" enough
+}
+
 # Each wrong-CPU exit has been answered by one re-pin, and there were some.
 recovered()	# NAME LEAST
 {

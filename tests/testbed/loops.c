@@ -19,6 +19,7 @@
 #include <getopt.h>
 #include <linux/perf_event.h>
 #include <math.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -358,6 +359,7 @@ static void usage(void)
 	       "  -C CPU   profile this CPU, as root (default: this process, where it is)\n"
 	       "  -i N     one sample every N instructions (default: 1024)\n"
 	       "  -r N     rounds (default: 20)\n"
+	       "  -u       and more rounds, until a line comes on standard input\n"
 	       "  -b KIB   AUX buffer (default: 4096)\n"
 	       "  -f b|l|s only branches, loads or stores\n"
 	       "  -a       sweep an array\n"
@@ -373,7 +375,7 @@ struct options {
 	const char *instance;
 	unsigned long rounds, aux_size;
 	double tolerance;
-	bool idle, sweep, calls, watch;
+	bool idle, sweep, calls, watch, until_told;
 	int cpu, zero;
 };
 
@@ -445,6 +447,22 @@ static bool sound(const struct counts *counts, const char *name, const struct pe
 	return !counts->bad && !counts->unwanted && !counts->wrong;
 }
 
+/* After that many rounds: another one?  If not, they are all. */
+static bool goes_on(struct options *opts, unsigned long rounds)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	char c;
+
+	if (opts->until_told && poll(&in, 1, 0) == 0) {
+		opts->rounds = rounds + 1;
+		return true;
+	}
+	/* The rest of the input is somebody else's. */
+	while (opts->until_told && read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+		;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct perf_event_attr attr = {
@@ -458,12 +476,13 @@ int main(int argc, char **argv)
 	double period;
 	bool ok;
 
-	while ((opt = getopt(argc, argv, "d:C:i:r:b:f:akKnwzt:h")) != -1) {
+	while ((opt = getopt(argc, argv, "d:C:i:r:ub:f:akKnwzt:h")) != -1) {
 		switch (opt) {
 		case 'd': opts.instance = optarg; break;
 		case 'C': opts.cpu = atoi(optarg); break;
 		case 'i': attr.sample_period = strtoul(optarg, NULL, 0); break;
 		case 'r': opts.rounds = strtoul(optarg, NULL, 0); break;
+		case 'u': opts.until_told = true; break;
 		case 'b': opts.aux_size = strtoul(optarg, NULL, 0) * 1024; break;
 		case 'f':
 			filter |= *optarg == 'b' ? SPE_BRANCH : *optarg == 'l' ? SPE_LOAD : SPE_STORE;
@@ -499,7 +518,7 @@ int main(int argc, char **argv)
 		return 1;
 	printf("loops: started\n");
 	fflush(stdout);
-	for (unsigned long round = 0; round < opts.rounds; round++) {
+	for (unsigned long round = 0; round < opts.rounds || goes_on(&opts, round); round++) {
 		ioctl(s.fd, PERF_EVENT_IOC_ENABLE, 0);
 		run_round(&opts, &s);
 		ioctl(s.fd, PERF_EVENT_IOC_DISABLE, 0);
