@@ -46,8 +46,9 @@ NR == FNR {
 	if ($2 == "load") {
 		load = $3
 		store = $5
-		start = $7
+		start = $7	# of the array
 		end = $8
+		bss = $10
 	}
 	next
 }
@@ -73,9 +74,11 @@ where[1] ~ /^loop_[abc]$/ {
 # Every other kind of its instructions has no address.
 where[1] == "__arch_clear_user" && $1 != "0" {
 	stores++
-	# As texts: awk has no such numbers.
-	if (length($1) != length(start) || $1 "" < start "" || $1 "" >= end "")
+	# As texts: awk has no such numbers.  What is before the array execve() has cleared.
+	if (length($1) != length(start) || $1 "" < bss "" || $1 "" >= end "") {
 		addresses++
+		print "JUDGE: " want ": clear_user stored to " $1
+	}
 }
 
 # The kernel is in the upper half of the addresses.

@@ -352,6 +352,9 @@ static bool report_sweep(const struct counts *counts, const char *name, double p
 	return ok;
 }
 
+/* The linker's.  execve() clears from there to the end of the page. */
+extern const char __bss_start[];
+
 static void usage(void)
 {
 	printf("usage: loops [options]\n"
@@ -499,9 +502,9 @@ int main(int argc, char **argv)
 		}
 	}
 	if (opts.idle) {
-		printf("loops: load %lx store %lx array %lx %lx\n", (unsigned long)&datum[0],
-		       (unsigned long)&datum[1], (unsigned long)array,
-		       (unsigned long)(array + 2 * SWEEP_ITEMS));
+		printf("loops: load %lx store %lx array %lx %lx bss %lx\n",
+		       (unsigned long)&datum[0], (unsigned long)&datum[1], (unsigned long)array,
+		       (unsigned long)(array + 2 * SWEEP_ITEMS), (unsigned long)__bss_start);
 		fflush(stdout);
 		while (opts.rounds--)
 			run_round(&opts, NULL);
