@@ -587,13 +587,16 @@ enum spe_exit spe_exit(const struct spe *spe, int ret, const struct kvm_run *run
 
 	memset(info, 0, sizeof(*info));
 	/* After a failure exit_reason is what it was before, mostly. */
-	if (ret == -ENOEXEC && abi->wrong_cpu == ABI_WRONG_CPU_ENOEXEC)
-		return wrong_by_errno(spe, info);
 	if (ret == -EAGAIN && abi->stop != ABI_NONE && fail_entry(run))
 		return stopped(info);
+	if (ret < 0 && ret == -abi->not_ready)
+		return not_ready(spe, ret, info);
+	/* Whatever the form of this kernel is said to be: headers do not tell it. */
+	if (ret == -ENOEXEC && abi->wrong_cpu != ABI_WRONG_CPU_NONE)
+		return wrong_by_errno(spe, info);
 	if (ret < 0)
-		return ret == -abi->not_ready ? not_ready(spe, ret, info) : SPE_EXIT_OTHER;
-	if (fail_entry(run) && abi->wrong_cpu == ABI_WRONG_CPU_FAIL_ENTRY) {
+		return SPE_EXIT_OTHER;
+	if (fail_entry(run) && abi->wrong_cpu != ABI_WRONG_CPU_NONE) {
 		info->cpu = run->fail_entry.cpu;
 		info->certain = true;
 		return SPE_EXIT_WRONG_CPU;

@@ -4,7 +4,7 @@
 #
 #   loops -n ... >LOG, under perf record -c PERIOD with jitter
 #   perf script --itrace=i1i -F ip,sym,symoff,addr 2>ERRORS |
-#           awk -v want=WHAT -v rounds=N -v period=PERIOD -v errors=ERRORS -f judge.awk LOG -
+#           awk -v want=WHAT -v period=PERIOD -v errors=ERRORS -f judge.awk LOG -
 #
 # WHAT is the filter, load, store or branch, or `all`: then it is about shares, and,
 # with loops -z, about the kernel's clear_user and the addresses that it stores to.
@@ -50,6 +50,8 @@ NR == FNR {
 		end = $8
 		bss = $10
 	}
+	if ($2 == "rounds")
+		rounds = $3
 	next
 }
 

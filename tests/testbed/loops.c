@@ -506,8 +506,9 @@ int main(int argc, char **argv)
 		       (unsigned long)&datum[0], (unsigned long)&datum[1], (unsigned long)array,
 		       (unsigned long)(array + 2 * SWEEP_ITEMS), (unsigned long)__bss_start);
 		fflush(stdout);
-		while (opts.rounds--)
+		for (unsigned long round = 0; round < opts.rounds || goes_on(&opts, round); round++)
 			run_round(&opts, NULL);
+		printf("loops: rounds %lu\n", opts.rounds);
 		return 0;
 	}
 	type = spe_type(opts.instance, name, sizeof(name));

@@ -892,6 +892,28 @@ static void test_noexec_off_the_instance_is_certain(void **state)
 	assert_int_equal(cpumask_set_affinity(&before), 0);
 }
 
+/* A kernel may have either form under the same numbers. */
+static void test_either_form_is_understood(void **state)
+{
+	static const char *const kernels[] = { "elisei-v4", "elisei-v5", "elisei-v6", "elisei-v7", "plain" };
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(kernels); k++) {
+		struct spe_exit_info info;
+		struct t_vm t;
+
+		t_made(&t, kernels[k], NULL);
+		assert_int_equal(spe_exit(t.spe, -ENOEXEC, t.runs[0], &info), SPE_EXIT_WRONG_CPU);
+		t.runs[0]->exit_reason = KVM_EXIT_FAIL_ENTRY;
+		t.runs[0]->fail_entry.hardware_entry_failure_reason = 1;
+		t.runs[0]->fail_entry.cpu = 77;
+		assert_int_equal(spe_exit(t.spe, 0, t.runs[0], &info), SPE_EXIT_WRONG_CPU);
+		assert_int_equal(info.cpu, 77);
+		assert_true(info.certain);
+		t_close(&t);
+	}
+}
+
 static void test_run_before_its_time_is_explained(void **state)
 {
 	static const struct {
@@ -1050,6 +1072,7 @@ int main(void)
 		cmocka_unit_test(test_needs_are_told_before),
 		cmocka_unit_test(test_wrong_cpu_is_told_in_each_form),
 		cmocka_unit_test(test_noexec_off_the_instance_is_certain),
+		cmocka_unit_test(test_either_form_is_understood),
 		cmocka_unit_test(test_run_before_its_time_is_explained),
 		cmocka_unit_test(test_what_is_not_ours_is_left_alone),
 		cmocka_unit_test(test_exit_for_a_limit_says_how_much),
