@@ -156,6 +156,67 @@ static void test_a_pattern_that_makes_no_sense_is_refused(void **state)
 	assert_int_equal(expect->nr, 0);
 }
 
+static int t_try(const char *pattern, struct vmm_error *err)
+{
+	struct expect expect;
+	int ret = expect_init(&expect, &pattern, 1, err);
+
+	expect_fini(&expect);
+	return ret;
+}
+
+/* They would take memory without a bound, for as long as that lasts. */
+static void test_repetitions_of_repetitions_are_refused(void **state)
+{
+	static const char *const stacked[] = {
+		"UP+++", "a**", "x{2}{3}", "(a)?{9}", "[]a]*+",
+	};
+	static const char *const bad[] = {
+		"a{513}", "(a{99}){99}", "((a{9}){9}){9}", "(a{30}){30}", "((b|a{9,}){9}){,9}", "a{99999999999}",
+		"(((((((((a+)+)+)+)+)+)+)+)+)+", "(((((((((a?)?)?)?)?)?)?)?)?)?", "([]a[:digit:]]{32}){32}",
+		"\\({600}", "(a\\)b){200}",
+	};
+	static const char *const good[] = {
+		"UP+", "a{512}", "(a{20}){22}", "(ab){170}", "[]+*{9}{9}{9}]{9}", "\\+\\+\\+{2}", "x{2,}",
+		"[a-z]+:[0-9]{1,5}", "[[:alpha:]{]{9}", "((a+b*)?c?)+",
+	};
+	char longest[EXPECT_SIZE + 2];
+	struct vmm_error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(stacked) / sizeof(stacked[0]); i++) {
+		if (t_try(stacked[i], &err) != -EINVAL)
+			fail_msg("'%s' is taken", stacked[i]);
+		assert_non_null(strstr(err.msg, ": a repetition of a repetition"));
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (t_try(bad[i], &err) != -EINVAL)
+			fail_msg("'%s' is taken", bad[i]);
+		assert_non_null(strstr(err.msg, ": too long, with its repetitions"));
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (t_try(good[i], &err))
+			fail_msg("%s", err.msg);
+	/* The C library calls itself for each of them. */
+	memset(longest, '(', sizeof(longest) - 1);
+	longest[EXPECT_SIZE + 1] = '\0';
+	assert_int_equal(t_try(longest, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "...: too long"));
+	memset(longest, 'x', EXPECT_SIZE);
+	longest[EXPECT_SIZE] = '\0';
+	assert_int_equal(t_try(longest, &err), 0);
+}
+
+static void test_what_refers_back_is_refused(void **state)
+{
+	struct vmm_error err;
+
+	(void)state;
+	assert_int_equal(t_try("(a*)*\\1", &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "refers back"));
+	assert_int_equal(t_try("[\\1]\\\\1", &err), 0);
+}
+
 static void test_the_tee_passes_output_on_and_waits_for_a_slow_reader(void **state)
 {
 	char big[TEE_CHUNK];
@@ -227,6 +288,8 @@ int main(void)
 		T_TEST(test_bytes_of_all_kinds_are_survived),
 		T_TEST(test_a_panic_is_heard),
 		T_TEST(test_a_pattern_that_makes_no_sense_is_refused),
+		cmocka_unit_test(test_repetitions_of_repetitions_are_refused),
+		cmocka_unit_test(test_what_refers_back_is_refused),
 		cmocka_unit_test(test_the_tee_passes_output_on_and_waits_for_a_slow_reader),
 	};
 

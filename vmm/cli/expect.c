@@ -18,19 +18,172 @@
 /* kernel/panic.c; there is no driver for the panic device in most kernels. */
 static const char panic_text[] = "Kernel panic - not syncing";
 
+/* ---- Patterns ------------------------------------------------------------------ */
+
+/* Behind "[", to behind its "]". */
+static const char *skip_set(const char *p)
+{
+	p += *p == '^';
+	p += *p == ']';
+	while (*p && *p != ']') {
+		char kind = *p == '[' && p[1] && strchr(".:=", p[1]) ? p[1] : 0;
+
+		p += kind ? 2 : 1;
+		while (kind && *p && !(*p == kind && p[1] == ']'))
+			p++;
+		p += kind && *p ? 2 : 0;
+	}
+	return p + (*p == ']');
+}
+
+/* To behind what is at @p, which is not the end. */
+static const char *next(const char *p)
+{
+	if (*p == '[')
+		return skip_set(p + 1);
+	return *p == '\\' && p[1] ? p + 2 : p + 1;
+}
+
+static bool is_repetition(char c)
+{
+	return c == '*' || c == '+' || c == '?' || c == '{';
+}
+
+/*
+ * How often the C library writes something out for the repetition at *@p, which moves past
+ * it.  Twice at least: what may be left out leads on in two ways.
+ */
+static uint32_t copies(const char **p)
+{
+	char kind = *(*p)++;
+	uint32_t most = 2;
+	uint32_t n = 0;
+
+	if (kind != '{')
+		return most;
+	for (; (**p >= '0' && **p <= '9') || **p == ','; (*p)++) {
+		if (**p == ',')
+			n = 0;
+		else if (n < EXPECT_SIZE)
+			n = 10 * n + (uint32_t)(**p - '0');
+		most = n > most ? n : most;
+	}
+	if (**p != '}')
+		return most;
+	(*p)++;
+	/* "{9,}" is nine and then as often as one likes. */
+	return (*p)[-2] == ',' ? most + 1 : most;
+}
+
+/*
+ * Repetitions are written out by the C library, and those of repetitions multiply: four
+ * times "{99}" take all the memory that there is.  So many characters would it be, or
+ * more than EXPECT_SIZE.
+ */
+static uint32_t written_out(const char *p)
+{
+	uint32_t outer[EXPECT_SIZE];	/* what was before each "(" */
+	uint32_t depth = 0;
+	uint32_t sum = 0;
+	uint32_t last = 0;		/* what a repetition would be of */
+
+	if (strlen(p) > EXPECT_SIZE)
+		return EXPECT_SIZE + 1;
+	while (*p && sum + last <= EXPECT_SIZE) {
+		if (is_repetition(*p)) {
+			last *= copies(&p);
+			continue;
+		}
+		if (*p == ')' && depth) {
+			last += sum;
+			sum = outer[--depth];
+			p++;
+			continue;
+		}
+		sum += last;
+		last = 1;
+		if (*p == '(') {
+			outer[depth++] = sum;
+			sum = 0;
+		}
+		p = next(p);
+	}
+	while (depth)
+		sum += outer[--depth];
+	return sum + last;
+}
+
+/* "a++" means nothing in POSIX. */
+static bool is_stacked(const char *p)
+{
+	bool repeats = false;
+
+	while (*p) {
+		if (!is_repetition(*p)) {
+			repeats = false;
+			p = next(p);
+			continue;
+		}
+		if (repeats)
+			return true;
+		repeats = true;
+		copies(&p);
+	}
+	return false;
+}
+
+/* "\1" asks for what was matched before: to find that takes as long as the guest likes. */
+static bool refers_back(const char *p)
+{
+	for (; *p; p = next(p))
+		if (*p == '\\' && p[1] >= '1' && p[1] <= '9')
+			return true;
+	return false;
+}
+
+static int check(const char *pattern, struct vmm_error *err)
+{
+	const char *why = NULL;
+
+	if (is_stacked(pattern))
+		why = "a repetition of a repetition, which wants parentheses";
+	else if (written_out(pattern) > EXPECT_SIZE)
+		why = "too long, with its repetitions written out";
+	else if (refers_back(pattern))
+		why = "it refers back to what it matched, which can take for ever";
+	if (!why)
+		return 0;
+	/* Of a long one the beginning tells which it is. */
+	snprintf(err->msg, sizeof(err->msg), "--expect %.64s%s: %s", pattern,
+		 strlen(pattern) > 64 ? "..." : "", why);
+	return -EINVAL;
+}
+
+static int compile(regex_t *regex, const char *pattern, struct vmm_error *err)
+{
+	char why[128];
+	int ret = check(pattern, err);
+
+	if (ret)
+		return ret;
+	ret = regcomp(regex, pattern, REG_EXTENDED);
+	if (!ret)
+		return 0;
+	regerror(ret, regex, why, sizeof(why));
+	snprintf(err->msg, sizeof(err->msg), "--expect %s: %s", pattern, why);
+	return -EINVAL;
+}
+
 int expect_init(struct expect *expect, const char *const *patterns, uint32_t nr,
 		struct vmm_error *err)
 {
 	memset(expect, 0, sizeof(*expect));
 	for (uint32_t i = 0; i < nr && i < EXPECT_MAX; i++) {
-		int ret = regcomp(&expect->patterns[i], patterns[i], REG_EXTENDED);
-		char why[128];
+		int ret = compile(&expect->patterns[i], patterns[i], err);
 
 		if (ret) {
-			regerror(ret, &expect->patterns[i], why, sizeof(why));
-			snprintf(err->msg, sizeof(err->msg), "--expect %s: %s", patterns[i], why);
 			expect_fini(expect);
-			return -EINVAL;
+			return ret;
 		}
 		expect->texts[i] = patterns[i];
 		expect->nr++;
@@ -48,6 +201,8 @@ const char *expect_awaited(const struct expect *expect)
 {
 	return expect->found < expect->nr ? expect->texts[expect->found] : NULL;
 }
+
+/* ---- Text ---------------------------------------------------------------------- */
 
 /* Look at the line; @whole: nothing will be added to it. */
 static void look(struct expect *expect, bool whole)

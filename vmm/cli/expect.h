@@ -17,6 +17,7 @@
 #include "vmm.h"
 
 #define EXPECT_MAX	16	/* patterns */
+#define EXPECT_SIZE	512	/* of a pattern, with "a{9}" as nine of them */
 #define EXPECT_LINE	4096	/* of a longer line the older half is forgotten */
 
 enum expect_state {
