@@ -601,6 +601,9 @@ static void test_cmdline_is_generated_as_by_kvmtool(void **state)
 		  "console=ttyS0 root=/dev/vda rw nfsroot=h:/ quiet" },
 		{ { .params = "nfsroot=h:/ root=/dev/nfs" },
 		  "console=ttyS0 nfsroot=h:/ root=/dev/nfs" },
+		{ { .root_fs = true }, "console=ttyS0 root=rootfs rootfstype=virtiofs rw" },
+		{ { .root_fs = true, .initrd = "i" }, "console=ttyS0" },
+		{ { .root_fs = true, .params = "root=/dev/vda" }, "console=ttyS0 root=/dev/vda" },
 		{ { .nodefaults = true }, "" },
 		{ { .nodefaults = true, .params = "a  b" }, "a  b" },
 	};

@@ -23,6 +23,7 @@
 #include "vmm/cli/options.h"
 #include "vmm/cli/ready.h"
 #include "vmm/cli/report.h"
+#include "vmm/cli/rootdir.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/status.h"
 #include "vmm/cli/stdcons.h"
@@ -562,6 +563,9 @@ static int run_run(int argc, char **argv)
 	if (opts.help) {
 		run_help();
 		status = command_help_done();
+	} else if (rootdir_take(&opts, &err)) {
+		report_fatal("%s", err.msg);
+		status = STATUS_USAGE;
 	} else {
 		status = run_guest(&opts);
 	}

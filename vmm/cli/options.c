@@ -148,7 +148,8 @@ static const struct option table[] = {
 	OPTION(OPT_DISK, 'd', "disk", "FILE[,KEY]...",
 	       "disk: a raw image or a block device; keys are ro,\n"
 	       "direct: past the page cache, queues=N and\n"
-	       "serial=TEXT; repeatable"),
+	       "serial=TEXT; repeatable.  A directory: the root\n"
+	       "file system, as by --fs, with its keys"),
 	OPTION(OPT_FS, 0, "fs", "DIR,TAG[,KEY]...",
 	       "a directory of the host's, to mount as virtiofs\n"
 	       "TAG, by virtiofsd; keys are ro and\n"
@@ -364,12 +365,31 @@ static int take_network(const char *arg, struct vmm_error *err)
 	return refuse(err, -ENOTSUP, "--network %s: only mode=none is in this version", arg);
 }
 
+/* How virtiofsd is kept inside its directory, its own word for it. */
+static bool take_fs_sandbox(const char *key, size_t len, const char **sandbox, int *sandbox_len)
+{
+	static const char *const names[] = { "namespace", "chroot", "none" };
+
+	if (len <= 8 || strncmp(key, "sandbox=", 8))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) != len - 8 || strncmp(key + 8, names[i], len - 8))
+			continue;
+		*sandbox = names[i];
+		*sandbox_len = (int)len - 8;
+		return true;
+	}
+	return false;
+}
+
 static int take_disk_key(struct disk_option *disk, const char *key, size_t len,
 			 struct vmm_error *err)
 {
 	char number[16];
 	uint64_t queues;
 
+	if (take_fs_sandbox(key, len, &disk->sandbox, &disk->sandbox_len))
+		return 0;
 	if (len == 2 && !strncmp(key, "ro", len)) {
 		disk->ro = true;
 	} else if (len == 6 && !strncmp(key, "direct", len)) {
@@ -418,18 +438,10 @@ static int take_disk(struct run_options *opts, const char *arg, struct vmm_error
 
 static int take_fs_key(struct fs_option *fs, const char *key, size_t len, struct vmm_error *err)
 {
-	static const char *const sandboxes[] = { "namespace", "chroot", "none" };
-
+	if (take_fs_sandbox(key, len, &fs->sandbox, &fs->sandbox_len))
+		return 0;
 	if (len == 2 && !strncmp(key, "ro", len)) {
 		fs->ro = true;
-		return 0;
-	}
-	for (size_t i = 0; len > 8 && i < sizeof(sandboxes) / sizeof(sandboxes[0]); i++) {
-		if (strncmp(key, "sandbox=", 8) || strlen(sandboxes[i]) != len - 8 ||
-		    strncmp(key + 8, sandboxes[i], len - 8))
-			continue;
-		fs->sandbox = sandboxes[i];
-		fs->sandbox_len = (int)len - 8;
 		return 0;
 	}
 	return refuse(err, -EINVAL, "--fs: '%.*s' is not ro or sandbox=namespace|chroot|none",
@@ -987,12 +999,16 @@ static bool has_root(const char *params)
 char *options_cmdline(const struct run_options *opts)
 {
 	const char *params = opts->params ? opts->params : "";
-	const char *root = "";
+	const char *root;
 	char *line;
 
 	if (opts->nodefaults)
 		return strdup(params);
-	if (!opts->initrd && !has_root(params))
+	if (opts->initrd || has_root(params))
+		root = "";
+	else if (opts->root_fs)
+		root = " root=" OPTIONS_ROOT_TAG " rootfstype=virtiofs rw";
+	else
 		root = " root=/dev/vda rw";
 	if (asprintf(&line, "console=ttyS0%s%s%s", root, *params ? " " : "", params) < 0)
 		return NULL;

@@ -25,6 +25,8 @@ struct disk_option {
 	int		path_len;
 	const char	*serial;	/* NULL: none */
 	int		serial_len;
+	const char	*sandbox;	/* a directory's, see fs_option */
+	int		sandbox_len;
 	bool		ro;
 	bool		direct;
 	uint32_t	queues;		/* 0: the library's default */
@@ -46,6 +48,9 @@ struct fs_option {
 	bool		ro;
 };
 
+/* Of a directory that is the guest's root. */
+#define OPTIONS_ROOT_TAG	"rootfs"
+
 /* Strings are those of argv, or of a file that is part of it. */
 struct run_options {
 	bool		help;		/* asked for; nothing else counts then */
@@ -65,6 +70,7 @@ struct run_options {
 	uint32_t	nr_expect;
 	uint32_t	nr_disks;
 	uint32_t	nr_fs;
+	bool		root_fs;	/* the last of them is the guest's root */
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */

@@ -193,6 +193,29 @@ fs_again()
 	stderr | grep -q "virtiofsd has ended: SIGKILL" || fail "its end is not told"
 }
 
+# A Debian kernel with nothing but a directory: no initrd, no disk.
+scenario fs-root "6.12-a76"
+fs_root()
+{
+	share </dev/null
+	mkdir -p "$s/sbin" "$s/dev" "$s/proc"
+	cat >"$s/sbin/init" <<-'END'
+	#!/busybox sh
+	/busybox mount -t proc proc /proc
+	/busybox grep " / " /proc/mounts
+	echo "$(/busybox cat /proc/cmdline)" >/seen
+	echo "GUEST-ROOT $(/busybox uname -r)"
+	/busybox poweroff -f
+	END
+	chmod +x "$s/sbin/init"
+	vm "want:rootfs / virtiofs rw" "want:GUEST-ROOT 6." exit:0 -- --kernel "$NEST/Image-6.12" --mem 256 \
+		--cpus 1 --loglevel warning -d "$s,$sandbox" -p "$QUIET"
+	silent
+	grep "root=rootfs rootfstype=virtiofs rw" "$s/seen" || fail "the guest has not written to its root"
+	refused 2 "a second directory" $(flat) -d / -d "$s"
+	refused 2 "a directory takes only" $(flat) -d "$s,direct"
+}
+
 scenario fs-refused "6.12-a76"
 fs_refused()
 {
