@@ -219,7 +219,7 @@ static int check(struct nettap *t, int fd, struct vmm_error *err)
 	int ret = control(t, fd, TUNGETIFF, &ifr);
 
 	if (ret)
-		return error_sys(err, ret, "net: descriptor %d is no tap interface", fd);
+		return error_set(err, -EINVAL, "net: descriptor %d is of no tap interface", fd);
 	if (((unsigned int)ifr.ifr_flags & (wanted | IFF_TUN)) != wanted)
 		return error_set(err, -EINVAL,
 				 "net: %.16s was not made with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR",

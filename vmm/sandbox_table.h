@@ -104,6 +104,7 @@ static const struct sandbox_rule sandbox_rules[] = {
 	RULE("poll", IO, "waiting for a descriptor"),
 	RULE("ppoll", IO, "waiting for a descriptor"),
 	RULE("ioctl", IO, "vhost", IF(1, TYPE_MASK, VHOST_TYPE)),
+	RULE("ioctl", IO, "TUNSETOFFLOAD", IF(1, WHOLE, 0x400454d0)),
 	RULE("ioctl", IO, "FIONREAD", IF(1, WHOLE, 0x541b)),
 	RULE("getrandom", IO, "virtio-rng"),
 	RULE("close", IO, "consoles and connections that end"),
@@ -160,6 +161,8 @@ static const struct sandbox_rule sandbox_rules[] = {
 	RULE("epoll_wait", CONTROL, "a terminal in the background"),
 	RULE("epoll_pwait", CONTROL, "a terminal in the background"),
 	/* Of terminals those that a guest needs; never TIOCSTI, which types for the user. */
+	RULE("ioctl", CONTROL, "TUNGETIFF", IF(1, WHOLE, 0x800454d2)),
+	RULE("ioctl", CONTROL, "TUNSETVNETHDRSZ", IF(1, WHOLE, 0x400454d8)),
 	RULE("ioctl", CONTROL, "TCGETS", IF(1, WHOLE, 0x5401)),
 	RULE("ioctl", CONTROL, "TCSETS", IF(1, WHOLE, 0x5402)),
 	RULE("ioctl", CONTROL, "TCSETSW", IF(1, WHOLE, 0x5403)),

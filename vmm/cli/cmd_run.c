@@ -252,7 +252,7 @@ static void tell(struct run *run, const char *event, const struct vmm_event *ev)
 
 	if (ev->type == VMM_EVENT_STOPPED)
 		news.reason = reasons[ev->reason];
-	else if (ev->type != VMM_EVENT_BROKEN)
+	else if (ev->type != VMM_EVENT_BROKEN && ev->type != VMM_EVENT_UNLINKED)
 		news.vcpu = ev->index;
 	if (ev->msg[0])
 		news.message = ev->msg;
@@ -313,6 +313,10 @@ static int take_events(struct run *run)
 			tell(run, ev.type == VMM_EVENT_STALLED ? "stalled" : "unstalled", &ev);
 			report_log(&run->guest.report, VMM_LOG_WARN, "%s", ev.msg);
 			break;
+		case VMM_EVENT_UNLINKED:
+			tell(run, "unlinked", &ev);
+			report_log(&run->guest.report, VMM_LOG_INFO, "%s", ev.msg);
+			break;
 		default:
 			/* A broken device: the library has logged which, and why. */
 			tell(run, "broken", &ev);
@@ -324,7 +328,7 @@ static int take_events(struct run *run)
 
 static int watch(struct run *run)
 {
-	struct pollfd fds[4 + OPTIONS_FS + CONTROL_FDS];
+	struct pollfd fds[4 + GUEST_FDS + CONTROL_FDS];
 	int status = -1;
 	nfds_t nr;
 

@@ -268,12 +268,23 @@ static int read_spe(struct guest *guest)
 	return ret == -ENOMEM ? STATUS_ERROR : STATUS_USAGE;
 }
 
+static int open_nets(struct guest *guest)
+{
+	struct vmm_error err = { "" };
+	int ret = nets_open(&guest->nets, guest->opts, &err);
+
+	if (!ret)
+		return 0;
+	report_fatal("%s", err.msg);
+	return ret == -ENOMEM ? STATUS_ERROR : STATUS_HOST;
+}
+
 int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
 		open_images, open_flash, open_disks, open_fs, size_ram, make_cmdline, read_spe,
-		open_kvm, open_ptys, open_dtb,
+		open_kvm, open_ptys, open_nets, open_dtb,
 	};
 	int status = 0;
 
@@ -338,6 +349,7 @@ void guest_close(struct guest *guest)
 		close_fd(&guest->disk_fds[i]);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
 		pty_close(&guest->ptys[i]);
+	nets_close(&guest->nets);
 	speopt_fini(&guest->spe);
 	free(guest->cmdline);
 	guest->cmdline = NULL;
@@ -545,6 +557,8 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 		ret = add_disk(guest, i, err);
 	for (uint32_t i = 0; i < guest->opts->nr_fs && ret >= 0; i++)
 		ret = add_fs(guest, i, err);
+	if (ret >= 0)
+		ret = nets_add(&guest->nets, guest->vm, err);
 	if (ret >= 0 && guest->opts->rng)
 		ret = vmm_add_rng(guest->vm, &rng, err);
 	return ret < 0 ? ret : 0;
@@ -621,11 +635,19 @@ void guest_allow_raises(void)
 		return;		/* then errors say how much is needed */
 }
 
-unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
+static unsigned int poll_fs(const struct guest *guest, struct pollfd *fds)
 {
 	for (uint32_t i = 0; i < guest->opts->nr_fs; i++)
 		fds[i] = (struct pollfd){ .fd = guest->fsds[i].pid_fd, .events = POLLIN };
 	return guest->opts->nr_fs;
+}
+
+unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
+{
+	unsigned int nr = poll_fs(guest, fds);
+
+	fds[nr] = (struct pollfd){ .fd = nets_fd(&guest->nets), .events = POLLIN };
+	return nr + 1;
 }
 
 /* Of a start that failed: a virtiofsd has ended at once, and has said why itself. */
@@ -636,7 +658,7 @@ static int blame_fs(struct guest *guest)
 	bool again;
 
 	/* Its connection ends a little earlier than it does. */
-	poll(fds, guest_poll(guest, fds), BLAME_MS);
+	poll(fds, poll_fs(guest, fds), BLAME_MS);
 	for (uint32_t i = 0; i < guest->opts->nr_fs; i++) {
 		struct fsd *fsd = &guest->fsds[i];
 
@@ -719,6 +741,7 @@ void guest_serve(struct guest *guest)
 			   fsd->dir, how);
 		restart_fs(guest, i, again);
 	}
+	nets_serve(&guest->nets, guest->vm, &guest->report);
 }
 
 void guest_destroy(struct guest *guest)

@@ -14,10 +14,13 @@
 
 #include "vmm/cli/fsd.h"
 #include "vmm/cli/helper.h"
+#include "vmm/cli/nets.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/ptys.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/speopt.h"
+
+#define GUEST_FDS	(OPTIONS_FS + 1)	/* of guest_poll() */
 
 struct guest {
 	const struct run_options *opts;
@@ -41,6 +44,7 @@ struct guest {
 	struct helper	helper;		/* with .fsds */
 	struct fsd	fsds[OPTIONS_FS];
 	struct pty	ptys[OPTIONS_SERIAL_PORTS];
+	struct nets	nets;
 	char		name[80];
 };
 
@@ -57,8 +61,8 @@ bool guest_raise_limit(const struct guest *guest);
 void guest_allow_raises(void);
 
 /*
- * Processes that serve the guest's devices: what to poll for, at most OPTIONS_FS, and
- * how many that is; and then what to do about those that have ended.
+ * Processes that serve the guest's devices: what to poll for, at most GUEST_FDS, and how
+ * many that is; and then what to do about those that have ended.
  */
 unsigned int guest_poll(const struct guest *guest, struct pollfd *fds);
 void guest_serve(struct guest *guest);

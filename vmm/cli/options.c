@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "vmm/cli/conffile.h"
+#include "vmm/cli/netopt.h"
 #include "vmm/cli/number.h"
 #include "vmm/cli/speopt.h"
 
@@ -156,7 +157,11 @@ static const struct option table[] = {
 	       "sandbox=namespace|chroot|none; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
-	OPTION(OPT_NETWORK, 'n', "network", "mode=none", "no network (default)"),
+	OPTION(OPT_NETWORK, 'n', "network", "KEY=VALUE,...",
+	       "a network card; repeatable; keys are\n"
+	       "mode=tap|user|none (tap; user: by passt), tapif,\n"
+	       "fd, script, downscript, host_ip, guest_ip,\n"
+	       "guest_mac, mtu (default: no network)"),
 
 	HEADING("The machine"),
 	OPTION(OPT_IRQCHIP, 0, "irqchip", "TYPE",
@@ -358,11 +363,20 @@ static int take_console(const char *arg, struct vmm_error *err)
 	return refuse(err, -EINVAL, "--console %s: not serial", arg);
 }
 
-static int take_network(const char *arg, struct vmm_error *err)
+/* Its words, and that they make sense; who runs the VM takes them apart again. */
+static int take_network(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
-	if (!strcmp(arg, "mode=none"))
-		return 0;
-	return refuse(err, -ENOTSUP, "--network %s: only mode=none is in this version", arg);
+	struct netopt opt;
+	int ret = netopt_parse(&opt, arg, err);
+
+	netopt_fini(&opt);
+	if (ret)
+		return ret;
+	if (opts->nr_nets == OPTIONS_NETS)
+		return refuse(err, -EINVAL, "--network %s: more than %d of them", arg, OPTIONS_NETS);
+	opts->net_trans |= 1u << opt.trans;
+	opts->nets[opts->nr_nets++] = arg;
+	return 0;
 }
 
 /* How virtiofsd is kept inside its directory, its own word for it. */
@@ -740,7 +754,7 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 	case OPT_TTY:
 		return take_tty(opts, opt, arg, err);
 	case OPT_NETWORK:
-		return take_network(arg, err);
+		return take_network(opts, arg, err);
 	case OPT_DISK:
 		return take_disk(opts, arg, err);
 	case OPT_FS:
@@ -918,6 +932,10 @@ static int check(const struct run_options *opts, struct vmm_error *err)
 		return refuse(err, -EINVAL, "--firmware-address: needs --firmware");
 	if (opts->hugetlbfs && opts->memfd)
 		return refuse(err, -EINVAL, "--hugetlbfs: excludes --memfd");
+	if (opts->net_trans & 1u << (opts->machine.virtio == VMM_VIRTIO_MMIO ?
+				     VMM_VIRTIO_PCI : VMM_VIRTIO_MMIO))
+		return refuse(err, -ENOTSUP,
+			      "--network: trans: all devices have that of --virtio-transport");
 	if (opts->nr_expect && (opts->ttys & 1))
 		return refuse(err, -EINVAL, "--expect: excludes --tty 0");
 	if ((flags & VMM_MACHINE_F_E2H0) && !(flags & VMM_MACHINE_F_NESTED))

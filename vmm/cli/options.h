@@ -18,6 +18,7 @@
 
 #define OPTIONS_SERIAL_PORTS	4
 #define OPTIONS_DISKS		24	/* vmm.h, vmm_add_disk() */
+#define OPTIONS_NETS		8
 
 /* Of --disk: parts of one string of argv, not terminated. */
 struct disk_option {
@@ -71,6 +72,8 @@ struct run_options {
 	uint32_t	nr_disks;
 	uint32_t	nr_fs;
 	bool		root_fs;	/* the last of them is the guest's root */
+	uint32_t	nr_nets;
+	uint32_t	net_trans;	/* bit N: of enum vmm_virtio_transport, by --network */
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */
@@ -93,6 +96,7 @@ struct run_options {
 	const char	*expect[EXPECT_MAX];
 	struct disk_option disks[OPTIONS_DISKS];
 	struct fs_option fs[OPTIONS_FS];
+	const char	*nets[OPTIONS_NETS];	/* of netopt_parse() */
 	struct vmm_machine_config machine;
 };
 

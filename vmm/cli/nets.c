@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nets.c - the guest's network cards, and who is behind them
+ */
+#include "vmm/cli/nets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool wants_passt(const struct net *net)
+{
+	return net->opt.mode == NETOPT_USER && !net->opt.has_fd;
+}
+
+static int open_net(struct net *net, struct vmm_error *err)
+{
+	if (net->opt.mode == NETOPT_TAP) {
+		net->fd = tapif_open(&net->opt, net->name, err);
+		return net->fd < 0 ? net->fd : 0;
+	}
+	if (!net->opt.has_fd)
+		return 0;
+	net->fd = fcntl(net->opt.fd, F_DUPFD_CLOEXEC, 3);
+	if (net->fd >= 0)
+		return 0;
+	snprintf(err->msg, sizeof(err->msg), "--network: fd=%d: %s", net->opt.fd, strerror(errno));
+	return -errno;
+}
+
+static int start_keeper(struct nets *nets, struct vmm_error *err)
+{
+	bool wanted = false;
+	int ret;
+
+	for (unsigned int i = 0; i < nets->nr; i++) {
+		struct net *net = &nets->net[i];
+
+		nets->cards[i] = (struct netkeep_card){
+			.opt = &net->opt, .name = net->name, .passt = wants_passt(net),
+		};
+		wanted |= nets->cards[i].passt || net->opt.downscript;
+	}
+	if (!wanted)
+		return 0;
+	ret = netkeep_start(&nets->keep, nets->cards, nets->nr);
+	if (ret)
+		snprintf(err->msg, sizeof(err->msg), "--network: a process for it: %s", strerror(-ret));
+	return ret;
+}
+
+int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_error *err)
+{
+	int ret = 0;
+
+	memset(nets, 0, sizeof(*nets));
+	nets->keep.fd = -1;
+	for (uint32_t i = 0; i < opts->nr_nets && !ret; i++) {
+		struct net *net = &nets->net[nets->nr];
+
+		net->fd = -1;
+		ret = netopt_parse(&net->opt, opts->nets[i], err);
+		if (net->opt.mode == NETOPT_NONE) {
+			netopt_fini(&net->opt);
+			continue;
+		}
+		nets->nr++;
+		if (!ret)
+			ret = open_net(net, err);
+	}
+	return ret ? ret : start_keeper(nets, err);
+}
+
+void nets_close(struct nets *nets)
+{
+	/* It runs scripts about interfaces that have to be there. */
+	netkeep_stop(&nets->keep);
+	for (unsigned int i = 0; i < nets->nr; i++) {
+		if (nets->net[i].fd >= 0)
+			close(nets->net[i].fd);
+		netopt_fini(&nets->net[i].opt);
+	}
+	nets->nr = 0;
+}
+
+/* ---- Boot by boot ------------------------------------------------------------ */
+
+static int add(struct net *net, int fd, struct vmm *vm, struct vmm_error *err)
+{
+	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
+	int ret;
+
+	cfg.flags = net->opt.mode == NETOPT_USER ? VMM_NET_F_STREAM : VMM_NET_F_TAP;
+	cfg.fd = fd;
+	cfg.mtu = net->opt.mtu;
+	if (wants_passt(net) && !cfg.mtu)
+		cfg.mtu = PASST_MTU;
+	memcpy(cfg.mac, net->opt.mac, sizeof(cfg.mac));
+	ret = vmm_add_net(vm, &cfg, err);
+	net->index = (uint32_t)ret;
+	return ret < 0 ? ret : 0;
+}
+
+/* They come in the order of the cards. */
+static int take_passt(struct nets *nets, unsigned int i, int *fd, struct vmm_error *err)
+{
+	struct netkeep_news news;
+	int ret;
+
+	do
+		ret = netkeep_next(&nets->keep, &news, fd, true);
+	while (ret > 0 && news.card != i);
+	if (ret < 0)
+		snprintf(err->msg, sizeof(err->msg), "--network: who starts passt has gone");
+	else if (news.error)
+		memcpy(err->msg, news.msg, sizeof(err->msg));
+	return ret < 0 ? ret : news.error;
+}
+
+int nets_add(struct nets *nets, struct vmm *vm, struct vmm_error *err)
+{
+	int ret = nets->keep.pid ? netkeep_boot(&nets->keep) : 0;
+
+	if (ret)
+		snprintf(err->msg, sizeof(err->msg), "--network: who starts passt has gone");
+	for (unsigned int i = 0; i < nets->nr && !ret; i++) {
+		struct net *net = &nets->net[i];
+		int fd = net->fd;
+
+		if (wants_passt(net))
+			ret = take_passt(nets, i, &fd, err);
+		if (!ret)
+			ret = add(net, fd, vm, err);
+		if (wants_passt(net) && fd >= 0)
+			close(fd);
+	}
+	return ret;
+}
+
+int nets_fd(const struct nets *nets)
+{
+	return nets->keep.pid ? nets->keep.fd : -1;
+}
+
+/* passt has ended, or runs again. */
+static void hear(struct net *net, const struct netkeep_news *news, int fd, struct vmm *vm,
+		 const struct report *report)
+{
+	struct vmm_error err = { "" };
+
+	if (news->error) {
+		report_log(report, VMM_LOG_WARN, "net%u: %s; the link is down until it runs again",
+			   net->index, news->msg);
+		return;
+	}
+	if (!vmm_net_attach(vm, net->index, fd, &err))
+		report_log(report, VMM_LOG_INFO, "net%u: passt runs again", net->index);
+	else
+		report_log(report, VMM_LOG_DEBUG, "net%u: %s", net->index, err.msg);
+}
+
+void nets_serve(struct nets *nets, struct vmm *vm, const struct report *report)
+{
+	struct netkeep_news news;
+	int ret;
+	int fd;
+
+	if (!nets->keep.pid)
+		return;
+	while ((ret = netkeep_next(&nets->keep, &news, &fd, false)) > 0) {
+		hear(&nets->net[news.card], &news, fd, vm, report);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (ret == 0)
+		return;
+	report_log(report, VMM_LOG_WARN, "--network: who starts passt has gone");
+	netkeep_stop(&nets->keep);
+}

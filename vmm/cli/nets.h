@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nets.h - the guest's network cards, and who is behind them
+ *
+ * Tap interfaces are for all boots of a guest; each boot has a passt of its own for each
+ * card that wants one.  One that ends is reported and started again, and the guest goes
+ * on meanwhile with the link down.
+ */
+#ifndef VMM_CLI_NETS_H
+#define VMM_CLI_NETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/cli/netkeep.h"
+#include "vmm/cli/netopt.h"
+#include "vmm/cli/options.h"
+#include "vmm/cli/report.h"
+#include "vmm/cli/tapif.h"
+
+struct net {
+	struct netopt	opt;
+	char		name[TAPIF_NAME];	/* of a tap interface */
+	int		fd;			/* for all boots: tap or fd=N; or -1 */
+	uint32_t	index;			/* the device's */
+};
+
+struct nets {
+	struct net	net[OPTIONS_NETS];
+	unsigned int	nr;
+	struct netkeep_card cards[OPTIONS_NETS];
+	struct netkeep	keep;
+};
+
+/*
+ * What the options ask for, before the sandbox.  nets_close() may be called after it,
+ * and on zeros.
+ */
+int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_error *err);
+void nets_close(struct nets *nets);
+
+/* For a VM that is NEW. */
+int nets_add(struct nets *nets, struct vmm *vm, struct vmm_error *err);
+
+/* What to poll for POLLIN, or -1; and what to do then. */
+int nets_fd(const struct nets *nets);
+void nets_serve(struct nets *nets, struct vmm *vm, const struct report *report);
+
+#endif /* VMM_CLI_NETS_H */
