@@ -36,16 +36,30 @@ fetch()	# DIR SUITE [OPTION-OF-DEBFETCH]... PACKAGE...
 		die "cannot fetch $*"
 }
 
+# The modules of a kernel that the hosts want, and those that network cards need.
+fetch_more()	# DIR SUITE [OPTION-OF-DEBFETCH]... PACKAGE...
+{
+	dir=$cache/$1 suite=$2
+	shift 2
+	"$top/tools/debfetch" -q -a arm64 -s "$suite" -r 'linux-image-*' -k '*/tun.ko*' \
+		-k '*/dummy.ko*' -k '*/failover.ko*' -k '*/net_failover.ko*' -d "$dir" "$@" ||
+		die "cannot fetch $*"
+}
+
 fetch_kernel()	# VERSION
 {
 	case $1 in
-	6.1) fetch kernel-6.1 bookworm linux-image-arm64 ;;
-	6.12) fetch kernel-6.12 bookworm-backports linux-image-arm64 ;;
-	6.12-16k) fetch kernel-6.12-16k bookworm-backports linux-image-arm64-16k ;;
-	new) fetch kernel-new trixie-backports -r 'linux-binary-*' -r 'linux-modules-*' \
+	6.1) set -- "$1" bookworm linux-image-arm64 ;;
+	6.12) set -- "$1" bookworm-backports linux-image-arm64 ;;
+	6.12-16k) set -- "$1" bookworm-backports linux-image-arm64-16k ;;
+	new) set -- "$1" trixie-backports -r 'linux-binary-*' -r 'linux-modules-*' \
 		-k '*/vmlinuz' linux-image-arm64 ;;
 	*) die "no kernel $1" ;;
 	esac
+	version=$1
+	shift
+	fetch "kernel-$version" "$@"
+	fetch_more "kernel-$version-net" "$@"
 }
 
 older()	# OUT IN...: is OUT not there, or older than an input or this file?
@@ -62,7 +76,7 @@ compile()	# OUT SOURCE FLAG...
 {
 	out=$nest/$1 src=$here/$2
 	shift 2
-	older "$out" "$src" || return 0
+	older "$out" "$src" "$here/transfer.h" || return 0
 	"$cc" -std=gnu11 -O2 -Wall -Wextra -static -s -o "$out.tmp" "$src" "$@" ||
 		die "cannot build $src"
 	mv "$out.tmp" "$out"
@@ -219,7 +233,7 @@ modules()	# VERSION DIR MODULE...
 	from=$cache/kernel-$1 to=$2
 	shift 2
 	for module; do
-		find "$from/" -name "$module.ko*" -exec cp {} "$to/" \;
+		find "$from/" "$from-net/" -name "$module.ko*" -exec cp {} "$to/" \;
 	done
 	find "$to" -name '*.xz' -exec xz -d {} \;
 }
@@ -237,8 +251,12 @@ kernel()	# VERSION
 	modules "$1" "$tree" evdev gpio_keys
 	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
 	modules "$1" "$tree" virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
-		virtio-rng virtio_blk
+		virtio-rng virtio_blk failover net_failover virtio_net
 	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
+	modules "$1" "$tree" tun dummy
+	for module in tun dummy; do
+		mv "$tree/$module.ko" "$nest/$module-$1.ko"
+	done
 	rm -rf "$tree"
 }
 
@@ -280,13 +298,14 @@ base_part()
 	out=$build/part-base.cpio tree=$build/part.tmp
 	busybox=$cache/busybox/bin/busybox
 	older "$out" "$busybox" "$here/host-init" "$nest/drive" "$nest/meter" "$nest/mover" \
-		"$nest/flat" || return 0
+		"$nest/flat" "$nest/peer" || return 0
 	rm -rf "$tree"
-	mkdir -p "$tree/bin" "$tree/nest"
+	mkdir -p "$tree/bin" "$tree/nest/passt"
 	cp "$busybox" "$tree/bin/busybox"
 	cp "$here/host-init" "$tree/init"
 	chmod 755 "$tree/init" "$tree/bin/busybox"
-	cp "$nest/drive" "$nest/meter" "$nest/mover" "$nest/flat" "$tree/nest/"
+	cp "$nest/drive" "$nest/meter" "$nest/mover" "$nest/flat" "$nest/peer" "$tree/nest/"
+	find "$cache/passt/" -type f ! -name .debfetch -exec cp {} "$tree/nest/passt/" \;
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
 }
@@ -365,6 +384,7 @@ build_nest()
 	compile drive drive.c -lutil
 	compile meter meter.c
 	compile mover mover.c
+	compile peer peer.c
 	compile init guest/init.c
 	compile_flat
 	for version in $kernels; do
@@ -380,11 +400,14 @@ build_parts()
 {
 	need qemu-system-aarch64
 	fetch busybox bookworm busybox-static
+	fetch passt bookworm -r libc6 -k '*/bin/passt' -k '*/ld-linux-aarch64.so.1' \
+		-k '*/libc.so.6' passt
 	compile_pmus
 	base_part
 	fs_part
 	for version in $kernels; do
-		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio"
+		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
+			"tun-$version.ko" "dummy-$version.ko"
 	done
 	part formats Image-6.1.gz zboot-gzip zboot-zstd bzImage
 }

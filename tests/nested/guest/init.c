@@ -23,6 +23,8 @@
  *   again     the same, but twice: for the second time the device is reset after a
  *             line on the console
  *   rng       read random numbers from the host's; print, power off
+ *   net       bring up eth0, transfer m= MiB both ways, with its sum; print, power off
+ *   chunks    eight transfers, each begun again until it is through; print, power off
  *   pmu       count cycles with the PMU; print, power off
  *   vmm       run our own guest: vmm with flat, power off
  *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
@@ -30,12 +32,14 @@
  *             until every CPU has got on and answers, `end` sums up and powers off
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/input.h>
 #include <linux/perf_event.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -58,6 +62,8 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../transfer.h"
 
 #define DT "/sys/firmware/devicetree/base"
 
@@ -721,6 +727,148 @@ static void task_vmm(void)
 	printf("GUEST-VMM status=%d\n", WEXITSTATUS(status));
 }
 
+/* ---- The network ---------------------------------------------------------- */
+
+static const char *env(const char *name, const char *otherwise)
+{
+	const char *val = getenv(name);
+
+	return val ? val : otherwise;
+}
+
+static int net_set(int sock, unsigned long request, const char *ip)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	struct ifreq ifr = { .ifr_name = "eth0" };
+
+	inet_pton(AF_INET, ip, &addr.sin_addr);
+	memcpy(&ifr.ifr_addr, &addr, sizeof(addr));
+	return ioctl(sock, request, &ifr);
+}
+
+static long net_number(const char *name)
+{
+	char path[64];
+	char text[32];
+
+	snprintf(path, sizeof(path), "/sys/class/net/eth0/%s", name);
+	return read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : -1;
+}
+
+/* a= is our address, in a network of 24 bits. */
+static int net_up(void)
+{
+	static const char *const modules[] = {
+		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
+		"/virtio_pci.ko", "/failover.ko", "/net_failover.ko", "/virtio_net.ko",
+	};
+	struct ifreq ifr = { .ifr_name = "eth0" };
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+	char mac[32] = "";
+
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
+		if (!access(modules[i], R_OK))
+			load_module(modules[i]);
+	if (net_set(sock, SIOCSIFADDR, env("a", "")) || net_set(sock, SIOCSIFNETMASK, "255.255.255.0") ||
+	    ioctl(sock, SIOCGIFFLAGS, &ifr)) {
+		printf("GUEST-NET eth0: %s\n", strerror(errno));
+		return -1;
+	}
+	ifr.ifr_flags |= IFF_UP;
+	ioctl(sock, SIOCSIFFLAGS, &ifr);
+	close(sock);
+	for (int i = 0; i < 100 && net_number("carrier") != 1; i++)
+		usleep(10000);
+	read_file("/sys/class/net/eth0/address", mac, sizeof(mac));
+	mac[strcspn(mac, "\n")] = 0;
+	printf("GUEST-LINK mac=%s mtu=%ld carrier=%ld\n", mac, net_number("mtu"), net_number("carrier"));
+	return 0;
+}
+
+/* To p=, the host. */
+static int net_connect(int seconds)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(TRANSFER_PORT) };
+	const struct timeval patience = { .tv_sec = seconds };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, env("p", ""), &addr.sin_addr);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int net_transfer(int fd, uint64_t len, bool up, uint64_t *sum, bool *same)
+{
+	struct transfer t = { .len = len, .seed = 0x1234567 + up, .upwards = up };
+	uint64_t theirs;
+
+	if (transfer_all(fd, &t, sizeof(t), 1) || transfer_bytes(fd, &t, up, sum) ||
+	    transfer_compare(fd, up, *sum, &theirs))
+		return -1;
+	*same = *sum == theirs;
+	return 0;
+}
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* m= MiB from the host, and as many to it. */
+static void task_net(void)
+{
+	uint64_t len = strtoull(env("m", "1"), NULL, 10) << 20;
+	int fd;
+
+	if (net_up())
+		return;
+	fd = net_connect(60);
+	for (int up = 0; up < 2; up++) {
+		long begin = now_ms();
+		uint64_t sum;
+		bool same;
+
+		if (fd < 0 || net_transfer(fd, len, up, &sum, &same)) {
+			printf("GUEST-NET %s\n", strerror(errno));
+			return;
+		}
+		printf("GUEST-NET %s=%llu ms=%ld sum=%016llx same=%d\n", up ? "put" : "got",
+		       (unsigned long long)len, now_ms() - begin, (unsigned long long)sum, same);
+	}
+}
+
+/* Eight of m= MiB each way, each on a connection of its own, until they are through. */
+static void task_chunks(void)
+{
+	uint64_t len = strtoull(env("m", "1"), NULL, 10) << 20;
+	int failed = 0;
+	int good = 0;
+
+	if (net_up())
+		return;
+	while (good < 8 && failed < 50) {
+		int fd = net_connect(3);
+		bool same = false;
+		uint64_t sum;
+
+		if (fd >= 0 && !net_transfer(fd, len, 0, &sum, &same) && same &&
+		    !net_transfer(fd, len, 1, &sum, &same) && same)
+			good++;
+		else
+			failed++;
+		close(fd);
+		printf("GUEST-CHUNK %d failed=%d\n", good, failed);
+	}
+	printf("GUEST-CHUNKS good=%d failed=%d changes=%ld\n", good, failed, net_number("carrier_changes"));
+}
+
 int main(void)
 {
 	const char *task = getenv("t");
@@ -756,6 +904,10 @@ int main(void)
 		task_again();
 	else if (!strcmp(task, "rng"))
 		task_rng();
+	else if (!strcmp(task, "net"))
+		task_net();
+	else if (!strcmp(task, "chunks"))
+		task_chunks();
 	else if (!strcmp(task, "pmu"))
 		task_pmu();
 	else if (!strcmp(task, "vmm"))

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# net.sh - network cards, with Debian's driver, through tap interfaces and Debian's passt
+
+# What the emulated hosts have as modules.
+host_module()	# NAME
+{
+	[ -n "${NESTED-}" ] || { modprobe "$1" 2>/dev/null || true; return 0; }
+	insmod "$NEST/$1-$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/').ko" 2>/dev/null || true
+}
+
+need_tap()
+{
+	need_root
+	host_module tun
+	[ -c /dev/net/tun ] || say_skip "no /dev/net/tun"
+}
+
+# peer DO...: with the other end of the transfers at work.
+peer()
+{
+	"$NEST/peer" >"$WORK/log/peer" 2>&1 &
+	_peer=$!
+	_status=0
+	"$@" || _status=$?
+	kill $_peer
+	wait $_peer 2>/dev/null || true
+	return $_status
+}
+
+# As many bytes both ways, and the same ones: so say both ends.
+same_bytes()	# BYTES
+{
+	for way in sent received; do
+		sum=$(sed -n "s/^$way $1 //p" "$WORK/log/peer")
+		[ ${#sum} -eq 16 ] || fail "the host has not $way it: $(tail -n 1 "$WORK/log/peer")"
+		console | grep -q "^GUEST-NET .* sum=$sum same=1" || fail "the guest's sum is not $sum"
+	done
+	note "$(console | sed -n 's/^GUEST-NET \(got\|put\)=[0-9]* ms=\([0-9]*\) .*/\1: \2 ms/p' | tr '\n' ' ')"
+}
+
+# net KERNEL MIB OPTION...: the guest is ADDR and talks to PEER.
+net()
+{
+	kernel=$1 mib=$2
+	shift 2
+	vm "want:GUEST-NET got=$((mib << 20))" "want:GUEST-NET put=$((mib << 20))" exit:0 -- \
+		$(virtio "$kernel") "$@" -p "$QUIET t=net a=$ADDR p=$PEER m=$mib"
+}
+
+# 100 MiB each way; an emulated guest has less than a real one.
+amount()
+{
+	if [ "$HOST" = native ]; then echo 1000; else echo 100; fi
+}
+
+tap_transfer()	# KERNEL OPTION...
+{
+	kernel=$1
+	shift
+	need_tap
+	ADDR=192.168.33.15 PEER=192.168.33.1 peer net "$kernel" "$(amount)" -n mode=tap "$@"
+	same_bytes $(($(amount) << 20))
+	console | grep -q 'GUEST-LINK mac=02:15:15:15:15:15 mtu=1500 carrier=1' || fail "the link is not as it shall be"
+	silent
+}
+
+scenario net-tap-mmio "6.1-a76"
+net_tap_mmio()
+{
+	tap_transfer 6.1 --virtio-transport mmio
+}
+
+scenario net-tap-pci "6.12-max"
+net_tap_pci()
+{
+	tap_transfer 6.12 --virtio-transport pci
+}
+
+scenario net-tap-script "6.12-a76"
+net_tap_script()
+{
+	need_tap
+	cat >"$WORK/files/up" <<-END
+		#!/bin/sh
+		ip addr add 10.8.0.1/24 dev \$1
+		ip link set \$1 up
+		echo "up \$1" >>$WORK/files/said
+	END
+	sed 's/^ip.*//; s/up /down /' "$WORK/files/up" >"$WORK/files/down"
+	chmod 755 "$WORK/files/up" "$WORK/files/down"
+	ADDR=10.8.0.15 PEER=10.8.0.1 peer net 6.12 10 \
+		-n "script=$WORK/files/up,downscript=$WORK/files/down,guest_mac=02:00:00:00:00:09,mtu=1400"
+	same_bytes $((10 << 20))
+	console | grep -q 'GUEST-LINK mac=02:00:00:00:00:09 mtu=1400 carrier=1' || fail "the link is not as it shall be"
+	[ "$(tr '\n' ' ' <"$WORK/files/said")" = "up tap0 down tap0 " ] || fail "the scripts: $(cat "$WORK/files/said")"
+	silent
+}
+
+scenario net-refused "6.1-a57"
+net_refused()
+{
+	refused 4 "passt cannot be started" $(flat) -n mode=user
+	need_tap
+	refused 2 "of no tap interface" $(flat) -n fd=0
+}
+
+# ---- passt --------------------------------------------------------------------
+
+# A user who may use KVM and nothing else, and a host that has an address.
+need_passt()
+{
+	if [ -z "${NESTED-}" ]; then
+		command -v passt >/dev/null || say_skip "passt is not installed"
+		say_skip "the scenario is for a host whose addresses it knows"
+	fi
+	host_module dummy
+	ip link set dummy0 up
+	ip addr add 10.9.0.2/24 dev dummy0 2>/dev/null || true
+	ip route add default via 10.9.0.1 dev dummy0 2>/dev/null || true
+	chmod 666 /dev/kvm
+	grep -q nobody /etc/passwd || echo 'nobody:x:65534:65534:nobody:/:/bin/sh' >>/etc/passwd
+	mkdir -p "$WORK/files/bin"
+	cat >"$WORK/files/bin/passt" <<-END
+		#!/bin/sh
+		echo \$\$ >$WORK/files/pid
+		exec $NEST/passt/ld-linux-aarch64.so.1 --library-path $NEST/passt $NEST/passt/passt "\$@"
+	END
+	chmod 755 "$WORK/files/bin/passt"
+	chown 1000:1000 "$WORK/run" "$WORK/tmp" "$WORK/files"
+	export PATH="$WORK/files/bin:$PATH"
+	ADDR=10.9.0.2 PEER=10.9.0.1
+}
+
+scenario net-passt-mmio "6.12-a76"
+net_passt_mmio()
+{
+	need_passt
+	# It copies what a tap interface does not, with a CPU that is emulated: half as many.
+	mib=$(($(amount) / 2))
+	peer net_user 6.12 $mib -n mode=user --virtio-transport mmio
+	same_bytes $((mib << 20))
+	console | grep -q 'GUEST-LINK mac=02:15:15:15:15:15 mtu=65520 carrier=1' || fail "the link is not as it shall be"
+}
+
+net_user()
+{
+	kernel=$1 mib=$2
+	shift 2
+	vm -u 1000 "want:GUEST-NET got=$((mib << 20))" "want:GUEST-NET put=$((mib << 20))" exit:0 -- \
+		$(virtio "$kernel") "$@" -p "$QUIET t=net a=$ADDR p=$PEER m=$mib"
+}
+
+# Killed in the middle of a transfer, three times over.
+scenario net-passt-killed "6.12-a76"
+net_passt_killed()
+{
+	need_passt
+	kill_it="shell:kill -KILL \$(cat $WORK/files/pid)"
+	peer vm -u 1000 "want:GUEST-CHUNK 2 " "$kill_it" "want:GUEST-CHUNK 4 " "$kill_it" \
+		"want:GUEST-CHUNK 6 " "$kill_it" "want:GUEST-CHUNK 8 " "want:GUEST-CHUNKS" exit:0 -- \
+		$(virtio 6.12) --loglevel info -n mode=user -p "$QUIET t=chunks a=$ADDR p=$PEER m=2"
+	lost=$(stderr | grep -c "passt was ended by SIGKILL; the link is down")
+	again=$(stderr | grep -c "passt runs again")
+	[ "$lost" = 3 ] || fail "its end was reported $lost times"
+	changes=$(console | sed -n 's/^GUEST-CHUNKS good=8 .*changes=\([0-9]*\)$/\1/p')
+	[ "${changes:-0}" -ge 4 ] || fail "the guest saw ${changes:-no} changes of its link"
+	note "$lost ends, $again new starts, $changes changes of the guest's link"
+}
