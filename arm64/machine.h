@@ -18,6 +18,7 @@
 
 struct cfi_flash;
 struct chardev;
+struct msi;
 struct ns16550;
 struct pci;
 struct pl031;
@@ -79,6 +80,7 @@ struct machine {
 	/* virtio.c */
 	struct virtio_env	*virtio_env;
 	struct pci		*pci;		/* NULL: there is none */
+	struct msi		*msi;
 	struct {
 		struct virtio		*dev;
 		struct virtio_mmio	*mmio;
@@ -133,6 +135,13 @@ void board_tree(const struct machine *m, struct tree *t);
 int flash_up(struct machine *m, struct vmm_error *err);
 void flash_down(struct machine *m);
 void flash_tree(const struct machine *m, struct tree *t);
+
+/* Messages: at most @max at a time are tied to an eventfd; see struct virtio_pci_host. */
+int msi_create(struct msi **msi, const struct vmm *vm, u32 max, struct vmm_error *err);
+void msi_destroy(struct msi *msi);
+void msi_send(struct msi *msi, u32 requester, u64 addr, u32 data);
+bool msi_tie(struct msi *msi, u32 nr, int fd, u32 requester, u64 addr, u32 data);
+void msi_untie(struct msi *msi, u32 nr, int fd);
 
 /* Are there devices, and is each a PCI function? */
 bool virtio_on_pci(const struct machine *m);

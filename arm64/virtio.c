@@ -3,11 +3,8 @@
  * virtio.c - the virtio devices of the machine: addresses, doorbells, interrupts
  *
  * Neither a kick nor an interrupt comes to a vCPU's thread: KVM rings the queue's
- * eventfd when the guest writes the doorbell, and injects what the I/O thread sends.  For
- * virtio-mmio that is an irqfd.  For a message of a PCI function it is KVM_SIGNAL_MSI,
- * which takes the same short way through KVM's cache of translations; an irqfd would
- * take a descriptor a vector, and a new routing table, for whose sake KVM waits for
- * all vCPUs, each time that the guest changes one.
+ * eventfd when the guest writes the doorbell, and injects when an irqfd is rung, be it
+ * the line of a device or a message of a PCI function (msi.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,6 +30,9 @@
 
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
+
+/* Of a PCI function: one a queue, and one for its configuration. */
+#define MAX_MESSAGES	(VM_MAX_QUEUES + 1)
 
 static void tell(struct machine *m, enum vmm_event_type type, u32 index, const char *msg)
 {
@@ -156,12 +156,25 @@ bool virtio_on_pci(const struct machine *m)
 	return m->vm->nr_devices && m->vm->mcfg.virtio != VMM_VIRTIO_MMIO;
 }
 
-static void send_msi(void *ctx, u32 requester, u64 addr, u32 data)
+static void send(void *ctx, u32 requester, u64 addr, u32 data)
 {
 	struct machine *m = ctx;
 
-	/* Where the guest sends it is the guest's affair. */
-	kvm_signal_msi(&m->vm->kvm, requester, addr, data);
+	msi_send(m->msi, requester, addr, data);
+}
+
+static bool tie(void *ctx, u32 nr, int fd, u32 requester, u64 addr, u32 data)
+{
+	struct machine *m = ctx;
+
+	return msi_tie(m->msi, nr, fd, requester, addr, data);
+}
+
+static void untie(void *ctx, u32 nr, int fd)
+{
+	struct machine *m = ctx;
+
+	msi_untie(m->msi, nr, fd);
 }
 
 static gpa_t bell(u64 bar, u32 q)
@@ -199,6 +212,9 @@ static int bridge_up(struct machine *m, struct vmm_error *err)
 {
 	int ret = pci_create(&m->pci, MAP_PCI_WINDOW, MAP_PCI_WINDOW_SIZE, err);
 
+	_Static_assert(VM_MAX_DEVICES * MAX_MESSAGES <= 4096, "KVM_MAX_IRQ_ROUTES");
+	if (!ret)
+		ret = msi_create(&m->msi, m->vm, m->vm->nr_devices * MAX_MESSAGES, err);
 	if (ret)
 		return ret;
 	ret = bus_add(&m->vm->bus, "PCI", MAP_PCI_ECAM, PCI_ECAM_SIZE, &pci_ecam_ops, m->pci);
@@ -211,7 +227,8 @@ static int bridge_up(struct machine *m, struct vmm_error *err)
 static int pci_up(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct virtio_pci_host host = {
-		.ctx = m, .intx = machine_spi(m, SPI_VIRTIO + i), .send = send_msi, .moved = moved,
+		.ctx = m, .intx = machine_spi(m, SPI_VIRTIO + i), .send = send, .tie = tie,
+		.untie = untie, .first_message = i * MAX_MESSAGES, .moved = moved,
 	};
 	int ret = virtio_pci_create(&m->virtio[i].pci, m->virtio[i].dev, &host, err);
 
@@ -247,6 +264,7 @@ void virtio_down(struct machine *m)
 		virtio_pci_destroy(m->virtio[i].pci);
 	}
 	pci_destroy(m->pci);
+	msi_destroy(m->msi);
 	free(m->virtio_env);
 }
 

@@ -3,10 +3,12 @@
  * virtio_pci.c - virtio as a PCI function (virtio 1.2, 4.1)
  *
  * One BAR has it all: a page each for the common registers and the device's own, for
- * doorbells, and for messages (MSI-X).  A message is sent by the thread that has one to
- * send; what is masked meanwhile is noted, and sent when it no longer is.  Without
- * messages there is INTx: a level, taken back by a read of the ISR.  A device whose
- * rings are served elsewhere is given eventfds, and each ring of one becomes a message.
+ * doorbells, and for messages (MSI-X).  What is masked is noted, and sent when it no
+ * longer is.  A vector has an eventfd, which the machine ties to its message when there is
+ * the first one to send, and unties when the driver changes or masks it.  While it is
+ * tied, to ring it is to send; also for who serves the rings of a device elsewhere, whose
+ * rings of an untied one are read here.  Without messages there is INTx: a level, taken
+ * back by a read of the ISR, for whose sake every interrupt takes an exit anyway.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "devices/pci.h"
 #include "devices/virtio.h"
@@ -47,12 +50,17 @@ struct message {
 	u32	masked;		/* the register: bit 0 */
 };
 
-/* Of a queue that is served elsewhere: on the loop of queue 0. */
-struct relay {
+struct vector {
 	struct virtio_pci	*vpci;
+	u16			nr;
+	int			fd;		/* eventfd */
+
+	/* Under .vpci->lock. */
+	bool			pending;
+	bool			tied;		/* .fd to the message */
+
+	/* For rings that are served elsewhere: on the loop of queue 0. */
 	struct loop		*loop;
-	int			fd;
-	u16			vector;
 	u64			count;		/* read from .fd */
 	struct loop_io		io;
 };
@@ -64,7 +72,7 @@ struct virtio_pci {
 	u32			msix_cap;	/* where they are in .fn.cfg */
 	u32			window_cap;
 	u32			nr_vectors;
-	struct relay		*relays;	/* one a queue, or NULL */
+	struct vector		*vectors;	/* and one more: INTx of rings served elsewhere */
 
 	/* Under the device's lock. */
 	u32			offered_sel;
@@ -78,7 +86,6 @@ struct virtio_pci {
 	bool			intx_disabled;
 	u8			isr;
 	struct message		table[MAX_VECTORS];
-	bool			pending[MAX_VECTORS];
 };
 
 /* ---- The driver is told: with .lock held -------------------------------------- */
@@ -88,20 +95,59 @@ static void update_intx(struct virtio_pci *vpci)
 	irq_line_set(&vpci->host.intx, vpci->isr && !vpci->msix && !vpci->intx_disabled);
 }
 
-static void try_send(struct virtio_pci *vpci, u32 vector)
+static bool may_send(const struct virtio_pci *vpci, u32 nr)
 {
-	const struct message *m = &vpci->table[vector];
-
-	vpci->pending[vector] = vpci->all_masked || m->masked & 1;
-	if (!vpci->pending[vector])
-		vpci->host.send(vpci->host.ctx, pci_requester(&vpci->fn), m->addr, m->data);
+	return vpci->msix && !vpci->all_masked && !(vpci->table[nr].masked & 1);
 }
 
-static void send_pending(struct virtio_pci *vpci)
+static void untie(struct vector *v)
 {
-	for (u32 i = 0; i < vpci->nr_vectors && vpci->msix; i++)
-		if (vpci->pending[i])
-			try_send(vpci, i);
+	struct virtio_pci *vpci = v->vpci;
+
+	if (v->tied)
+		vpci->host.untie(vpci->host.ctx, vpci->host.first_message + v->nr, v->fd);
+	v->tied = false;
+}
+
+static void send(struct vector *v)
+{
+	const struct virtio_pci_host *host = &v->vpci->host;
+	const struct message *m = &v->vpci->table[v->nr];
+	u32 requester = pci_requester(&v->vpci->fn);
+	const u64 one = 1;
+
+	if (!v->tied)
+		v->tied = host->tie(host->ctx, host->first_message + v->nr, v->fd, requester,
+				    m->addr, m->data);
+	/* It is taken at once, so the count does not grow. */
+	if (!v->tied || write(v->fd, &one, sizeof(one)) < 0)
+		host->send(host->ctx, requester, m->addr, m->data);
+}
+
+static void try_send(struct virtio_pci *vpci, u32 nr)
+{
+	struct vector *v = &vpci->vectors[nr];
+
+	v->pending = !may_send(vpci, nr);
+	if (!v->pending)
+		send(v);
+}
+
+/* The registers have changed. */
+static void settle(struct virtio_pci *vpci, u32 nr)
+{
+	struct vector *v = &vpci->vectors[nr];
+
+	if (!may_send(vpci, nr))
+		untie(v);
+	else if (v->pending)
+		try_send(vpci, nr);
+}
+
+static void settle_all(struct virtio_pci *vpci)
+{
+	for (u32 i = 0; i < vpci->nr_vectors; i++)
+		settle(vpci, i);
 }
 
 static void interrupt(struct virtio_pci *vpci, u16 vector, u8 why)
@@ -122,31 +168,34 @@ static void queue_irq(struct virtio_queue *q)
 	interrupt(q->dev->transport_dev, q->vector, ISR_QUEUE);
 }
 
-static void arm(struct relay *r)
+static void arm(struct vector *v)
 {
-	loop_read(r->loop, &r->io, r->fd, &r->count, sizeof(r->count), 0);
+	loop_read(v->loop, &v->io, v->fd, &v->count, sizeof(v->count), 0);
 }
 
-/* What comes after a reset is one interrupt too many, which drivers live with. */
-static void on_relay(struct loop_io *io, int res)
+/*
+ * Nobody else has taken the ring, so it is untied.  What comes after a reset is one
+ * interrupt too many, which drivers live with.
+ */
+static void on_ring(struct loop_io *io, int res)
 {
-	struct relay *r = io->arg;
+	struct vector *v = io->arg;
 
 	if (res > 0 || res == -ECANCELED || res == -EINTR)
-		arm(r);
+		arm(v);
 	if (res > 0)
-		interrupt(r->vpci, r->vector, ISR_QUEUE);
+		interrupt(v->vpci, v->nr, ISR_QUEUE);
 }
 
 static int irq_fd(struct virtio_queue *q)
 {
 	struct virtio_pci *vpci = q->dev->transport_dev;
-	struct relay *r = &vpci->relays[q->index];
+	u32 nr = q->vector < vpci->nr_vectors ? q->vector : vpci->nr_vectors;
+	struct vector *v = &vpci->vectors[nr];
 
-	r->vector = q->vector;
-	if (!r->io.busy)
-		arm(r);
-	return r->fd;
+	if (!v->io.busy)
+		arm(v);
+	return v->fd;
 }
 
 static void config_irq(struct virtio *dev)
@@ -164,7 +213,8 @@ static void was_reset(struct virtio *dev)
 	vpci->config_vector = NO_VECTOR;
 	pthread_mutex_lock(&vpci->lock);
 	vpci->isr = 0;
-	memset(vpci->pending, 0, sizeof(vpci->pending));
+	for (u32 i = 0; i < vpci->nr_vectors; i++)
+		vpci->vectors[i].pending = false;
 	update_intx(vpci);
 	pthread_mutex_unlock(&vpci->lock);
 }
@@ -344,13 +394,19 @@ static u64 read_table(const struct virtio_pci *vpci, u32 off, unsigned int len)
 
 static void write_table(struct virtio_pci *vpci, u32 off, unsigned int len, u64 val)
 {
+	u32 nr = off / MSIX_ENTRY;
+	struct message was;
+
 	_Static_assert(sizeof(struct message) == MSIX_ENTRY, "an entry of the table");
 
-	if ((len != 4 && len != 8) || off % len || off >= vpci->nr_vectors * MSIX_ENTRY)
+	if ((len != 4 && len != 8) || off % len || nr >= vpci->nr_vectors)
 		return;
+	was = vpci->table[nr];
 	memcpy((u8 *)vpci->table + off, &val, len);
-	vpci->table[off / MSIX_ENTRY].masked &= 1;
-	send_pending(vpci);
+	vpci->table[nr].masked &= 1;
+	if (memcmp(&was, &vpci->table[nr], sizeof(was)))
+		untie(&vpci->vectors[nr]);
+	settle(vpci, nr);
 }
 
 static u64 read_pba(const struct virtio_pci *vpci, u32 off, unsigned int len)
@@ -358,7 +414,7 @@ static u64 read_pba(const struct virtio_pci *vpci, u32 off, unsigned int len)
 	u64 val = 0;
 
 	for (u32 i = 0; i < len * 8; i++)
-		if (off * 8 + i < vpci->nr_vectors && vpci->pending[off * 8 + i])
+		if (off * 8 + i < vpci->nr_vectors && vpci->vectors[off * 8 + i].pending)
 			val |= 1ull << i;
 	return val;
 }
@@ -474,7 +530,7 @@ static void cfg_written(struct pci_fn *fn, u32 off, unsigned int len)
 	vpci->msix = control & PCI_MSIX_FLAGS_ENABLE;
 	vpci->all_masked = control & PCI_MSIX_FLAGS_MASKALL;
 	vpci->intx_disabled = pci_get16(fn->cfg, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE;
-	send_pending(vpci);
+	settle_all(vpci);
 	update_intx(vpci);
 	pthread_mutex_unlock(&vpci->lock);
 	if (touches(off, len, data) && window_of(fn, vpci->window_cap, &at, &n))
@@ -558,43 +614,42 @@ static u16 class_of(u32 id)
 	return 0xff00;
 }
 
-static int relays_up(struct virtio_pci *vpci)
+static int vectors_up(struct virtio_pci *vpci)
 {
-	struct virtio *dev = vpci->dev;
-
-	vpci->relays = calloc(dev->nr_queues, sizeof(*vpci->relays));
-	if (!vpci->relays)
+	vpci->vectors = calloc(vpci->nr_vectors + 1, sizeof(*vpci->vectors));
+	if (!vpci->vectors)
 		return -ENOMEM;
-	for (u32 i = 0; i < dev->nr_queues; i++)
-		vpci->relays[i] = (struct relay){ .vpci = vpci, .loop = dev->queues[0].loop, .fd = -1 };
-	for (u32 i = 0; i < dev->nr_queues; i++) {
-		struct relay *r = &vpci->relays[i];
+	for (u32 i = 0; i <= vpci->nr_vectors; i++)
+		vpci->vectors[i] = (struct vector){
+			.vpci = vpci, .nr = (u16)i, .fd = -1, .loop = vpci->dev->queues[0].loop,
+			.io = { .done = on_ring, .arg = &vpci->vectors[i] },
+		};
+	for (u32 i = 0; i < vpci->nr_vectors + !!vpci->dev->ops->stop; i++) {
+		struct vector *v = &vpci->vectors[i];
 
-		r->io = (struct loop_io){ .done = on_relay, .arg = r };
 		/* It can block, for io_uring to wait on it rather than to fail. */
-		r->fd = eventfd(0, EFD_CLOEXEC);
-		if (r->fd < 0)
+		v->fd = eventfd(0, EFD_CLOEXEC);
+		if (v->fd < 0)
 			return -errno;
 	}
 	return 0;
 }
 
-/* The device is gone, and with it the number of its queues. */
-static void relays_down(struct virtio_pci *vpci)
+static void vectors_down(struct virtio_pci *vpci)
 {
-	for (u32 i = 0; vpci->relays && i < vpci->nr_vectors - 1; i++) {
-		loop_cancel(vpci->relays[i].loop, &vpci->relays[i].io);
-		fd_close(&vpci->relays[i].fd);
+	for (u32 i = 0; vpci->vectors && i <= vpci->nr_vectors; i++) {
+		loop_cancel(vpci->vectors[i].loop, &vpci->vectors[i].io);
+		fd_close(&vpci->vectors[i].fd);
 	}
-	free(vpci->relays);
+	free(vpci->vectors);
 }
 
 int virtio_pci_create(struct virtio_pci **out, struct virtio *dev,
 		      const struct virtio_pci_host *host, struct vmm_error *err)
 {
 	struct virtio_pci *vpci = calloc(1, sizeof(*vpci));
-	int ret = 0;
 	u8 *cfg;
+	int ret;
 
 	if (!vpci)
 		return error_set(err, -ENOMEM, "%s: no memory", dev->name);
@@ -616,8 +671,7 @@ int virtio_pci_create(struct virtio_pci **out, struct virtio *dev,
 	pci_set16(cfg, PCI_SUBSYSTEM_VENDOR_ID, VENDOR);
 	pci_set16(cfg, PCI_SUBSYSTEM_ID, (u16)(DEVICE + dev->ops->id));
 	add_caps(vpci);
-	if (dev->ops->stop)
-		ret = relays_up(vpci);
+	ret = vectors_up(vpci);
 	if (ret) {
 		virtio_pci_destroy(vpci);
 		return error_sys(err, ret, "%s: eventfd", dev->name);
@@ -632,7 +686,7 @@ void virtio_pci_destroy(struct virtio_pci *vpci)
 {
 	if (!vpci)
 		return;
-	relays_down(vpci);
+	vectors_down(vpci);
 	pthread_mutex_destroy(&vpci->lock);
 	free(vpci);
 }

@@ -25,6 +25,15 @@ struct virtio_pci_host {
 	/* A message of function @requester; from any thread. */
 	void		(*send)(void *ctx, u32 requester, u64 addr, u32 data);
 	/*
+	 * Have the ring of an eventfd send that message, without being read, until .untie;
+	 * after that none is on its way.  Messages that may be so at the same time have
+	 * different numbers, from @first_message on, one a queue and one more.  False: it
+	 * cannot be.  From any thread.
+	 */
+	bool		(*tie)(void *ctx, u32 nr, int fd, u32 requester, u64 addr, u32 data);
+	void		(*untie)(void *ctx, u32 nr, int fd);
+	u32		first_message;
+	/*
 	 * The BAR was at @from and is at @to, each perhaps PCI_NO_BAR: kicks of
 	 * @dev may be taken from there by the queues' .kick_fd.
 	 */

@@ -300,11 +300,26 @@ int kvm_signal_msi(const struct kvm *kvm, u32 devid, u64 addr, u32 data)
 	return kvm_ioctl(kvm, kvm->vm, KVM_SIGNAL_MSI, &msi);
 }
 
-int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd)
+static int irqfd(const struct kvm *kvm, u32 gsi, int fd, u32 flags)
 {
-	struct kvm_irqfd irq = { .fd = (u32)fd, .gsi = gsi };
+	struct kvm_irqfd irq = { .fd = (u32)fd, .gsi = gsi, .flags = flags };
 
 	return kvm_ioctl(kvm, kvm->vm, KVM_IRQFD, &irq);
+}
+
+int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd)
+{
+	return irqfd(kvm, gsi, fd, 0);
+}
+
+int kvm_irqfd_off(const struct kvm *kvm, u32 gsi, int fd)
+{
+	return irqfd(kvm, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
+int kvm_set_routes(const struct kvm *kvm, const struct kvm_irq_routing *routes)
+{
+	return kvm_ioctl(kvm, kvm->vm, KVM_SET_GSI_ROUTING, (void *)routes);
 }
 
 int kvm_vm_ioctl(const struct kvm *kvm, unsigned long req, void *arg)

@@ -109,6 +109,9 @@ int kvm_ioeventfd(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd);
 int kvm_ioeventfd_off(const struct kvm *kvm, gpa_t gpa, u32 len, u64 val, int fd);
 /* Ringing the eventfd @fd is a pulse on @gsi, or the message that it is routed to. */
 int kvm_irqfd(const struct kvm *kvm, u32 gsi, int fd);
+int kvm_irqfd_off(const struct kvm *kvm, u32 gsi, int fd);
+/* Which message each is, in place of all that was routed before. */
+int kvm_set_routes(const struct kvm *kvm, const struct kvm_irq_routing *routes);
 /* A message of device @devid to the ITS that listens at @addr. */
 int kvm_signal_msi(const struct kvm *kvm, u32 devid, u64 addr, u32 data);
 

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 #define MAX_SLOTS	8
 #define MAX_BELLS	64
 #define MAX_MESSAGES	64
+#define MAX_ROUTES	4096
 #define MAX_VALUES	256
 #define MAX_THREADS	256
 #define NR_INTIDS	1024
@@ -87,6 +89,7 @@ struct bell {
 
 struct irqfd {
 	u32	gsi;
+	u32	id;
 	int	fd;
 };
 
@@ -122,6 +125,8 @@ struct vm_state {
 	u32			nr_bells;
 	struct irqfd		irqfds[MAX_BELLS];
 	u32			nr_irqfds;
+	struct kvm_irq_routing_entry routes[MAX_ROUTES];
+	u32			nr_routes;
 	struct kvm_msi		messages[MAX_MESSAGES];
 	u32			nr_messages;
 	u64			voffset;	/* of the guest's virtual counter */
@@ -629,21 +634,103 @@ static int signal_msi(struct vm_state *vm, const struct kvm_msi *msi)
 	return 1;
 }
 
+/* kvm_set_irq_routing(); before the first, each GSI is a line of the GIC. */
+static int set_routes(const struct fake_kvm *fake, struct vm_state *vm,
+		      const struct kvm_irq_routing *req)
+{
+	if (fake->profile->no_routes)
+		return -EINVAL;
+	if (req->flags || req->nr > MAX_ROUTES)
+		return -EINVAL;
+	for (u32 i = 0; i < req->nr; i++) {
+		const struct kvm_irq_routing_entry *e = &req->entries[i];
+
+		if (e->type != KVM_IRQ_ROUTING_MSI || e->flags != KVM_MSI_VALID_DEVID ||
+		    e->gsi >= MAX_ROUTES)
+			return -EINVAL;
+		for (u32 j = 0; j < i; j++)
+			if (req->entries[j].gsi == e->gsi)
+				return -EINVAL;
+	}
+	memcpy(vm->routes, req->entries, req->nr * sizeof(*req->entries));
+	vm->nr_routes = req->nr;
+	return 0;
+}
+
+/* Which eventfd it is: a duplicate is the same. */
+static u32 eventfd_id(int fd)
+{
+	char path[48];
+	char line[64];
+	u32 id = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "eventfd-id: %u", &id);
+	if (f)
+		fclose(f);
+	return id;
+}
+
+/* irqfd_wakeup(): what was rung since we looked is sent. */
+static void drain_irqfd(struct vm_state *vm, const struct irqfd *irq)
+{
+	struct pollfd p = { .fd = irq->fd, .events = POLLIN };
+	u64 n;
+
+	if (poll(&p, 1, 0) != 1 || read(irq->fd, &n, sizeof(n)) != sizeof(n))
+		return;
+	for (u32 i = 0; i < vm->nr_routes; i++) {
+		const struct kvm_irq_routing_entry *e = &vm->routes[i];
+		const struct kvm_msi msi = {
+			.address_lo = e->u.msi.address_lo, .address_hi = e->u.msi.address_hi,
+			.data = e->u.msi.data, .flags = e->flags, .devid = e->u.msi.devid,
+		};
+
+		if (e->gsi == irq->gsi)
+			signal_msi(vm, &msi);
+	}
+}
+
+/* kvm_irqfd_deassign() */
+static int no_irqfd(struct vm_state *vm, const struct kvm_irqfd *req)
+{
+	for (u32 i = 0; i < vm->nr_irqfds; i++) {
+		struct irqfd *irq = &vm->irqfds[i];
+
+		if (irq->gsi != req->gsi || irq->id != eventfd_id((int)req->fd))
+			continue;
+		drain_irqfd(vm, irq);
+		close(irq->fd);
+		*irq = vm->irqfds[--vm->nr_irqfds];
+		return 0;
+	}
+	return 0;
+}
+
 /* kvm_irqfd_assign() */
 static int irqfd(struct vm_state *vm, const struct kvm_irqfd *req)
 {
+	u32 id = eventfd_id((int)req->fd);
 	int fd;
 
+	if (req->flags == KVM_IRQFD_FLAG_DEASSIGN)
+		return no_irqfd(vm, req);
 	if (req->flags)
 		return -EINVAL;
 	if (!vm->gic_ready)
 		return -EAGAIN;
+	for (u32 i = 0; i < vm->nr_irqfds; i++)
+		if (vm->irqfds[i].id == id)
+			return -EBUSY;
 	if (vm->nr_irqfds == MAX_BELLS)
 		return -ENOSPC;
 	fd = hold_eventfd((int)req->fd);
 	if (fd < 0)
 		return fd;
-	vm->irqfds[vm->nr_irqfds++] = (struct irqfd){ req->gsi, fd };
+	vm->irqfds[vm->nr_irqfds++] = (struct irqfd){ req->gsi, id, fd };
 	return 0;
 }
 
@@ -682,6 +769,8 @@ static int vm_ioctl(struct fake_kvm *fake, struct vm_state *vm, unsigned long re
 		return ioeventfd(vm, arg);
 	case KVM_IRQFD:
 		return irqfd(vm, arg);
+	case KVM_SET_GSI_ROUTING:
+		return set_routes(fake, vm, arg);
 	case KVM_SIGNAL_MSI:
 		return signal_msi(vm, arg);
 	case KVM_ARM_SET_COUNTER_OFFSET:
@@ -1825,11 +1914,13 @@ u32 fake_pulses(struct fake_kvm *fake, u32 gsi)
 
 u32 fake_messages(struct fake_kvm *fake, u32 devid, u64 addr, u32 data)
 {
-	const struct vm_state *vm;
+	struct vm_state *vm;
 	u32 nr = 0;
 
 	pthread_mutex_lock(&fake->lock);
 	vm = latest(fake);
+	for (u32 i = 0; vm && i < vm->nr_irqfds; i++)
+		drain_irqfd(vm, &vm->irqfds[i]);
 	for (u32 i = 0; vm && i < vm->nr_messages; i++) {
 		const struct kvm_msi *m = &vm->messages[i];
 

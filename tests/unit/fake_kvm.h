@@ -33,6 +33,7 @@ struct fake_profile {
 	bool			gicv2;
 	bool			gicv3;
 	bool			its;
+	bool			no_routes;	/* no KVM_SET_GSI_ROUTING */
 	u32			known;		/* vCPU features this kernel knows */
 	u32			features;	/* ... and this host has */
 	bool			mte;
@@ -131,7 +132,7 @@ bool fake_failed(struct fake_kvm *fake, struct fake_call *call);
 bool fake_irq(struct fake_kvm *fake, u32 intid);
 /* How often KVM would have pulsed it for an irqfd, since it was asked last. */
 u32 fake_pulses(struct fake_kvm *fake, u32 gsi);
-/* Such messages to its ITS, from the start. */
+/* Such messages to its ITS, from the start, by whichever way. */
 u32 fake_messages(struct fake_kvm *fake, u32 devid, u64 addr, u32 data);
 /* Where @gpa of the latest VM is in this process, or NULL. */
 void *fake_host(struct fake_kvm *fake, u64 gpa);

@@ -6,6 +6,9 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -37,6 +40,10 @@ struct t_rig {
 	u64			from;		/* of the last move */
 	u64			to;
 	u32			nr_moves;
+	bool			ties;		/* messages to eventfds */
+	u32			nr_ties;
+	int			tied[2 * T_NR];	/* eventfds by the number of the message, or 0 */
+	u32			tied_data[2 * T_NR];
 };
 
 static void t_send(void *ctx, u32 requester, u64 addr, u32 data)
@@ -47,6 +54,45 @@ static void t_send(void *ctx, u32 requester, u64 addr, u32 data)
 	rig->requester = requester;
 	rig->addr = addr;
 	rig->data = data;
+}
+
+static bool t_tie(void *ctx, u32 nr, int fd, u32 requester, u64 addr, u32 data)
+{
+	struct t_rig *rig = ctx;
+
+	if (!rig->ties)
+		return false;
+	assert_true(nr < ARRAY_SIZE(rig->tied));
+	assert_int_equal(rig->tied[nr], 0);
+	assert_int_equal(requester, nr / 2 << 3);
+	assert_int_equal(addr, T_MSI);
+	rig->nr_ties++;
+	rig->tied[nr] = fd;
+	rig->tied_data[nr] = data;
+	return true;
+}
+
+/* How often a message that is tied was rung. */
+static u64 t_rings(const struct t_rig *rig, u32 nr)
+{
+	struct pollfd p = { .fd = rig->tied[nr], .events = POLLIN };
+	u64 n = 0;
+
+	assert_true(p.fd > 0);
+	if (poll(&p, 1, 0) == 1)
+		assert_int_equal(read(p.fd, &n, sizeof(n)), sizeof(n));
+	return n;
+}
+
+static void t_untie(void *ctx, u32 nr, int fd)
+{
+	struct t_rig *rig = ctx;
+
+	assert_true(nr < ARRAY_SIZE(rig->tied));
+	assert_true(fd > 0);
+	assert_int_equal(rig->tied[nr], fd);
+	t_rings(rig, nr);	/* they were sent */
+	rig->tied[nr] = 0;
 }
 
 static void t_moved(void *ctx, struct virtio *dev, u64 from, u64 to)
@@ -76,7 +122,8 @@ static struct t_rig *t_open(void)
 	for (u32 i = 0; i < T_NR; i++) {
 		const struct virtio_pci_host host = {
 			.ctx = rig, .intx = { .set = t_line, .ctx = rig, .nr = i },
-			.send = t_send, .moved = t_moved,
+			.send = t_send, .tie = t_tie, .untie = t_untie, .first_message = 2 * i,
+			.moved = t_moved,
 		};
 		struct virtio *dev;
 
@@ -366,6 +413,113 @@ static void test_messages(void **state)
 	t_close(rig);
 }
 
+static void test_messages_are_tied(void **state)
+{
+	struct t_rig *rig = t_open();
+
+	(void)state;
+	rig->ties = true;
+	t_map(rig);
+	t_set_msix(rig, PCI_MSIX_FLAGS_ENABLE);
+	t_set_vector(rig, 0, 70, false);
+	t_set_vector(rig, 1, 71, false);
+	t_bring_up(rig, 1);
+	/* The first that is sent is, for good; no other. */
+	assert_int_equal(rig->nr_ties, 0);
+	for (u32 i = 0; i < 3; i++) {
+		t_serve(rig);
+		assert_int_equal(t_rings(rig, 1), 1);
+		assert_int_equal(rig->tied_data[1], 71);
+	}
+	assert_int_equal(rig->nr_ties, 1);
+	/* What is written again is no change. */
+	t_set_vector(rig, 1, 71, false);
+	t_serve(rig);
+	assert_int_equal(t_rings(rig, 1), 1);
+	assert_int_equal(rig->nr_ties, 1);
+	/* Another message, also when it is changed in an enabled entry, as it should not be. */
+	t_out(rig, t_table(rig) + 16 + 8, 4, 72);
+	assert_int_equal(rig->tied[1], 0);
+	t_serve(rig);
+	assert_int_equal(t_rings(rig, 1), 1);
+	assert_int_equal(rig->tied_data[1], 72);
+	assert_int_equal(rig->nr_ties, 2);
+	/* Masked in each of the ways. */
+	t_out(rig, t_table(rig) + 16 + 12, 4, 1);
+	assert_int_equal(rig->tied[1], 0);
+	t_serve(rig);
+	assert_int_equal(t_in(rig, t_pba(rig), 4), 1 << 1);
+	t_out(rig, t_table(rig) + 16 + 12, 4, 0);
+	assert_int_equal(t_rings(rig, 1), 1);
+	t_set_msix(rig, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	assert_int_equal(rig->tied[1], 0);
+	t_set_msix(rig, PCI_MSIX_FLAGS_ENABLE);
+	assert_int_equal(rig->tied[1], 0);
+	t_serve(rig);
+	assert_int_equal(t_rings(rig, 1), 1);
+	assert_int_equal(rig->nr_ties, 4);
+	/* A reset of the device is none of the function. */
+	t_out(rig, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	driver_turn(&rig->d[0]);
+	assert_true(rig->tied[1]);
+	t_set_msix(rig, 0);
+	assert_int_equal(rig->tied[1], 0);
+	assert_int_equal(rig->nr_sent, 0);
+	t_close(rig);
+}
+
+struct t_writer {
+	struct t_rig	*rig;
+	atomic_bool	over;
+	u32		nr;
+};
+
+static void *t_rewrite(void *arg)
+{
+	struct t_writer *w = arg;
+	u32 table = t_table(w->rig);
+
+	for (u32 i = 0; !atomic_load(&w->over) || i < 1000; i++) {
+		t_out(w->rig, table + 16 + 8, 4, 100 + i % 7);
+		t_out(w->rig, table + 16 + 12, 4, i % 2);
+		if (i % 5 == 0)
+			t_set_msix(w->rig, i % 2 ? 0 : PCI_MSIX_FLAGS_ENABLE);
+		w->nr++;
+	}
+	t_set_msix(w->rig, PCI_MSIX_FLAGS_ENABLE);
+	t_out(w->rig, table + 16 + 8, 4, 77);
+	t_out(w->rig, table + 16 + 12, 4, 0);
+	return NULL;
+}
+
+/* HOSTILE: vectors that are programmed anew while their messages are sent. */
+static void test_vectors_change_under_load(void **state)
+{
+	struct t_rig *rig = t_open();
+	struct t_writer w = { .rig = rig };
+	pthread_t thread;
+
+	(void)state;
+	rig->ties = true;
+	t_map(rig);
+	t_set_msix(rig, PCI_MSIX_FLAGS_ENABLE);
+	t_set_vector(rig, 1, 71, false);
+	t_bring_up(rig, 1);
+	assert_int_equal(pthread_create(&thread, NULL, t_rewrite, &w), 0);
+	for (u32 i = 0; i < 200; i++)
+		t_serve(rig);
+	atomic_store(&w.over, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (rig->tied[1])
+		t_rings(rig, 1);
+	t_serve(rig);
+	assert_int_equal(t_rings(rig, 1), 1);
+	assert_int_equal(rig->tied_data[1], 77);
+	assert_int_equal(rig->nr_sent, 0);
+	assert_int_equal(rig->d[0].nr_broken, 0);
+	t_close(rig);
+}
+
 static void test_lines_where_there_are_no_messages(void **state)
 {
 	struct t_rig *rig = t_open();
@@ -425,7 +579,9 @@ static void test_who_serves_elsewhere_is_relayed(void **state)
 	};
 	struct t_far *far = calloc(1, sizeof(*far));
 	struct t_rig *rig = t_open();
-	const struct virtio_pci_host host = { .ctx = rig, .send = t_send, .moved = t_moved };
+	const struct virtio_pci_host host = {
+		.ctx = rig, .send = t_send, .tie = t_tie, .untie = t_untie, .moved = t_moved,
+	};
 	const u64 one = 1;
 	struct vmm_error err;
 
@@ -457,6 +613,15 @@ static void test_who_serves_elsewhere_is_relayed(void **state)
 		driver_turn(&rig->d[0]);
 		assert_int_equal(t_in(rig, VIRTIO_PCI_COMMON_STATUS, 1), 0);
 	}
+	/* Once tied, the ring is not for us to read. */
+	t_bring_up(rig, 0);
+	rig->nr_sent = 0;
+	rig->ties = true;
+	assert_int_equal(write(far->irq_fd, &one, sizeof(one)), sizeof(one));
+	driver_turn(&rig->d[0]);
+	assert_int_equal(rig->tied[0], far->irq_fd);
+	assert_int_equal(rig->tied_data[0], 70);
+	assert_int_equal(rig->nr_sent, 0);
 	/* It rings for the last time when nobody is there any more. */
 	assert_int_equal(write(far->irq_fd, &one, sizeof(one)), sizeof(one));
 	virtio_destroy(rig->d[0].dev);
@@ -612,13 +777,15 @@ static u64 v_mmio(struct vmm *vm)
 	return stats.mmio;
 }
 
-static void test_vm_serves_without_exits(void **state)
+static void t_serve_without_exits(const struct fake_profile *host, bool ties)
 {
 	struct vmm_rng_config cfg = VMM_RNG_CONFIG_INIT;
-	struct fake_kvm *fake = fake_create(&fake_server);
+	static struct fake_call calls[FAKE_MAX_CALLS];
+	struct fake_kvm *fake = fake_create(host);
 	struct vmm *vm = t_vm(fake, NULL);
+	u32 nr_sent = 0;
+	size_t nr;
 
-	(void)state;
 	fake_script(fake, 0, v_steps, ARRAY_SIZE(v_steps), 1);
 	assert_int_equal(vmm_add_rng(vm, &cfg, NULL), 0);
 	assert_int_equal(vmm_add_rng(vm, &cfg, NULL), 1);
@@ -634,8 +801,27 @@ static void test_vm_serves_without_exits(void **state)
 	t_until(v_used(fake) == 2);
 	t_until(fake_messages(fake, 1 << 3, T_MSI, 71) == 2);
 	t_until(v_mmio(vm) == 17);
+	nr = fake_log(fake, calls, ARRAY_SIZE(calls));
+	for (size_t i = 0; i < nr; i++)
+		nr_sent += calls[i].req == KVM_SIGNAL_MSI;
+	assert_int_equal(nr_sent, ties ? 0 : 2);
 	vmm_destroy(vm);
 	t_fake_done(fake);
+}
+
+static void test_vm_serves_without_exits(void **state)
+{
+	(void)state;
+	t_serve_without_exits(&fake_server, true);
+}
+
+static void test_vm_without_routes(void **state)
+{
+	struct fake_profile host = fake_server;
+
+	(void)state;
+	host.no_routes = true;
+	t_serve_without_exits(&host, false);
 }
 
 int main(void)
@@ -646,12 +832,15 @@ int main(void)
 		cmocka_unit_test(test_bar_stays_in_the_window),
 		cmocka_unit_test(test_configuration_is_mostly_read_only),
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_messages_are_tied),
+		cmocka_unit_test(test_vectors_change_under_load),
 		cmocka_unit_test(test_lines_where_there_are_no_messages),
 		cmocka_unit_test(test_who_serves_elsewhere_is_relayed),
 		cmocka_unit_test(test_wrong_vectors_are_none),
 		cmocka_unit_test(test_odd_accesses_do_no_harm),
 		cmocka_unit_test(test_access_by_configuration),
 		cmocka_unit_test(test_vm_serves_without_exits),
+		cmocka_unit_test(test_vm_without_routes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,5 +138,6 @@ disk_exits_mmio()
 scenario disk-exits-pci "6.12-a76"
 disk_exits_pci()
 {
-	disk_reads 6.1 300
+	disk_reads 6.1 300 --loglevel debug
+	! stderr | grep "without irqfd" || fail "its kernel has irqfd"
 }
