@@ -348,7 +348,7 @@ static void test_options_collect_disks(void **state)
 	struct t_line line;
 
 	(void)state;
-	t_accept(&opts, &line, "k -d a.img --disk=/b,ro,direct -dc,queues=4,serial=x=y --rng");
+	t_accept(&opts, &line, "k -d a.img --disk=/b,ro,direct -dc,queues=4,serial=x=y --rng --io-threads 16");
 	assert_int_equal(opts.nr_disks, 3);
 	assert_memory_equal(opts.disks[0].path, "a.img", 5);
 	assert_int_equal(opts.disks[0].path_len, 5);
@@ -359,6 +359,7 @@ static void test_options_collect_disks(void **state)
 	assert_int_equal(opts.disks[2].serial_len, 3);
 	assert_memory_equal(opts.disks[2].serial, "x=y", 3);
 	assert_true(opts.rng);
+	assert_int_equal(opts.io_threads, 16);
 }
 
 static void test_options_collect_directories(void **state)
@@ -445,6 +446,8 @@ static void test_options_refuse_bad_numbers(void **state)
 		{ "k -c 99999999999999999999999", "not within 1 to 4294967295" },
 		{ "k --tty 4", "--tty 4: not within 0 to 3" },
 		{ "k --tty -1", "--tty -1: not a number" },
+		{ "k --io-threads 0", "not within 1 to 16" },
+		{ "k --io-threads 17", "not within 1 to 16" },
 		{ "k --sve-max-vl 0", "not within 128 to 2048" },
 		{ "k --sve-max-vl 2176", "not within 128 to 2048" },
 		{ "k --sve-max-vl 200", "not a multiple of 128" },

@@ -444,6 +444,7 @@ static int create(struct guest *guest)
 	cfg.ram_size = guest->ram_size;
 	cfg.ram_base = guest->opts->ram_base;
 	cfg.vcpus = guest->cpus;
+	cfg.io_threads = guest->opts->io_threads;
 	cfg.log_level = guest->opts->log_level;
 	cfg.cpus = guest->opts->affinity;
 	cfg.on_no_cpu = guest->opts->on_no_cpu;

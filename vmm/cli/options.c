@@ -30,6 +30,7 @@
 #define RAM_BASE_MIN	(2048 * MIB)	/* vmm.h, vmm_config.ram_base */
 #define SVE_VL_GRAIN	128		/* vmm.h, vmm_machine_config.sve_max_vl */
 #define SVE_VL_MAX	2048
+#define IO_THREADS_MAX	16		/* vmm.h, vmm_config.io_threads */
 #define NAME_MAX_LEN	64
 #define LONGEST_SHOWN	64	/* of a word that means nothing */
 
@@ -56,6 +57,7 @@ enum option_id {
 	OPT_FS,
 	OPT_RNG,
 	OPT_VIRTIO_TRANSPORT,
+	OPT_IO_THREADS,
 	OPT_DEV,
 	OPT_HUGETLBFS,
 	OPT_MEMFD,
@@ -157,6 +159,9 @@ static const struct option table[] = {
 	       "sandbox=namespace|chroot|none; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
+	OPTION(OPT_IO_THREADS, 0, "io-threads", "N",
+	       "threads that serve the devices' queues, 1 to 16\n"
+	       "(default: 1)"),
 	OPTION(OPT_NETWORK, 'n', "network", "KEY=VALUE,...",
 	       "a network card; repeatable; keys are\n"
 	       "mode=tap|user|none (tap; user: by passt), tapif,\n"
@@ -710,6 +715,17 @@ static int take_sve_max_vl(struct run_options *opts, const struct option *opt,
 	return 0;
 }
 
+static int take_io_threads(struct run_options *opts, const struct option *opt, const char *arg,
+			   struct vmm_error *err)
+{
+	uint64_t n;
+	int ret = take_number(opt, arg, 1, IO_THREADS_MAX, &n, err);
+
+	if (!ret)
+		opts->io_threads = (uint32_t)n;
+	return ret;
+}
+
 static int apply(struct run_options *opts, const struct option *opt, const char *arg,
 		 struct vmm_error *err)
 {
@@ -764,6 +780,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		break;
 	case OPT_VIRTIO_TRANSPORT:
 		return take_virtio_transport(opts, arg, err);
+	case OPT_IO_THREADS:
+		return take_io_threads(opts, opt, arg, err);
 	case OPT_DEV:
 		return take_path(opt, arg, &opts->dev, err);
 	case OPT_HUGETLBFS:

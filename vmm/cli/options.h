@@ -64,6 +64,7 @@ struct run_options {
 	bool		rng;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
+	uint32_t	io_threads;	/* 0: the library's default */
 	uint32_t	ttys;		/* bit N: serial port N is on a pty */
 	uint32_t	on_no_cpu;	/* enum vmm_no_cpu */
 	enum sandbox	sandbox;

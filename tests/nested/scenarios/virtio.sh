@@ -57,7 +57,7 @@ disk_copy()
 	dd if=/dev/urandom of="$a" bs=64k count=96 2>/dev/null
 	dd if=/dev/zero of="$b" bs=64k count=96 2>/dev/null
 	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted serial=copy." \
-		exit:0 -- $(virtio "$kernel") -d "$a,ro" -d "$b,serial=copy" "$@" -p "$QUIET t=disk"
+		exit:0 -- $(virtio "$kernel") -d "$a,ro${keys-}" -d "$b,serial=copy${keys-}" "$@" -p "$QUIET t=disk"
 	silent
 	# But for the second MiB, which it has zeroed.
 	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
@@ -92,7 +92,7 @@ disk_pci_6_12()
 scenario disk-pci-intx "6.12-a76"
 disk_pci_intx()
 {
-	disk_copy 6.1 --irqchip gicv3
+	keys=,queues=4 disk_copy 6.1 --irqchip gicv3 --io-threads 3 --cpus 2
 }
 
 scenario disk-refused "6.1-a57"
@@ -120,6 +120,7 @@ disk_reads()
 	shift 2
 	dd if=/dev/urandom of="$WORK/files/a" bs=64k count=64 2>/dev/null
 	vm want:GUEST-READS 'send:1\n' "want:GUEST-READ 1000" "shell:$(exits)" \
+		"shell:cat /proc/[0-9]*/task/*/comm | grep -c vmm-io >$WORK/log/threads" \
 		'send:2\n' "want:GUEST-READ 1000" "shell:$(exits)" 'send:quit\n' exit:0 -- \
 		$(virtio "$kernel") --name reads -d "$WORK/files/a,ro" "$@" -p "$QUIET t=reads"
 	n=$(($(sed -n 2p "$WORK/log/exits") - $(sed -n 1p "$WORK/log/exits")))
@@ -138,6 +139,7 @@ disk_exits_mmio()
 scenario disk-exits-pci "6.12-a76"
 disk_exits_pci()
 {
-	disk_reads 6.1 300 --loglevel debug
+	disk_reads 6.1 300 --loglevel debug --io-threads 3
 	! stderr | grep "without irqfd" || fail "its kernel has irqfd"
+	[ "$(cat "$WORK/log/threads")" = 3 ] || fail "$(cat "$WORK/log/threads") threads"
 }
