@@ -50,11 +50,22 @@ void stdcons_clear(struct stdcons *cons)
 	cons->away_fd = -1;
 }
 
+/* /dev/null: there will never be any input, and no pipe is needed for it. */
+static bool stdin_is_null(void)
+{
+	struct stat st;
+
+	return fstat(STDIN_FILENO, &st) == 0 && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(1, 3);
+}
+
 int stdcons_init(struct stdcons *cons)
 {
 	int fds[2];
 
 	stdcons_clear(cons);
+	if (stdin_is_null())
+		return 0;
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
 	cons->pipe_rd = fds[0];
