@@ -29,6 +29,8 @@
 #define LSR_DR		0x01
 #define LSR_THRE	0x20
 
+#define MAX_CPUS		512	/* KVM's limit, with GICv3 */
+
 #define PSCI_CPU_ON		0xc4000003UL
 #define PSCI_SYSTEM_RESET	0x84000009UL
 
@@ -144,7 +146,7 @@ struct tree {
 	unsigned nr_virtio;
 	bool smc;			/* PSCI's conduit, so EL2 is ours */
 	uint64_t flash, flash_size;
-	uint64_t mpidr[64];
+	uint64_t mpidr[MAX_CPUS];
 	unsigned nr_cpus;
 };
 
@@ -174,7 +176,7 @@ static void tree_property(struct tree *t, const char *node, const char *name,
 			t->flash = cells(val, 8);
 			t->flash_size = cells(val + 8, 8);
 		}
-		if (starts(node, "cpu@") && t->nr_cpus < 64)
+		if (starts(node, "cpu@") && t->nr_cpus < MAX_CPUS)
 			t->mpidr[t->nr_cpus++] = cells(val, len);
 	}
 }
@@ -210,7 +212,7 @@ static void tree_read(struct tree *t, const char *fdt)
 
 static void task_smp(const struct tree *t)
 {
-	volatile uint64_t flag[64];
+	volatile uint64_t flag[MAX_CPUS];
 	unsigned up = 1;
 
 	for (unsigned i = 1; i < t->nr_cpus; i++) {

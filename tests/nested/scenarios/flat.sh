@@ -28,6 +28,21 @@ flat_smp_many()
 	silent
 }
 
+# As many as KVM has, and one more.  A native host may lack the descriptors.
+scenario flat-smp-limit "6.12-a76 6.1-gicv2"
+flat_smp_limit()
+{
+	n=$("$VMM" host | sed -n 's/^KVM .* at most \([0-9]*\) vCPUs.*/\1/p')
+	case $HOST in
+	*gicv2) n=8 ;;
+	esac
+	[ "$n" -ge 8 ] || fail "at most '$n' vCPUs"
+	hex=$(printf '%x' "$n")
+	MAY_LACK=1 vm "want:SMP up=$hex of=$hex" "want:EXIT: STATUS=1" exit:0 -- $(flat) -c "$n" -p t=smp
+	note "$n vCPUs"
+	refused 4 "$((n + 1))" $(flat) -c $((n + 1))
+}
+
 scenario flat-hole "6.1-a76 6.1-a57"
 flat_hole()
 {

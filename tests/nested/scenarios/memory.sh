@@ -57,6 +57,27 @@ mem_memfd()
 	silent
 }
 
+# Where they are given to who asks: by default, and not with --no-hugepages.
+scenario mem-huge-pages "6.12-a76 6.1-a57"
+mem_huge_pages()
+{
+	need_root
+	thp=/sys/kernel/mm/transparent_hugepage/enabled
+	[ -w $thp ] || say_skip "this kernel has no transparent huge pages"
+	before=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
+	echo madvise >$thp
+	look='sed -n "s/^AnonHugePages: *\([0-9]*\) kB/\1/p" /proc/$PID/smaps | sort -n | tail -n 1 >>$WORK/log/huge'
+	export WORK
+	ret=0
+	for option in --mem=64 --no-hugepages; do
+		vm want:FLAT "shell:$look" kill:TERM sleep:200 kill:TERM exit:12 -- $(flat) $option -p t=wfi || ret=1
+	done
+	echo "$before" >$thp
+	[ $ret = 0 ] || exit 1
+	set -- $(cat "$WORK/log/huge")
+	[ $# = 2 ] && [ "$1" -ge 2048 ] && [ "$2" = 0 ] || fail "KiB in huge pages, with and without: $*"
+}
+
 scenario mem-hugetlbfs "6.12-a76"
 mem_hugetlbfs()
 {
