@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -312,6 +313,102 @@ static void test_patience_is_a_number_of_seconds(void **state)
 	assert_int_equal(crowd_patience("18446744073709551615", &ms), STATUS_USAGE);
 }
 
+/* ---- Who lies ----------------------------------------------------------------------- */
+
+struct t_liar {
+	pthread_t	thread;
+	struct follow	follow;
+	int		fd;
+	const char	*says;		/* again and again ... */
+	unsigned int	pause_ms;
+};
+
+static void *t_lie(void *arg)
+{
+	struct t_liar *liar = arg;
+
+	while (send(liar->fd, liar->says, strlen(liar->says), MSG_NOSIGNAL) > 0)
+		t_sleep_ms(liar->pause_ms);
+	return NULL;
+}
+
+static void t_begin(struct t_liar *liar)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	liar->fd = fds[1];
+	liar->follow = (struct follow){ .name = "liar", .fd = fds[0], .pidfd = -1, .status = -1 };
+	if (liar->says)
+		assert_int_equal(pthread_create(&liar->thread, NULL, t_lie, liar), 0);
+}
+
+static void t_end(struct t_liar *liar)
+{
+	follow_close(&liar->follow);
+	if (liar->says)
+		pthread_join(liar->thread, NULL);
+	close(liar->fd);
+}
+
+static void test_a_status_that_is_none_is_not_believed(void **state)
+{
+	static const char *const lies[] = {
+		"{\"event\":\"ended\",\"status\":256}\n", "{\"event\":\"ended\",\"status\":4294967296}\n",
+		"{\"event\":\"ended\",\"status\":-1}\n", "{\"event\":7,\"status\":1}\n", "[]\n", "\"ended\"\n", "\n",
+	};
+	static const char truth[] = "{\"event\":\"ended\",\"status\":255}\n";
+	struct t_liar liar = { .says = NULL };
+
+	(void)state;
+	t_begin(&liar);
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		assert_true(send(liar.fd, lies[i], strlen(lies[i]), 0) > 0);
+		json_decref(follow_next(&liar.follow, T_TIMEOUT_MS));
+		assert_int_equal(liar.follow.status, -1);
+	}
+	assert_true(send(liar.fd, truth, strlen(truth), 0) > 0);
+	json_decref(follow_next(&liar.follow, T_TIMEOUT_MS));
+	assert_int_equal(liar.follow.status, 255);
+	t_end(&liar);
+}
+
+static void test_who_says_a_byte_now_and_then_is_not_waited_for(void **state)
+{
+	struct t_liar liar = { .says = "x", .pause_ms = 10 };
+
+	(void)state;
+	t_begin(&liar);
+	/* It would be 80 seconds until the buffer is full. */
+	assert_null(follow_next(&liar.follow, 100));
+	assert_in_range(liar.follow.len, 1, FOLLOW_LINE - 1);
+	t_end(&liar);
+}
+
+static void test_who_never_stops_is_not_listened_to_for_ever(void **state)
+{
+	struct t_liar liar = { .says = "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n" };
+
+	(void)state;
+	t_begin(&liar);
+	assert_int_equal(follow_wait(&liar.follow, 1, follow_clock_ms() + 50), -EAGAIN);
+	t_end(&liar);
+}
+
+static void test_what_is_shown_moves_no_cursor(void **state)
+{
+	json_t *reply = json_pack("{s:s, s:s, s:i}", "a", "\x1b[2J\n\x7f\xc2\x9b" "1m\xc2\xa0\xc3\x9b", "b", "plain",
+				  "c", 7);
+
+	(void)state;
+	assert_non_null(reply);
+	assert_string_equal(ask_string(reply, "a"), "?[2J????1m\xc2\xa0\xc3\x9b");
+	assert_string_equal(ask_string(reply, "b"), "plain");
+	assert_string_equal(ask_string(reply, "c"), "");
+	assert_string_equal(ask_string(reply, "d"), "");
+	json_decref(reply);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, t_place, t_remove)
 
 int main(void)
@@ -324,6 +421,10 @@ int main(void)
 		TEST(test_killed_one_has_ended),
 		TEST(test_lost_connection_is_not_the_end),
 		TEST(test_who_is_meant_without_a_name),
+		cmocka_unit_test(test_a_status_that_is_none_is_not_believed),
+		cmocka_unit_test(test_who_says_a_byte_now_and_then_is_not_waited_for),
+		cmocka_unit_test(test_who_never_stops_is_not_listened_to_for_ever),
+		cmocka_unit_test(test_what_is_shown_moves_no_cursor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "vmm/cli/command.h"
+#include "vmm/cli/follow.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
 
-#define PATIENCE_MS	3000
+#define PATIENCE_MS	3000	/* for a sign of life */
+#define ANSWER_MS	15000	/* for all of it */
 #define ANSWER_MAX	(16u << 20)
 #define CHUNK		65536u
 
@@ -46,9 +48,10 @@ static int send_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* A line, without its newline. */
+/* A line, without its newline.  Who comes forward with a byte now and then is not waited for. */
 static int receive(int fd, char **line, size_t *len)
 {
+	int64_t end_ms = follow_clock_ms() + ANSWER_MS;
 	size_t size = 0;
 	char *end = NULL;
 
@@ -63,6 +66,8 @@ static int receive(int fd, char **line, size_t *len)
 				return -ENOMEM;
 			*line = more;
 		}
+		if (follow_clock_ms() > end_ms)
+			return -EAGAIN;
 		n = recv(fd, *line + *len, size - *len, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -164,9 +169,23 @@ json_int_t ask_number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+/* What a terminal would obey, in ASCII or as U+0080 to U+009F. */
+static bool is_control(const unsigned char *p)
+{
+	return *p < ' ' || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
+}
+
+/* It is going to be shown, and whose it is may be anybody's: as in report.c. */
 const char *ask_string(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
+	for (unsigned char *p = (unsigned char *)text; p && *p; p++) {
+		if (!is_control(p))
+			continue;
+		if (*p == 0xc2)
+			p[1] = '?';
+		*p = '?';
+	}
 	return text ? text : "";
 }

@@ -27,7 +27,10 @@ int ask_print(const json_t *reply);
 /* What a failing ask() says of guest @name. */
 int ask_explain(const char *name, int ret, struct vmm_error *err);
 
-/* Members of an answer: 0 or "" if they are not there, or of another type. */
+/*
+ * Members of an answer: 0 or "" if they are not there, or of another type.  Control
+ * characters of a string are replaced.
+ */
 json_int_t ask_number(const json_t *object, const char *key);
 const char *ask_string(const json_t *object, const char *key);
 

@@ -22,6 +22,8 @@
 #include "vmm/cli/ask.h"
 
 #define PATIENCE_MS	3000
+#define STATUS_MAX	255	/* of a process */
+#define LINES_AT_ONCE	256
 
 int64_t follow_clock_ms(void)
 {
@@ -129,35 +131,53 @@ static json_t *take_line(struct follow *follow, char *end)
 {
 	size_t len = (size_t)(end - follow->buf);
 	json_t *line = json_loadb(follow->buf, len, 0, NULL);
+	json_int_t status = ask_number(line, "status");
 
 	follow->len -= len + 1;
 	memmove(follow->buf, end + 1, follow->len);
-	if (!strcmp(ask_string(line, "event"), "ended"))
-		follow->status = (int)ask_number(line, "status");
+	/* Of another number a part would be our own status, 0 maybe. */
+	if (!strcmp(ask_string(line, "event"), "ended") && status >= 0 && status <= STATUS_MAX)
+		follow->status = (int)status;
 	return line ? line : json_object();
 }
 
+
+static int time_left(int64_t deadline)
+{
+	int64_t left = deadline - follow_clock_ms();
+
+	if (deadline < 0 || left > INT_MAX)
+		return deadline < 0 ? -1 : INT_MAX;
+	return left > 0 ? (int)left : 0;
+}
+
+/* A part of a line is nothing, and does not make us wait longer. */
 json_t *follow_next(struct follow *follow, int ms)
 {
+	int64_t deadline = ms > 0 ? follow_clock_ms() + ms : ms;
+
 	for (;;) {
 		char *end = memchr(follow->buf, '\n', follow->len);
 
 		if (end)
 			return take_line(follow, end);
-		if (follow->fd < 0 || !is_readable(follow->fd, ms))
+		if (follow->fd < 0 || !is_readable(follow->fd, time_left(deadline)))
 			return NULL;
 		if (follow->len == FOLLOW_LINE || !fill(follow))
 			hang_up(follow);
 	}
 }
 
-/* What is told is all told before the process is gone. */
+/*
+ * What is told is all told before the process is gone.  Until then one who has no end of
+ * it is not listened to longer than the others.
+ */
 static bool catch_up(struct follow *follow)
 {
 	bool gone = has_gone(follow);
 	json_t *line;
 
-	while ((line = follow_next(follow, 0)))
+	for (unsigned int nr = 0; (gone || nr < LINES_AT_ONCE) && (line = follow_next(follow, 0)); nr++)
 		json_decref(line);
 	follow->ended = gone;
 	return gone;
@@ -178,15 +198,6 @@ static size_t look(struct follow *follows, size_t nr, struct pollfd *fds)
 		left++;
 	}
 	return left;
-}
-
-static int time_left(int64_t deadline)
-{
-	int64_t left = deadline - follow_clock_ms();
-
-	if (deadline < 0 || left > INT_MAX)
-		return deadline < 0 ? -1 : INT_MAX;
-	return left > 0 ? (int)left : 0;
 }
 
 int follow_wait(struct follow *follows, size_t nr, int64_t deadline)
