@@ -8,13 +8,16 @@
  * device, whatever was done to it: one good request is served.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <pthread.h>
 #include <time.h>
 
+#include "devices/pci.h"
 #include "devices/virtio.h"
 #include "devices/virtio_mmio.h"
+#include "devices/virtio_pci.h"
 #include "tests/fuzz/input.h"
 #include "tests/unit/victims.h"
 #include "vmm/bus.h"
@@ -28,6 +31,8 @@
 #define MAX_QUEUES	4
 #define PATIENCE	10			/* seconds */
 #define STEPS		400
+#define WINDOW		0x50000000ull
+#define BAR		KIB(16)
 
 struct port {
 	const struct bus_ops	*ops;
@@ -39,6 +44,7 @@ struct rig {
 	struct virtio_env	env;
 	struct virtio		*dev;
 	void			*transport;
+	struct pci		*pci;
 	struct port		ports[4];
 	u32			nr_ports;
 	u16			next_desc[MAX_QUEUES];
@@ -141,11 +147,75 @@ static void mmio_down(void)
 	virtio_mmio_destroy(rig.transport);
 }
 
+static void pci_message(void *ctx, u32 requester, u64 addr, u32 data)
+{
+	(void)ctx;
+	(void)addr;
+	(void)data;
+	must(!requester);
+}
+
+/* Nobody rings in place of it. */
+static bool pci_tie(void *ctx, u32 nr, int fd, u32 requester, u64 addr, u32 data)
+{
+	(void)fd;
+	must(nr <= rig.dev->nr_queues);
+	pci_message(ctx, requester, addr, data);
+	return false;
+}
+
+static void pci_untie(void *ctx, u32 nr, int fd)
+{
+	(void)ctx;
+	(void)nr;
+	(void)fd;
+	must(!"tied");
+}
+
+static void pci_line(void *ctx, u32 nr, bool level)
+{
+	(void)ctx;
+	(void)level;
+	must(!nr);
+}
+
+static void pci_moved(void *ctx, struct virtio *dev, u64 from, u64 to)
+{
+	(void)ctx;
+	must(dev == rig.dev && from != to);
+	must(to == PCI_NO_BAR || (to >= WINDOW && to <= WINDOW + MIB(1) - BAR));
+}
+
+/* With its BAR switched on, as firmware leaves it. */
+static void pci_up(struct vmm_error *err)
+{
+	const struct virtio_pci_host host = {
+		.intx = { .set = pci_line }, .send = pci_message, .tie = pci_tie, .untie = pci_untie,
+		.moved = pci_moved,
+	};
+	struct virtio_pci *vpci;
+
+	must(!pci_create(&rig.pci, WINDOW, MIB(1), err));
+	must(!virtio_pci_create(&vpci, rig.dev, &host, err));
+	pci_add(rig.pci, 0, virtio_pci_fn(vpci));
+	rig.transport = vpci;
+	rig.ports[rig.nr_ports++] = (struct port){ &pci_window_ops, rig.pci, BAR };
+	rig.ports[rig.nr_ports++] = (struct port){ &pci_ecam_ops, rig.pci, PCI_CFG_SIZE };
+	pci_ecam_ops.write(rig.pci, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+}
+
+static void pci_down(void)
+{
+	virtio_pci_destroy(rig.transport);
+	pci_destroy(rig.pci);
+}
+
 static const struct transport {
 	void	(*up)(struct vmm_error *err);
 	void	(*down)(void);
 } transports[] = {
 	{ mmio_up, mmio_down },
+	{ pci_up, pci_down },
 };
 
 /* ---- Time ---------------------------------------------------------------------------- */
