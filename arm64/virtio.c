@@ -299,6 +299,11 @@ int machine_net_link(struct vmm *vm, u32 index, bool up)
 	return 0;
 }
 
+int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err)
+{
+	return virtio_blk_resize(vm->machine->virtio[index].dev, size, err);
+}
+
 /* ---- A pause ------------------------------------------------------------------- */
 
 bool virtio_pause_io(struct machine *m, u32 io)

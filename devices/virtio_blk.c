@@ -59,6 +59,7 @@ struct blk_queue {
 struct blk {
 	struct virtio			virtio;		/* first */
 	struct virtio_blk_config	config;
+	_Atomic u64			capacity;	/* as in .config, for the queues */
 	int				fd;
 	bool				ro;
 	atomic_bool			writeback;	/* the driver flushes */
@@ -182,7 +183,9 @@ static void on_done(struct loop_io *io, int res)
 
 static bool in_range(const struct blk *blk, u64 sector, u64 nr)
 {
-	return sector <= blk->config.capacity && nr <= blk->config.capacity - sector;
+	u64 capacity = atomic_load_explicit(&blk->capacity, memory_order_relaxed);
+
+	return sector <= capacity && nr <= capacity - sector;
 }
 
 /* Make the elements of @from, but for their first @skip bytes, those of the request. */
@@ -423,22 +426,35 @@ static int measure(int fd, u64 *size, u32 *unit)
 	return 0;
 }
 
-static int describe(struct blk *blk, const struct blk_config *cfg, u32 index, struct vmm_error *err)
+/* In sectors; what is behind the last whole block cannot be reached. */
+static int take_capacity(struct blk *blk, u64 *capacity, u32 *unit, struct vmm_error *err)
 {
-	u32 unit = 0;
+	const char *name = blk->virtio.name;
 	u64 size = 0;
-	int ret = measure(blk->fd, &size, &unit);
+	int ret = measure(blk->fd, &size, unit);
 
 	if (ret == -EINVAL)
-		return error_set(err, ret, "blk%u: neither a file nor a block device", index);
+		return error_set(err, ret, "%s: neither a file nor a block device", name);
 	if (ret)
-		return error_sys(err, ret, "blk%u: how large is it", index);
-	if (!is_power_of_2(unit) || size / unit == 0)
-		return error_set(err, -EINVAL, "blk%u: %llu bytes are less than a block", index,
+		return error_sys(err, ret, "%s: how large is it", name);
+	if (!is_power_of_2(*unit) || size / *unit == 0)
+		return error_set(err, -EINVAL, "%s: %llu bytes are less than a block", name,
 				 (unsigned long long)size);
-	/* What is behind the last whole block cannot be reached. */
+	*capacity = size / *unit * (*unit / SECTOR);
+	return 0;
+}
+
+static int describe(struct blk *blk, const struct blk_config *cfg, struct vmm_error *err)
+{
+	u64 capacity;
+	u32 unit = 0;
+	int ret = take_capacity(blk, &capacity, &unit, err);
+
+	if (ret)
+		return ret;
+	atomic_init(&blk->capacity, capacity);
 	blk->config = (struct virtio_blk_config){
-		.capacity = size / unit * (unit / SECTOR),
+		.capacity = capacity,
 		.seg_max = SEG_MAX,
 		.blk_size = unit,
 		.wce = 1,
@@ -503,7 +519,7 @@ int virtio_blk_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 		blk->fd = -1;
 		goto fail;
 	}
-	ret = describe(blk, cfg, index, err);
+	ret = describe(blk, cfg, err);
 	if (ret)
 		goto fail;
 	ret = queues_up(blk);
@@ -516,4 +532,21 @@ int virtio_blk_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 fail:
 	destroy(&blk->virtio);
 	return ret;
+}
+
+int virtio_blk_resize(struct virtio *dev, u64 *size, struct vmm_error *err)
+{
+	struct blk *blk = (struct blk *)dev;
+	u32 unit = 0;
+	u64 capacity;
+	int ret = take_capacity(blk, &capacity, &unit, err);
+
+	if (ret)
+		return ret;
+	/* The guest may rely on the new size from the moment that it is told. */
+	if (atomic_exchange(&blk->capacity, capacity) != capacity)
+		virtio_set_config(dev, offsetof(struct virtio_blk_config, capacity), &capacity,
+				  sizeof(capacity));
+	*size = capacity * SECTOR;
+	return 0;
 }

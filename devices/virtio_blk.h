@@ -25,4 +25,10 @@ struct blk_config {
 int virtio_blk_create(struct virtio **dev, const struct virtio_env *env, u32 index,
 		      const struct blk_config *cfg, struct vmm_error *err);
 
+/*
+ * See how long it is now, and tell the guest if that has changed; @size is what the guest
+ * sees then, in bytes.  From any thread, no lock held.  On failure all is as it was.
+ */
+int virtio_blk_resize(struct virtio *dev, u64 *size, struct vmm_error *err);
+
 #endif

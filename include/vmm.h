@@ -333,6 +333,16 @@ VMM_API VMM_MUST_CHECK
 int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *cfg, struct vmm_error *err);
 
 /*
+ * RUNNING or PAUSED.  The file or block device of disk @index has another length now: the
+ * guest is told, and may use all of it.  @size, unless it is NULL, becomes what the guest
+ * sees, in bytes: whole blocks.  What a guest has in use must not be cut off; to read or
+ * write there is an error.  -ENOENT: @index is no disk; -EINVAL: not a block is left, and
+ * the guest is told nothing.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_disk_resize(struct vmm *vm, uint32_t index, uint64_t *size, struct vmm_error *err);
+
+/*
  * A file system of the host's, by virtio-fs.  Its backend is a process that the caller
  * has started, as virtiofsd is one, at the other end of .fd, a connected unix socket on
  * which it speaks vhost-user.  It has all RAM of the guest mapped, which for that has to

@@ -659,6 +659,19 @@ int vmm_net_link(struct vmm *vm, uint32_t index, int up)
 	return ret ? ret : machine_net_link(vm, index, up);
 }
 
+int vmm_disk_resize(struct vmm *vm, uint32_t index, uint64_t *size, struct vmm_error *err)
+{
+	uint64_t unwanted;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return error_set(err, -EBUSY, "VM: it is not running");
+	if (index >= vm->nr_devices || vm->devices[index].kind != VM_DISK)
+		return error_set(err, -ENOENT, "disk: device %u is none", index);
+	return machine_disk_resize(vm, index, size ? size : &unwanted, err);
+}
+
 int vmm_stop(struct vmm *vm)
 {
 	KEEP_ERRNO();

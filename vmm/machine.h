@@ -84,6 +84,9 @@ int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err
 int machine_net_attach(struct vmm *vm, u32 index, int fd, struct vmm_error *err);
 int machine_net_link(struct vmm *vm, u32 index, bool up);
 
+/* vmm_disk_resize().  From any thread, while the VM has threads. */
+int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err);
+
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
  * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -1033,6 +1034,37 @@ static void test_dump_follows_the_frames(void **state)
 	t_fake_done(fake);
 }
 
+static void test_resize_tells_the_sizes(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_disk_config cfg = VMM_DISK_CONFIG_INIT;
+	struct vmm *vm = t_vm(fake, NULL);
+	struct answerer who = { .name = "a", .vm = vm, .cpus = 1, .disks = 1 };
+	const json_t *sizes;
+	json_t *reply;
+
+	(void)state;
+	cfg.fd = memfd_create("t-disk", MFD_CLOEXEC);
+	assert_true(cfg.fd >= 0);
+	assert_int_equal(ftruncate(cfg.fd, 4096), 0);
+	assert_int_equal(vmm_add_disk(vm, &cfg, NULL), 0);
+	t_start(vm);
+	assert_int_equal(ftruncate(cfg.fd, 10000), 0);
+	reply = t_ask(&who, "{\"command\":\"resize\"}");
+	sizes = json_object_get(reply, "disks");
+	assert_int_equal(json_array_size(sizes), 1);
+	assert_int_equal(json_integer_value(json_array_get(sizes, 0)), 9728);
+	assert_string_equal(ask_string(reply, "state"), "running");
+	json_decref(reply);
+	assert_int_equal(ftruncate(cfg.fd, 1), 0);
+	reply = t_ask(&who, "{\"command\":\"resize\"}");
+	assert_non_null(strstr(ask_string(reply, "error"), "less than a block"));
+	json_decref(reply);
+	vmm_destroy(vm);
+	close(cfg.fd);
+	t_fake_done(fake);
+}
+
 static void test_sysrq_is_one_character(void **state)
 {
 	static const char *const refused[] = {
@@ -1207,6 +1239,7 @@ int main(void)
 		TEST(test_stop_presses_the_button_or_pulls_the_plug),
 		TEST(test_pause_and_resume_may_be_said_twice),
 		TEST(test_dump_follows_the_frames),
+		TEST(test_resize_tells_the_sizes),
 		TEST(test_sysrq_is_one_character),
 		TEST(test_news_say_what_applies),
 		TEST(test_ask_takes_any_answer),

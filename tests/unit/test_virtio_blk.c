@@ -360,6 +360,41 @@ static void test_write_zeroes(void **state)
 	t_close(&rig);
 }
 
+static void test_size_changes(void **state)
+{
+	static const u64 sizes[] = { 2 * T_SIZE + 100, T_SIZE / 2, T_SIZE };
+	struct virtio_blk_config config;
+	struct vmm_error err;
+	struct t_rig rig;
+	u64 size = 0;
+	u32 generation;
+
+	(void)state;
+	t_open(&rig, t_plain, T_WANTED);
+	generation = rig.d.dev->generation;
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 nr = sizes[i] / 512;
+
+		assert_int_equal(ftruncate(rig.fd, (off_t)sizes[i]), 0);
+		assert_int_equal(virtio_blk_resize(rig.d.dev, &size, &err), 0);
+		assert_int_equal(size, nr * 512);
+		driver_locked(&rig.d, virtio_config_read(rig.d.dev, 0, &config, sizeof(config)));
+		assert_int_equal(config.capacity, nr);
+		assert_int_equal(rig.d.dev->generation, ++generation);
+		assert_int_equal(t_put(&rig, nr - 2, 1024), VIRTIO_BLK_S_OK);
+		assert_int_equal(t_put(&rig, nr - 1, 1024), VIRTIO_BLK_S_IOERR);
+	}
+	/* Nothing has changed: nothing is told. */
+	assert_int_equal(virtio_blk_resize(rig.d.dev, &size, &err), 0);
+	assert_int_equal(rig.d.dev->generation, generation);
+	/* It is gone. */
+	assert_int_equal(ftruncate(rig.fd, 511), 0);
+	assert_int_equal(virtio_blk_resize(rig.d.dev, &size, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "less than a block"));
+	assert_int_equal(rig.d.dev->generation, generation);
+	t_close(&rig);
+}
+
 static void test_cache_can_be_switched(void **state)
 {
 	const size_t wce = offsetof(struct virtio_blk_config, wce);
@@ -649,8 +684,11 @@ static void test_wrong_disks_are_refused(void **state)
 	assert_int_equal(vmm_add_disk(vm, &cfg, &err), -EINVAL);
 	cfg.serial = "12345678901234567890";
 	assert_int_equal(vmm_add_disk(vm, &cfg, &err), 0);
+	assert_int_equal(vmm_disk_resize(vm, 0, NULL, &err), -EBUSY);
 	t_start(vm);
 	assert_int_equal(vmm_add_disk(vm, &cfg, &err), -EBUSY);
+	assert_int_equal(vmm_disk_resize(vm, 1, NULL, &err), -ENOENT);
+	assert_int_equal(vmm_disk_resize(vm, 0, NULL, &err), 0);
 	vmm_destroy(vm);
 	t_fake_done(fake);
 	close(fd);
@@ -668,6 +706,7 @@ int main(void)
 		cmocka_unit_test(test_serial_number),
 		cmocka_unit_test(test_discard_frees_space),
 		cmocka_unit_test(test_write_zeroes),
+		cmocka_unit_test(test_size_changes),
 		cmocka_unit_test(test_cache_can_be_switched),
 		cmocka_unit_test(test_reset_in_the_middle),
 		cmocka_unit_test(test_ranges_past_the_end_fail),

@@ -245,6 +245,24 @@ static json_t *sysrq(const struct answerer *who, const json_t *request)
 	return refuse("the guest has stopped");
 }
 
+/* Look how long the files of the disks are now. */
+static json_t *resize(const struct answerer *who)
+{
+	json_t *sizes = json_array();
+	struct vmm_error err;
+	uint64_t size;
+
+	for (uint32_t i = 0; i < who->disks; i++) {
+		if (vmm_disk_resize(who->vm, i, &size, &err)) {
+			json_decref(sizes);
+			return refuse(err.msg);
+		}
+		json_array_append_new(sizes, json_integer((json_int_t)size));
+	}
+	return json_pack("{s:s, s:s, s:o}", "name", who->name, "state", state_of(who), "disks",
+			 sizes);
+}
+
 int answer_power_off(struct answerer *who)
 {
 	int ret = go_on(who);
@@ -293,6 +311,8 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return dump(who);
 	if (!strcmp(command, "sysrq"))
 		return sysrq(who, request);
+	if (!strcmp(command, "resize"))
+		return resize(who);
 	if (!strcmp(command, "events")) {
 		*follows = true;
 		return tell_state(who);

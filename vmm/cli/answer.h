@@ -19,6 +19,7 @@ struct answerer {
 	struct vmm	*vm;
 	struct control	*control;	/* for news */
 	uint32_t	cpus;
+	uint32_t	disks;		/* devices 0 and up */
 	uint64_t	boots;
 	uint64_t	booted_ms;	/* CLOCK_MONOTONIC, of the latest boot */
 	bool		asked;		/* to power off */

@@ -370,6 +370,7 @@ static void booted(struct run *run)
 	who->vm = run->guest.vm;
 	who->name = run->guest.name;
 	who->cpus = run->guest.cpus;
+	who->disks = run->guest.opts->nr_disks;
 	who->booted_ms = answer_now_ms();
 	who->paused = who->reset = false;
 	news.boots = (int64_t)++who->boots;

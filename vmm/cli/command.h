@@ -29,6 +29,7 @@ struct command {
 	row(pause)	\
 	row(resume)	\
 	row(reset)	\
+	row(resize)	\
 	row(debug)	\
 	row(host)	\
 	row(smoke)	\
