@@ -14,6 +14,7 @@
  *   sleep:MS    let some time pass
  *   shell:CMD   run CMD by sh with PID set; it has to succeed
  *   exit:N      wait for its end, which has to be by exit(N)
+ *   signal:N    ... by signal N
  *
  * Input and output are pipes, or with -p a terminal of their own.  Everything
  * written is copied to OUT, standard error goes to ERR.  Whatever the steps
@@ -164,10 +165,8 @@ static void step_want(struct drive *d, const char *what)
 	}
 }
 
-static void step_exit(struct drive *d, const char *what)
+static void wait_for_end(struct drive *d)
 {
-	char buf[64];
-
 	while (!d->exited) {
 		if (now_ms() > d->deadline)
 			fail(d, "timeout, waiting for its exit");
@@ -175,8 +174,25 @@ static void step_exit(struct drive *d, const char *what)
 		look_for_exit(d);
 	}
 	drain(d);
+}
+
+static void step_exit(struct drive *d, const char *what)
+{
+	char buf[64];
+
+	wait_for_end(d);
 	if (!WIFEXITED(d->status) || WEXITSTATUS(d->status) != atoi(what))
 		fail(d, "ended by %s, expected exit status %s",
+		     how_it_ended(d, buf, sizeof(buf)), what);
+}
+
+static void step_signal(struct drive *d, const char *what)
+{
+	char buf[64];
+
+	wait_for_end(d);
+	if (!WIFSIGNALED(d->status) || WTERMSIG(d->status) != atoi(what))
+		fail(d, "ended by %s, expected signal %s",
 		     how_it_ended(d, buf, sizeof(buf)), what);
 }
 
@@ -284,6 +300,7 @@ static void do_step(struct drive *d, const char *step)
 	} steps[] = {
 		{ "want", step_want }, { "send", step_send }, { "kill", step_kill },
 		{ "sleep", step_sleep }, { "shell", step_shell }, { "exit", step_exit },
+		{ "signal", step_signal },
 	};
 
 	if (!strcmp(step, "close")) {

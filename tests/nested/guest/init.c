@@ -18,6 +18,11 @@
  *             zero a part; print what was found; power off
  *   reads     read 4 KiB of /dev/vda at a time, a thousand times for each line
  *             on the console, power off at `quit`
+ *   files     mount ext4 on /dev/vda, look at the files that are there, of which those up
+ *             to flushed= must be, and replace one after the other for ever: `FLUSHED n`
+ *             says that n is on the disk
+ *   faults    write to /dev/vdb until that fails; read both ends of /dev/vda, and the
+ *             present one, for each line on the console, power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
  *             its own busybox; print the script's status, power off
  *   again     the same, but twice: for the second time the device is reset after a
@@ -649,6 +654,160 @@ static void task_reads(void)
 	}
 }
 
+/* --- files --- */
+
+#define FILES		16
+#define FILE_WORDS	512		/* of the smallest */
+
+static uint64_t file_word(uint64_t n, uint64_t i)
+{
+	return (n + 1) * 0x9e3779b97f4a7c15 ^ i * 0xc2b2ae3d27d4eb4f;
+}
+
+static size_t file_words(uint64_t n)
+{
+	return FILE_WORDS * (1 + n % 9) + n % 7;
+}
+
+static void file_fill(uint64_t *buf, uint64_t n)
+{
+	buf[0] = n;
+	for (size_t i = 1; i < file_words(n); i++)
+		buf[i] = file_word(n, i);
+}
+
+static void file_name(char *name, size_t size, uint64_t n, const char *suffix)
+{
+	snprintf(name, size, "/mnt/file%u%s", (unsigned int)(n % FILES), suffix);
+}
+
+/* Which version it is, or 0: there is none, or UINT64_MAX: it is torn. */
+static uint64_t file_version(unsigned int which, uint64_t *buf, uint64_t *want, size_t size)
+{
+	char name[32];
+	uint64_t n;
+	ssize_t len;
+	int fd;
+
+	file_name(name, sizeof(name), which, "");
+	fd = open(name, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	len = read(fd, buf, size);
+	close(fd);
+	n = buf[0];
+	if (len < 8 || !n || n % FILES != which || (size_t)len != file_words(n) * 8)
+		return UINT64_MAX;
+	file_fill(want, n);
+	return memcmp(buf, want, (size_t)len) ? UINT64_MAX : n;
+}
+
+static bool file_replace(uint64_t n, uint64_t *buf)
+{
+	char name[32];
+	char fresh[32];
+	int dir;
+	int fd;
+	bool good;
+
+	file_name(name, sizeof(name), n, "");
+	file_name(fresh, sizeof(fresh), n, ".new");
+	file_fill(buf, n);
+	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	good = fd >= 0 && write(fd, buf, file_words(n) * 8) == (ssize_t)file_words(n) * 8 && !fsync(fd);
+	close(fd);
+	dir = open("/mnt", O_RDONLY | O_DIRECTORY);
+	good = good && !rename(fresh, name) && !fsync(dir);
+	close(dir);
+	return good;
+}
+
+/* So that a cut finds more in the middle than what is about to be flushed. */
+static void file_noise(const uint64_t *buf, size_t size)
+{
+	int fd = open("/mnt/noise", O_WRONLY | O_CREAT, 0644);
+
+	if (fork())
+		return;
+	for (uint32_t i = 0;; i++)
+		if (pwrite(fd, buf, size, (off_t)(i * 7919 % 256 * 4096)) < 0 ||
+		    (i % 64 == 0 && (ftruncate(fd, i % 1024 * 1024) || sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE))))
+			_exit(1);
+}
+
+static void task_files(void)
+{
+	static const char *const fs[] = {
+		"/crc16.ko", "/crc32c_generic.ko", "/mbcache.ko", "/jbd2.ko", "/ext4.ko",
+	};
+	uint64_t flushed = getenv("flushed") ? strtoull(getenv("flushed"), NULL, 0) : 0;
+	size_t size = file_words(8) * 8 + 64;
+	uint64_t *buf = malloc(size);
+	uint64_t *want = malloc(size);
+	uint64_t latest = flushed;
+	int lost = 0;
+	int torn = 0;
+
+	load_virtio("/virtio_blk.ko");
+	for (size_t i = 0; i < sizeof(fs) / sizeof(fs[0]); i++)
+		load_module(fs[i]);
+	mkdir("/mnt", 0755);
+	if (mount("/dev/vda", "/mnt", "ext4", 0, NULL)) {
+		printf("GUEST-FILES mount: %s\n", strerror(errno));
+		return;
+	}
+	for (unsigned int i = 0; i < FILES; i++) {
+		uint64_t least = flushed < i ? 0 : flushed - (flushed - i) % FILES;
+		uint64_t n = file_version(i, buf, want, size);
+
+		torn += n == UINT64_MAX;
+		lost += n < least;
+		if (n != UINT64_MAX && n > latest)
+			latest = n;
+	}
+	printf("GUEST-FILES lost=%d torn=%d flushed=%llu latest=%llu.\n", lost, torn,
+	       (unsigned long long)flushed, (unsigned long long)latest);
+	file_noise(want, 8192);
+	while (file_replace(++latest, buf))
+		printf("FLUSHED %llu\n", (unsigned long long)latest);
+	printf("GUEST-FILES error: %s\n", strerror(errno));
+}
+
+static const char *read_result(int fd, char *buf, uint64_t at)
+{
+	ssize_t n = pread(fd, buf, 4096, (off_t)at);
+
+	return n < 0 ? strerror(errno) : n == 4096 ? "read" : "short";
+}
+
+static void task_faults(void)
+{
+	char *buf = aligned_alloc(4096, DISK_CHUNK);
+	uint64_t sizes[2] = { 0, 0 };
+	uint64_t now = 0;
+	uint64_t at = 0;
+	char line[16];
+	int a;
+	int b;
+
+	load_virtio("/virtio_blk.ko");
+	a = open_disk('a', O_RDONLY, &sizes[0]);
+	b = open_disk('b', O_WRONLY, &sizes[1]);
+	memset(buf, 0x5a, DISK_CHUNK);
+	errno = 0;
+	while (at < sizes[1] && pwrite(b, buf, DISK_CHUNK, (off_t)at) == DISK_CHUNK)
+		at += DISK_CHUNK;
+	printf("GUEST-FULL %s after=%llu of=%llu.\n", strerror(errno), (unsigned long long)at >> 20,
+	       (unsigned long long)sizes[1] >> 20);
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {
+		ioctl(a, BLKGETSIZE64, &now);
+		printf("GUEST-ENDS first=%s", read_result(a, buf, 0));
+		printf(" last=%s", read_result(a, buf, sizes[0] - 4096));
+		printf(" kib=%llu end=%s.\n", (unsigned long long)now >> 10,
+		       read_result(a, buf, now - 4096));
+	}
+}
+
 static void run_share(void)
 {
 	int status = -1;
@@ -898,6 +1057,10 @@ int main(void)
 		task_disk();
 	else if (!strcmp(task, "reads"))
 		task_reads();
+	else if (!strcmp(task, "files"))
+		task_files();
+	else if (!strcmp(task, "faults"))
+		task_faults();
 	else if (!strcmp(task, "share"))
 		task_share();
 	else if (!strcmp(task, "again"))

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# disk.sh - what a disk keeps, and what it tells of the host's errors
+
+last_flushed()
+{
+	console | sed -n 's/^FLUSHED \([0-9]*\)$/\1/p' | tail -n 1
+}
+
+# A guest replaces files on ext4, and flushes each, until its vmm is killed, three
+# times: nothing that was flushed may be missing or torn then, and the file system has to
+# be sound.
+scenario disk-power-cuts "6.12-a76"
+disk_power_cuts()
+{
+	[ "$HOST" != native ] || say_skip "needs mke2fs and the modules of ext4"
+	disk=$WORK/files/disk flushed=0 transport=pci
+	cat "$NEST/virtio-6.1.cpio" "$NEST/ext4-6.1.cpio" >"$WORK/files/initrd"
+	dd if=/dev/zero of="$disk" bs=1M seek=24 count=0 2>/dev/null
+	/usr/sbin/mke2fs -q -t ext4 -E nodiscard "$disk"
+	for ms in 317 40 0; do
+		AS=cut-$ms
+		vm "want:GUEST-FILES lost=0 torn=0 flushed=$flushed latest=" \
+			"want:FLUSHED $((flushed + 12))" sleep:$ms kill:KILL signal:9 -- \
+			$(virtio 6.1) --name cut --initrd "$WORK/files/initrd" -d "$disk,queues=2" --cpus 2 \
+			--virtio-transport $transport -p "$QUIET t=files flushed=$flushed"
+		flushed=$(last_flushed)
+		cp "$disk" "$WORK/files/copy"
+		# The journal is to be replayed; after that nothing is left to mend.
+		/usr/sbin/e2fsck -p "$WORK/files/copy" >"$WORK/log/fsck-$ms" || [ $? = 1 ] || fail "e2fsck -p"
+		/usr/sbin/e2fsck -f -n "$WORK/files/copy" >>"$WORK/log/fsck-$ms" || fail "it is not sound"
+		[ $transport = pci ] && transport=mmio || transport=pci
+	done
+	note "$flushed files were flushed"
+	# Nobody was there to remove it; who came next has taken it over.
+	rm "$XDG_RUNTIME_DIR/vmm/cut.sock"
+}
+
+long()	# UNITS of 64 KiB
+{
+	echo "dd if=/dev/zero of=$WORK/files/a bs=64k seek=$1 count=0 2>/dev/null"
+}
+
+# The host has no more room for what the guest writes, and the image of a disk gets shorter
+# under it: errors of those requests, and all goes on.  Of what it is told it sees the size.
+scenario disk-faults "6.12-a76"
+disk_faults()
+{
+	[ -n "${NESTED-}" ] || say_skip "mounts a file system"
+	mkdir -p "$WORK/files/small"
+	mount -t tmpfs -o size=8m small "$WORK/files/small"
+	a=$WORK/files/a b=$WORK/files/small/b
+	dd if=/dev/urandom of="$a" bs=64k count=16 2>/dev/null
+	dd if=/dev/zero of="$b" bs=1M seek=64 count=0 2>/dev/null
+	vm "want:GUEST-FULL Input/output error after=8 of=64." \
+		'send:1\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
+		"shell:$(long 8)" \
+		'send:2\n' "want:GUEST-ENDS first=read last=Input/output error kib=1024 end=Input/output error." \
+		"shell:$(long 16)" \
+		'send:3\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
+		"shell:$(long 48) && $VMM resize --json faults >$WORK/log/grown" \
+		'send:4\n' "want:GUEST-ENDS first=read last=read kib=3072 end=read." \
+		"shell:$(long 16) && $VMM resize faults" \
+		'send:5\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
+		'send:quit\n' exit:0 -- \
+		$(virtio 6.1) --name faults -d "$a,ro" -d "$b" -p "$QUIET t=faults"
+	grep -q '3145728' "$WORK/log/grown" || fail "$(cat "$WORK/log/grown")"
+	umount "$WORK/files/small"
+	stderr | grep -q "blk1: request 1 at byte 8388608: No space left on device" || fail "ENOSPC is not told"
+	stderr | grep -q "blk0: request 0 at byte .*: the file is shorter" || fail "nor what is missing"
+}
