@@ -16,6 +16,7 @@
 #include "arm64/machine.h"
 #include "arm64/map.h"
 #include "devices/netio.h"
+#include "devices/vhost_net.h"
 #include "devices/pci.h"
 #include "devices/vhost_user.h"
 #include "devices/virtio.h"
@@ -100,7 +101,13 @@ static int net_up(struct machine *m, u32 i, struct vmm_error *err)
 		ret = netstream_create(&io, d->fd, err);
 	else if (d->net.flags & VMM_NET_F_TAP)
 		ret = nettap_create(&io, d->fd, ioctl, err);
-	return ret ? ret : virtio_net_create(&m->virtio[i].dev, m->virtio_env, i, &params, io, err);
+	if (!ret && d->net.flags & VMM_NET_F_VHOST)
+		ret = vhost_net_create(&params.vhost, d->vhost_fd, ioctl, err);
+	if (ret) {
+		netio_destroy(io);
+		return ret;
+	}
+	return virtio_net_create(&m->virtio[i].dev, m->virtio_env, i, &params, io, err);
 }
 
 static int create(struct machine *m, u32 i, struct vmm_error *err)

@@ -164,11 +164,18 @@ void virtio_run(struct virtio_queue *q)
 	q->budget = q->vq.size;
 }
 
+static void rest(struct virtio *dev, struct loop *loop)
+{
+	if (dev->ops->rest && dev->started && home(dev) == loop)
+		dev->ops->rest(dev);
+}
+
 void virtio_pause(struct virtio *dev, struct loop *loop)
 {
 	for (u32 i = 0; i < dev->nr_queues; i++)
 		if (dev->queues[i].loop == loop)
 			dev->queues[i].paused = true;
+	rest(dev, loop);
 }
 
 static bool is_at_rest(struct virtio_queue *q)
@@ -200,6 +207,7 @@ void virtio_resume(struct virtio *dev, struct loop *loop)
 		if (!dev->ops->stop)
 			virtio_run(q);
 	}
+	rest(dev, loop);
 }
 
 static void again(void *arg)

@@ -95,6 +95,12 @@ struct virtio_ops {
 	 */
 	void	(*stop)(struct virtio *dev);
 
+	/*
+	 * May be set by such a device, if its rings can rest.  At home, once it has started:
+	 * they shall, or shall not any more, as .paused of queue 0 says.
+	 */
+	void	(*rest)(struct virtio *dev);
+
 	/* No thread is inside, and nothing in flight. */
 	void	(*destroy)(struct virtio *dev);
 };
@@ -219,7 +225,8 @@ void virtio_wait_kick(struct virtio_queue *q);
 /*
  * On @loop: leave the queues that are its own alone until resumed; whether they have
  * come to rest, env.rests() telling when to ask again.  Rings that are served elsewhere
- * are not ours to stop: what their driver has asked for comes to its end.
+ * are not ours to stop, if there is no .rest: what their driver has asked for comes to
+ * its end.
  */
 void virtio_pause(struct virtio *dev, struct loop *loop);
 bool virtio_at_rest(const struct virtio *dev, const struct loop *loop);

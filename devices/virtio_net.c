@@ -9,6 +9,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <linux/vhost.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "devices/netio.h"
+#include "devices/vhost_net.h"
 #include "devices/virtio.h"
 #include "devices/virtio_net.h"
 #include "vmm/error.h"
@@ -319,6 +321,22 @@ static void attach(struct virtio_net *net, struct netio *io)
 	net->io = io;
 }
 
+/* What the kernel serves it serves while the cable is in, and nothing during a pause. */
+static int plug(struct virtio_net *net)
+{
+	const bool in = net->cable && !net->virtio.queues[RX].paused;
+
+	return vhost_net_plug(net->params.vhost, &net->virtio, in ? net->io->fd : VHOST_FILE_UNBIND);
+}
+
+static void replug(struct virtio *dev)
+{
+	int ret = plug(of(dev));
+
+	if (ret)
+		virtio_break(dev, "vhost: %s", strerrordesc_np(-ret));
+}
+
 static void on_change(void *arg)
 {
 	struct virtio_net *net = arg;
@@ -332,6 +350,8 @@ static void on_change(void *arg)
 	pthread_mutex_unlock(&net->virtio.lock);
 	if (io)
 		attach(net, io);
+	if (net->params.vhost && net->virtio.started)
+		replug(&net->virtio);
 	gone = net->gone;
 	if (gone)
 		detach(net);
@@ -441,9 +461,44 @@ static void destroy(struct virtio *dev)
 		;
 	netio_destroy(net->io);
 	netio_destroy(net->new_io);
+	vhost_net_destroy(net->params.vhost);
 	virtio_fini(dev);
 	free(net);
 }
+
+static int start_vhost(struct virtio *dev)
+{
+	struct virtio_net *net = of(dev);
+	int ret = start(dev);
+
+	if (!ret)
+		ret = vhost_net_start(net->params.vhost, dev);
+	if (!ret)
+		ret = plug(net);
+	/* Of two rings one may be at work. */
+	if (ret)
+		vhost_net_plug(net->params.vhost, dev, VHOST_FILE_UNBIND);
+	return ret;
+}
+
+static void stop_vhost(struct virtio *dev)
+{
+	vhost_net_plug(of(dev)->params.vhost, dev, VHOST_FILE_UNBIND);
+	virtio_stopped(dev);
+}
+
+static const struct virtio_ops vhost_ops = {
+	.name = "net",
+	.id = VIRTIO_ID_NET,
+	.nr_queues = 2,
+	.queue_size = QUEUE_SIZE,
+	.accept = accept,
+	.start = start_vhost,
+	.stop = stop_vhost,
+	.rest = replug,
+	.reset = reset,
+	.destroy = destroy,
+};
 
 static const struct virtio_ops ops = {
 	.name = "net",
@@ -483,6 +538,7 @@ int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 	int ret;
 
 	if (!net) {
+		vhost_net_destroy(params->vhost);
 		netio_destroy(io);
 		return error_set(err, -ENOMEM, "net%u: no memory", index);
 	}
@@ -490,7 +546,8 @@ int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 	net->io = io;
 	net->cable = net->new_cable = true;
 	set_config(net);
-	ret = virtio_init(&net->virtio, &ops, env, index, 0, offered(net), true, err);
+	ret = virtio_init(&net->virtio, params->vhost ? &vhost_ops : &ops, env, index, 0, offered(net),
+			  true, err);
 	if (ret) {
 		destroy(&net->virtio);
 		return ret;

@@ -10,20 +10,22 @@
 #include "vmm/types.h"
 
 struct netio;
+struct vhost_net;
 struct virtio;
 struct virtio_env;
 
 struct virtio_net_params {
 	u8	mac[6];
 	u16	mtu;			/* 0: the driver is told nothing of it */
+	struct vhost_net *vhost;	/* the kernel serves a tap's rings; NULL: we do */
 	/* The peer has gone, and the link is down; on the home loop, no lock held. */
 	void	(*lost)(void *ctx, u32 index, const char *msg);
 	void	*ctx;
 };
 
 /*
- * To be destroyed by virtio_destroy().  @io is the device's from here on, also upon
- * failure; NULL: nothing is behind it yet, and its link is down.
+ * To be destroyed by virtio_destroy().  @io and .vhost are the device's from here on,
+ * also upon failure; NULL: nothing is behind it yet, and its link is down.
  */
 int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 index,
 		      const struct virtio_net_params *cfg, struct netio *io,

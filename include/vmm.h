@@ -371,6 +371,8 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *cfg, struct vmm_error
 						 * its length of 32 bits, big-endian; passt(1) */
 #define VMM_NET_F_TAP		(1ull << 1)	/* .fd is of a tap interface, O_NONBLOCK, made
 						 * with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR */
+#define VMM_NET_F_VHOST		(1ull << 2)	/* ... and .vhost_fd of /dev/vhost-net: the
+						 * kernel serves the guest's rings */
 
 struct vmm_net_config {
 	size_t		size;
@@ -378,7 +380,7 @@ struct vmm_net_config {
 	int		fd;
 	uint16_t	mtu;		/* told to the guest; 0: nothing is told */
 	uint8_t		mac[6];		/* zeroes: 02:15:15:15:15:15, the last byte counts */
-	uint32_t	reserved;
+	int		vhost_fd;
 };
 #define VMM_NET_CONFIG_INIT { .size = sizeof(struct vmm_net_config) }
 

@@ -85,7 +85,7 @@ static void destroy(struct vmm *vm)
 		fd_close(&vm->consoles[i].out_fd);
 	}
 	for (u32 i = 0; i < vm->nr_devices; i++)
-		fd_close(&vm->devices[i].fd);
+		vm_device_close(&vm->devices[i]);
 	fd_close(&vm->flash_fd);
 	fd_close(&vm->boot.kernel_fd);
 	fd_close(&vm->boot.initrd_fd);
@@ -411,6 +411,8 @@ static int add_device(struct vmm *vm, const struct vm_device *dev, struct vmm_er
 		return error_set(err, -ENOSPC, "virtio: a VM has at most %u devices",
 				 VM_MAX_DEVICES);
 	vm->devices[vm->nr_devices] = *dev;
+	if (dev->kind != VM_NET)
+		vm->devices[vm->nr_devices].vhost_fd = -1;
 	return (int)vm->nr_devices++;
 }
 
@@ -531,24 +533,29 @@ int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_er
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = take_config(vm, cfg, sizeof(*cfg), &cfg->flags, kinds, user, err);
-	if (!ret)
-		ret = config_reserved(cfg->reserved, err);
+	ret = take_config(vm, cfg, sizeof(*cfg), &cfg->flags, kinds | VMM_NET_F_VHOST, user, err);
 	if (ret)
 		return ret;
 	if ((cfg->flags & kinds) == kinds)
 		return error_set(err, -EINVAL, "net: a stream socket excludes a tap interface");
+	if (cfg->flags & VMM_NET_F_VHOST && !(cfg->flags & VMM_NET_F_TAP))
+		return error_set(err, -EINVAL, "net: vhost-net needs a tap interface");
 	if (cfg->mtu && cfg->mtu < MTU_LEAST)
 		return error_set(err, -EINVAL, "net: an MTU of %u is below %u", cfg->mtu, MTU_LEAST);
 	if (cfg->mac[0] & 1)
 		return error_set(err, -EINVAL, "net: the MAC address is one of a group");
 	choose_mac(vm, cfg->mac);
 	dev.fd = cfg->fd;
+	dev.vhost_fd = cfg->vhost_fd;
 	ret = borrow(&dev.fd, cfg->flags, kinds, "net", err);
+	if (ret)
+		return ret;
+	ret = borrow(&dev.vhost_fd, cfg->flags, VMM_NET_F_VHOST, "vhost-net", err);
 	if (!ret)
 		ret = add_device(vm, &dev, err);
 	if (ret < 0) {
 		fd_close(&dev.fd);
+		fd_close(&dev.vhost_fd);
 		return ret;
 	}
 	vm->nr_nets++;

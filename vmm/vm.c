@@ -717,15 +717,11 @@ static void close_inputs(struct vmm *vm)
 	fd_close(&vm->boot.initrd_fd);
 	fd_close(&vm->boot.dtb_fd);
 	for (u32 i = 0; i < vm->nr_devices; i++)
-		fd_close(&vm->devices[i].fd);
+		vm_device_close(&vm->devices[i]);
 	for (u32 i = 0; i < vm->nr_consoles; i++) {
 		fd_close(&vm->consoles[i].in_fd);
 		fd_close(&vm->consoles[i].out_fd);
 	}
-	/* A backend shall see its connection end when the device lets it go. */
-	for (u32 i = 0; i < vm->nr_devices; i++)
-		if (vm->devices[i].kind == VM_FS)
-			fd_close(&vm->devices[i].fd);
 }
 
 int vm_start(struct vmm *vm, struct vmm_error *err)

@@ -15,6 +15,7 @@
 #include "vmm.h"
 
 #include "vmm/bus.h"
+#include "vmm/fd.h"
 #include "vmm/gmem.h"
 #include "vmm/kvm.h"
 #include "vmm/log.h"
@@ -51,8 +52,15 @@ struct vm_device {
 	/* Of a file system. */
 	char			tag[VMM_FS_TAG_MAX + 1];
 	/* Of a network card. */
-	struct vmm_net_config	net;		/* its .fd is not looked at */
+	struct vmm_net_config	net;		/* its descriptors are not looked at */
+	int			vhost_fd;	/* ours, or -1 */
 };
+
+static inline void vm_device_close(struct vm_device *dev)
+{
+	fd_close(&dev->fd);
+	fd_close(&dev->vhost_fd);
+}
 
 struct vm_boot {
 	u64	flags;			/* VMM_BOOT_F_* */

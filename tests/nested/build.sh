@@ -19,6 +19,7 @@ readelf=${NESTED_READELF:-aarch64-linux-gnu-readelf}
 nest=$build/nest
 logs=$build/logs
 kernels="6.1 6.12 6.12-16k new"
+host_modules="tun dummy tap vhost_iotlb vhost vhost_net"
 
 die()
 {
@@ -42,7 +43,8 @@ fetch_more()	# DIR SUITE [OPTION-OF-DEBFETCH]... PACKAGE...
 	dir=$cache/$1 suite=$2
 	shift 2
 	"$top/tools/debfetch" -q -a arm64 -s "$suite" -r 'linux-image-*' -k '*/tun.ko*' \
-		-k '*/dummy.ko*' -k '*/failover.ko*' -k '*/net_failover.ko*' -d "$dir" "$@" ||
+		-k '*/dummy.ko*' -k '*/failover.ko*' -k '*/net_failover.ko*' -k '*/tap.ko*' \
+		-k '*/vhost*.ko*' -k '*vsock*.ko*' -d "$dir" "$@" ||
 		die "cannot fetch $*"
 }
 
@@ -278,8 +280,8 @@ kernel()	# VERSION
 	modules "$1" "$tree" virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
 		virtio-rng virtio_blk failover net_failover virtio_net
 	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
-	modules "$1" "$tree" tun dummy
-	for module in tun dummy; do
+	modules "$1" "$tree" $host_modules
+	for module in $host_modules; do
 		mv "$tree/$module.ko" "$nest/$module-$1.ko"
 	done
 	rm -rf "$tree"
@@ -433,7 +435,7 @@ build_parts()
 	ext4_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
-			"tun-$version.ko" "dummy-$version.ko"
+			$(printf "%s-$version.ko " $host_modules)
 	done
 	part formats Image-6.1.gz zboot-gzip zboot-zstd bzImage
 }

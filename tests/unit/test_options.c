@@ -546,11 +546,13 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k -n guest_mac=02:00:00:00:00:011", "not like" },
 		{ "k -n guest_mac=01:00:00:00:00:01", "it is the address of a group" },
 		{ "k -n mtu=67", "--network: mtu=67: not a number within 68 to 65535" },
+		{ "k -n vhost=2", "--network: vhost=2: not a number within 0 to 1" },
+		{ "k -n mode=user,vhost=1", "vhost need mode=tap" },
 		{ "k -n fd=x", "--network: fd=x: not a number" },
 		{ "k -n host_ip=1.2.3", "--network: host_ip=1.2.3: not an IPv4 address" },
 		{ "k -n tapif=abcdefghijklmnop", "a name has at most 15 characters" },
 		{ "k -n fd=3,tapif=t0", "--network: fd excludes tapif" },
-		{ "k -n mode=user,tapif=t0", "tapif, script and downscript need mode=tap" },
+		{ "k -n mode=user,tapif=t0", "tapif, script, downscript and vhost need mode=tap" },
 		{ "k -n fd=1 -n fd=2 -n fd=3 -n fd=4 -n fd=5 -n fd=6 -n fd=7 -n fd=8 -n fd=9",
 		  "--network fd=9: more than 8 of them" },
 		{ "k --rng=1", "--rng: takes no argument" },
@@ -574,7 +576,6 @@ static void test_options_say_what_is_still_to_come(void **state)
 		{ "k --irqchip gicv2m", "--irqchip gicv2m: not in this version" },
 		{ "k -n trans=mmio", "trans: all devices have that of --virtio-transport" },
 		{ "k -n trans=pci --virtio-transport mmio", "all devices have that of" },
-		{ "k -n vhost=1", "--network: vhost=1: not in this version" },
 		{ "k -n mode=tap,mq=4", "--network: mq=4: not in this version" },
 	};
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "devices/netio.h"
+#include "devices/vhost_net.h"
 #include "devices/virtio_net.h"
 #include "tests/unit/driver.h"
 #include "tests/unit/t.h"
@@ -987,6 +989,181 @@ static void test_tap_of_the_wrong_kind(void **state)
 	close(peer);
 }
 
+/* ---- The kernel's rings ------------------------------------------------------------------- */
+
+static struct {
+	u64				features;
+	u64				set_features;
+	struct vhost_memory_region	region;
+	struct vhost_vring_addr		addr[2];
+	u32				num[2];
+	int				kick[2];
+	int				call[2];
+	int				backend[2];
+	u32				nr_owners;
+	u32				fail;		/* this call from now on */
+} t_vhost;
+
+static int t_vhost_control(int fd, unsigned long request, ...)
+{
+	const struct vhost_vring_file *file;
+	const struct vhost_vring_state *state;
+	va_list ap;
+	void *arg;
+
+	(void)fd;
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (t_vhost.fail && !--t_vhost.fail)
+		return t_fails(EIO);
+	file = arg;
+	state = arg;
+	switch (request) {
+	case VHOST_GET_FEATURES:
+		*(u64 *)arg = t_vhost.features;
+		return 0;
+	case VHOST_SET_OWNER:
+		return t_vhost.nr_owners++ ? t_fails(EBUSY) : 0;
+	case VHOST_SET_FEATURES:
+		t_vhost.set_features = *(u64 *)arg;
+		return 0;
+	case VHOST_SET_MEM_TABLE:
+		assert_int_equal(((struct vhost_memory *)arg)->nregions, 1);
+		t_vhost.region = ((struct vhost_memory *)arg)->regions[0];
+		return 0;
+	case VHOST_SET_VRING_NUM:
+		t_vhost.num[state->index] = state->num;
+		return 0;
+	case VHOST_SET_VRING_BASE:
+		return state->num;
+	case VHOST_SET_VRING_ADDR:
+		t_vhost.addr[((struct vhost_vring_addr *)arg)->index] = *(struct vhost_vring_addr *)arg;
+		return 0;
+	case VHOST_SET_VRING_KICK:
+		t_vhost.kick[file->index] = file->fd;
+		return 0;
+	case VHOST_SET_VRING_CALL:
+		t_vhost.call[file->index] = file->fd;
+		return 0;
+	case VHOST_NET_SET_BACKEND:
+		/* The rings are there, and stay while frames go. */
+		assert_true(t_vhost.num[file->index] || file->fd == -1);
+		t_vhost.backend[file->index] = file->fd;
+		return 0;
+	}
+	return t_fails(ENOTTY);
+}
+
+#define T_VHOST_HAS	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
+			 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_NET_F_MRG_RXBUF))
+
+static void t_open_vhost(struct t_net *t, u32 fail)
+{
+	struct virtio_net_params params = { .mac = { 2 }, .lost = t_lost, .ctx = t };
+	struct vmm_error err;
+	struct virtio *dev;
+	struct netio *io;
+
+	*t = (struct t_net){ .peer = -1 };
+	memset(&t_vhost, 0, sizeof(t_vhost));
+	t_vhost.features = T_VHOST_HAS | BIT(VHOST_NET_F_VIRTIO_NET_HDR);
+	t_vhost.backend[0] = t_vhost.backend[1] = -1;
+	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	t_tap_knows = T_TAP_TSO;
+	assert_int_equal(t_tap(&io, &t->peer, SOCK_NONBLOCK, &err), 0);
+	assert_int_equal(vhost_net_create(&params.vhost, t->peer, t_vhost_control, &err), 0);
+	t_vhost.fail = fail;
+	driver_open(&t->d, 1);
+	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, io, &err), 0);
+	driver_attach(&t->d, dev);
+	driver_start(&t->d, T_TSO);
+	driver_turn(&t->d);
+}
+
+static void test_vhost_gets_the_rings(void **state)
+{
+	struct t_net t;
+
+	(void)state;
+	t_open_vhost(&t, 0);
+	assert_int_equal(t_vhost.set_features, T_TSO & T_VHOST_HAS);
+	assert_int_equal(t_tap_offload, TUN_F_CSUM | TUN_F_TSO4);
+	assert_int_equal(t_vhost.region.guest_phys_addr, DRIVER_RAM_BASE);
+	assert_int_equal(t_vhost.region.memory_size, DRIVER_RAM_SIZE);
+	assert_ptr_equal((void *)(uintptr_t)t_vhost.region.userspace_addr, t.d.mem.host);
+	for (u32 i = 0; i < 2; i++) {
+		const struct vhost_vring_addr *addr = &t_vhost.addr[i];
+
+		assert_int_equal(t_vhost.num[i], 256);
+		assert_ptr_equal((void *)(uintptr_t)addr->desc_user_addr, t.d.q[i].desc);
+		assert_ptr_equal((void *)(uintptr_t)addr->avail_user_addr, t.d.q[i].avail);
+		assert_ptr_equal((void *)(uintptr_t)addr->used_user_addr, t.d.q[i].used);
+		assert_int_equal(t_vhost.kick[i], t.d.dev->queues[i].kick_fd);
+		assert_int_equal(t_vhost.call[i], t.d.irq_fd);
+		assert_true(t_vhost.backend[i] >= 0);
+	}
+	virtio_net_link(t.d.dev, false);
+	assert_int_equal(t_status(&t), 0);
+	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	virtio_net_link(t.d.dev, true);
+	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
+	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+	/* A pause, in which somebody plays with the cable. */
+	virtio_pause(t.d.dev, t.d.dev->queues[0].loop);
+	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	virtio_net_link(t.d.dev, true);
+	driver_turn(&t.d);
+	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	virtio_resume(t.d.dev, t.d.dev->queues[0].loop);
+	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+	driver_status(&t.d, 0);
+	driver_turn(&t.d);
+	assert_int_equal(driver_status(&t.d, -1), 0);
+	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	driver_start(&t.d, T_TSO);
+	driver_turn(&t.d);
+	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+	t_close(&t);
+	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+}
+
+/* Whatever it is that fails: the device breaks, and nothing is at work. */
+static void test_vhost_that_fails(void **state)
+{
+	(void)state;
+	for (u32 fail = 1; fail <= 14; fail++) {
+		struct t_net t;
+
+		t_open_vhost(&t, fail);
+		assert_int_equal(t.d.nr_broken, 1);
+		assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+		driver_status(&t.d, 0);
+		driver_turn(&t.d);
+		driver_start(&t.d, T_TSO);
+		driver_turn(&t.d);
+		assert_int_equal(t.d.nr_broken, 1);
+		assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+		t_close(&t);
+	}
+}
+
+static void test_vhost_of_an_old_kernel(void **state)
+{
+	struct vhost_net *vhost;
+	struct vmm_error err;
+
+	(void)state;
+	memset(&t_vhost, 0, sizeof(t_vhost));
+	t_vhost.features = T_VHOST_HAS & ~BIT(VIRTIO_NET_F_MRG_RXBUF);
+	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, t_vhost_control, &err), -ENOTSUP);
+	assert_int_equal(vhost_net_create(&vhost, -1, t_vhost_control, &err), -EBADF);
+	t_vhost.features = T_VHOST_HAS;
+	t_vhost.nr_owners = 1;
+	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, t_vhost_control, &err), 0);
+	vhost_net_destroy(vhost);
+}
+
 /* ---- Of a VM ------------------------------------------------------------------------------ */
 
 static void test_vm_adds_cards(void **state)
@@ -1000,9 +1177,11 @@ static void test_vm_adds_cards(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	cfg.flags = 1ull << 2;
+	cfg.flags = 1ull << 3;
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -E2BIG);
 	cfg.flags = VMM_NET_F_STREAM | VMM_NET_F_TAP;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.flags = VMM_NET_F_STREAM | VMM_NET_F_VHOST;
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
 	cfg.flags = VMM_NET_F_STREAM;
 	cfg.fd = -1;
@@ -1086,6 +1265,9 @@ int main(void)
 		cmocka_unit_test(test_tap_waits_for_room),
 		cmocka_unit_test(test_tap_receives),
 		cmocka_unit_test(test_tap_of_the_wrong_kind),
+		cmocka_unit_test(test_vhost_gets_the_rings),
+		cmocka_unit_test(test_vhost_that_fails),
+		cmocka_unit_test(test_vhost_of_an_old_kernel),
 		cmocka_unit_test(test_vm_adds_cards),
 		cmocka_unit_test(test_vm_needs_a_tap),
 	};

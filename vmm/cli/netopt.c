@@ -87,6 +87,15 @@ static int take_tapif(struct netopt *opt, const char *text, struct vmm_error *er
 	return 0;
 }
 
+static int take_vhost(struct netopt *opt, const char *text, struct vmm_error *err)
+{
+	uint64_t val = 0;
+	int ret = take_number("vhost", text, 0, 1, &val, err);
+
+	opt->vhost = val;
+	return ret;
+}
+
 /* What this version does in one way only. */
 static int take_only(const char *key, const char *text, const char *only, struct vmm_error *err)
 {
@@ -126,7 +135,7 @@ static int take_word(struct netopt *opt, char *key, struct vmm_error *err)
 	if (!strcmp(key, "guest_ip"))
 		return take_ip(key, text, &opt->guest_ip, err);
 	if (!strcmp(key, "vhost"))
-		return take_only(key, text, "0", err);
+		return take_vhost(opt, text, err);
 	if (!strcmp(key, "mq"))
 		return take_only(key, text, "1", err);
 	if (!strcmp(key, "trans"))
@@ -153,8 +162,9 @@ static int check(const struct netopt *opt, struct vmm_error *err)
 {
 	if (opt->has_fd && opt->tapif)
 		return refuse(err, -EINVAL, "--network: fd excludes tapif");
-	if (opt->mode != NETOPT_TAP && (opt->tapif || opt->script || opt->downscript))
-		return refuse(err, -EINVAL, "--network: tapif, script and downscript need mode=tap");
+	if (opt->mode != NETOPT_TAP && (opt->tapif || opt->script || opt->downscript || opt->vhost))
+		return refuse(err, -EINVAL,
+			      "--network: tapif, script, downscript and vhost need mode=tap");
 	return 0;
 }
 

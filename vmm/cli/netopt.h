@@ -20,6 +20,7 @@ enum netopt_mode {
 struct netopt {
 	enum netopt_mode mode;
 	bool		has_fd;
+	bool		vhost;		/* tap: by the kernel's vhost-net */
 	int		fd;		/* tap: of the interface; user: to who is like passt */
 	uint16_t	mtu;		/* 0: none was given */
 	uint32_t	trans;		/* enum vmm_virtio_transport; AUTO: none was given */

@@ -15,8 +15,21 @@ static bool wants_passt(const struct net *net)
 	return net->opt.mode == NETOPT_USER && !net->opt.has_fd;
 }
 
+static int open_vhost(struct net *net, struct vmm_error *err)
+{
+	net->vhost_fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+	if (net->vhost_fd >= 0)
+		return 0;
+	snprintf(err->msg, sizeof(err->msg), "--network: vhost=1: /dev/vhost-net: %s", strerror(errno));
+	return -ENOTSUP;
+}
+
 static int open_net(struct net *net, struct vmm_error *err)
 {
+	int ret = net->opt.vhost ? open_vhost(net, err) : 0;
+
+	if (ret)
+		return ret;
 	if (net->opt.mode == NETOPT_TAP) {
 		net->fd = tapif_open(&net->opt, net->name, err);
 		return net->fd < 0 ? net->fd : 0;
@@ -60,7 +73,7 @@ int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_erro
 	for (uint32_t i = 0; i < opts->nr_nets && !ret; i++) {
 		struct net *net = &nets->net[nets->nr];
 
-		net->fd = -1;
+		net->fd = net->vhost_fd = -1;
 		ret = netopt_parse(&net->opt, opts->nets[i], err);
 		if (net->opt.mode == NETOPT_NONE) {
 			netopt_fini(&net->opt);
@@ -80,6 +93,8 @@ void nets_close(struct nets *nets)
 	for (unsigned int i = 0; i < nets->nr; i++) {
 		if (nets->net[i].fd >= 0)
 			close(nets->net[i].fd);
+		if (nets->net[i].vhost_fd >= 0)
+			close(nets->net[i].vhost_fd);
 		netopt_fini(&nets->net[i].opt);
 	}
 	nets->nr = 0;
@@ -94,6 +109,10 @@ static int add(struct net *net, int fd, struct vmm *vm, struct vmm_error *err)
 
 	cfg.flags = net->opt.mode == NETOPT_USER ? VMM_NET_F_STREAM : VMM_NET_F_TAP;
 	cfg.fd = fd;
+	if (net->opt.vhost) {
+		cfg.flags |= VMM_NET_F_VHOST;
+		cfg.vhost_fd = net->vhost_fd;
+	}
 	cfg.mtu = net->opt.mtu;
 	if (wants_passt(net) && !cfg.mtu)
 		cfg.mtu = PASST_MTU;

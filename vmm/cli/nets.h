@@ -22,6 +22,7 @@ struct net {
 	struct netopt	opt;
 	char		name[TAPIF_NAME];	/* of a tap interface */
 	int		fd;			/* for all boots: tap or fd=N; or -1 */
+	int		vhost_fd;		/* likewise */
 	uint32_t	index;			/* the device's */
 };
 

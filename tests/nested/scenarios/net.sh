@@ -59,7 +59,7 @@ tap_transfer()	# KERNEL OPTION...
 	kernel=$1
 	shift
 	need_tap
-	ADDR=192.168.33.15 PEER=192.168.33.1 peer net "$kernel" "$(amount)" -n mode=tap "$@"
+	ADDR=192.168.33.15 PEER=192.168.33.1 peer net "$kernel" "$(amount)" -n "${NIC:-mode=tap}" "$@"
 	same_bytes $(($(amount) << 20))
 	console | grep -q 'GUEST-LINK mac=02:15:15:15:15:15 mtu=1500 carrier=1' || fail "the link is not as it shall be"
 	silent
@@ -75,6 +75,19 @@ scenario net-tap-pci "6.12-max"
 net_tap_pci()
 {
 	tap_transfer 6.12 --virtio-transport pci
+}
+
+scenario net-vhost "6.1-a76 6.12-a76"
+net_vhost()
+{
+	for module in tun tap vhost_iotlb vhost vhost_net; do
+		host_module $module
+	done
+	[ -c /dev/vhost-net ] || say_skip "no /dev/vhost-net"
+	case $HOST in
+	6.1-*) NIC=mode=tap,vhost=1 tap_transfer 6.1 --virtio-transport mmio ;;
+	*) NIC=mode=tap,vhost=1 tap_transfer 6.12 --virtio-transport pci ;;
+	esac
 }
 
 scenario net-tap-script "6.12-a76"

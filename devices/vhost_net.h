@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhost_net.h - the kernel serves the rings of a network card on a tap interface
+ */
+#ifndef DEVICES_VHOST_NET_H
+#define DEVICES_VHOST_NET_H
+
+#include "vmm.h"
+
+#include "vmm/types.h"
+
+struct vhost_net;
+struct virtio;
+
+/* ioctl(2), or what a test has in its place. */
+typedef int vhost_net_control(int fd, unsigned long request, ...);
+
+/* @fd, of /dev/vhost-net, is duplicated. */
+int vhost_net_create(struct vhost_net **vhost, int fd, vhost_net_control *ctl, struct vmm_error *err);
+void vhost_net_destroy(struct vhost_net *vhost);
+
+/*
+ * At home.  The rings of @dev are the kernel's from .._start() on, and frames go by way
+ * of the tap interface @tap from .._plug() on; with -1 they rest, and nothing of them is
+ * in the kernel any more.
+ */
+int vhost_net_start(struct vhost_net *vhost, const struct virtio *dev);
+int vhost_net_plug(struct vhost_net *vhost, const struct virtio *dev, int tap);
+
+#endif
