@@ -31,6 +31,7 @@
 
 #define MAX_CPUS		512	/* KVM's limit, with GICv3 */
 
+#define PSCI_VERSION		0x84000000UL
 #define PSCI_CPU_ON		0xc4000003UL
 #define PSCI_SYSTEM_RESET	0x84000009UL
 
@@ -404,6 +405,7 @@ void flat_main(const struct entry *e)
 	flat_say(" pfr1=", read_sysreg(ID_AA64PFR1_EL1));
 	flat_say(" isar1=", read_sysreg(ID_AA64ISAR1_EL1));
 	flat_say(" isar2=", read_sysreg(S3_0_C0_C6_2));	/* ID_AA64ISAR2_EL1 */
+	flat_say(" psci=", flat_psci(PSCI_VERSION, 0, 0, 0));
 	flat_say(" el=", e->el >> 2);
 	flat_puts(" args=[");
 	flat_puts(t.bootargs);

@@ -58,6 +58,7 @@
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -182,6 +183,14 @@ static int open_cycles(void)
 	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
+/* The longest vector there is, in bits; 0 without SVE. */
+static int vector_length(void)
+{
+	int vl = prctl(PR_SVE_SET_VL, 8192);
+
+	return vl < 0 ? 0 : (vl & PR_SVE_VL_LEN_MASK) * 8;
+}
+
 static void ready(void)
 {
 	unsigned long hwcap = getauxval(AT_HWCAP);
@@ -196,13 +205,13 @@ static void ready(void)
 	dt_reg("memory", &addr, &size);
 	rtc_seconds(rtc, sizeof(rtc));
 	printf("GUEST-READY kernel=%s cpus=%ld memkb=%llu page=%ld ram=%#llx+%#llx rtc=%s"
-	       " gic=%d its=%d pmu=%d sve=%d pauth=%d mte=%d pvtime=%d.\n",
+	       " gic=%d its=%d pmu=%d sve=%d pauth=%d mte=%d pvtime=%d vl=%d.\n",
 	       un.release, sysconf(_SC_NPROCESSORS_ONLN),
 	       (unsigned long long)si.totalram * si.mem_unit / 1024, sysconf(_SC_PAGESIZE),
 	       (unsigned long long)addr, (unsigned long long)size, rtc,
 	       gic_version(), log_has("ITS [mem"), open_cycles() >= 0,
 	       !!(hwcap & HWCAP_SVE), !!(hwcap & HWCAP_PACA),
-	       !!(getauxval(AT_HWCAP2) & HWCAP2_MTE), log_has("using stolen time PV"));
+	       !!(getauxval(AT_HWCAP2) & HWCAP2_MTE), log_has("using stolen time PV"), vector_length());
 }
 
 /* --- the storm --- */

@@ -55,6 +55,35 @@ features_each()
 	silent
 }
 
+scenario sve-max-vl "6.12-max"
+sve_max_vl()
+{
+	host_has sve || say_skip "this host has no SVE"
+	vm want:GUEST-READY exit:0 -- $(linux 6.12) -p "$QUIET"
+	[ "$(field vl)" -gt 256 ] || [ "$HOST" = native ] || fail "vectors of $(field vl) bits"
+	vm want:GUEST-READY exit:0 -- $(linux 6.12) --sve-max-vl 256 -p "$QUIET"
+	[ "$(field vl)" = 256 ] || [ "$HOST" = native ] || fail "vectors of $(field vl) bits"
+	[ "$(field vl)" -le 256 ] || fail "vectors of $(field vl) bits"
+	silent
+}
+
+# The highest version that this KVM has is what it takes by itself, unless one is asked for.
+scenario psci "6.1-a76 6.12-a76 new-nested"
+psci()
+{
+	vm want:FLAT exit:0 -- $(flat)
+	version=$((0x$(console | sed -n 's/.* psci=\([0-9a-f]*\) .*/\1/p')))
+	case $HOST in
+	6.1-* | 6.12-*) want=$((0x10001)) ;;
+	new-*) want=$((0x10003)) ;;
+	*) want=$((0x10000)) ;;
+	esac
+	have=$((version >> 16)).$((version & 0xffff))
+	note "PSCI $have"
+	[ $version -ge $want ] || fail "PSCI $have"
+	silent
+}
+
 # On a host without them there is nothing to withhold, which is no error.
 scenario features-off-without "6.1-a57"
 features_off_without()
