@@ -302,6 +302,7 @@ UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-reproducible.sh $(B)" \
 	"tests/unit/check-options.sh $(B)/native/vmm" \
 	"tests/unit/check-service.sh $(B)/native/vmm" \
+	"tests/unit/check-bench.sh" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")
 
 check-unit: $(UNIT_RUN) $(if $(UNIT),,$(native_FUZZ)) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
@@ -358,17 +359,21 @@ check-cbmc: $(B)/cbmc/.debfetch
 
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
-.PHONY: bench
+.PHONY: bench bench-compare
 check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
 	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-nested check-spe check-smoke
 
-# What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.
+# What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.  And what
+# has changed between two builds, given as programs or as bench.json of theirs:
+#	make bench-compare OLD=FILE NEW=FILE
 bench: deps
 	@$(MAKE) --no-print-directory $(B)/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/nested/measure $(BENCH)
+bench-compare:
+	@BUILD=$(abspath $(B)) tests/nested/compare $(OLD) $(NEW)
 
 # Where KVM has SPE for guests, right there; else on the test bed.
 demo: deps

@@ -114,7 +114,7 @@ compile_bench()
 		uart=${machine#*:} name=${machine%%:*}
 		# A register that only keeps what it is given: the ns16550a's SCR, the PL011's ILPR
 		scratch=${uart#*:} uart=${uart%:*}
-		for guest in off:0:0:0:0 entered:0:0:1:0 idle:0:0:0:1 store:"$scratch":10000:0:0 \
+		for guest in off:0:0:0:0 entered:0:0:1:0 idle:0:0:0:1 spin:0:0:0:2 store:"$scratch":10000:0:0 \
 			byte:0:10000:0:0; do
 			IFS=: read -r what off count report idle <<-END
 			$guest
@@ -129,14 +129,23 @@ compile_bench()
 			rm -f "$out.elf"
 		done
 	done
-	out=$nest/bench.cpio tree=$build/bench.tmp
-	older "$out" "$here/guest/bench-init.S" || return 0
-	rm -rf "$tree"
-	mkdir -p "$tree/dev"
-	"$cc" -nostdlib -static -s -Wl,--build-id=none -o "$tree/init" "$here/guest/bench-init.S" ||
-		die "cannot build bench-init.S"
-	(cd "$tree" && archive "$out") || die "cannot make $out"
-	rm -rf "$tree"
+	for what in boot:0:0 idle:1:0 alone:0:1 disk; do
+		IFS=: read -r what idle now <<-END
+		$what
+		END
+		out=$nest/bench-$what.cpio tree=$build/bench.tmp
+		older "$out" "$here/guest/bench-init.S" "$here/guest/bench-disk.c" || continue
+		rm -rf "$tree"
+		mkdir -p "$tree/dev"
+		case $what in
+		disk) "$cc" -std=gnu11 -O2 -Wall -Wextra -static -s -o "$tree/init" \
+			"$here/guest/bench-disk.c" ;;
+		*) "$cc" -nostdlib -static -s -Wl,--build-id=none -DIDLE="$idle" -DNOW="$now" -o \
+			"$tree/init" "$here/guest/bench-init.S" ;;
+		esac || die "cannot build a guest to measure with"
+		(cd "$tree" && archive "$out") || die "cannot make $out"
+		rm -rf "$tree"
+	done
 }
 
 # What a program needs to be loaded, with what that needs.
@@ -411,6 +420,7 @@ build_nest()
 	compile drive drive.c -lutil
 	compile meter meter.c
 	compile mover mover.c
+	compile bare bare.c
 	compile peer peer.c
 	compile init guest/init.c
 	compile_flat

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# measure.awk - the table, or the JSON, of what meter said
+# measure.awk - the table, the JSON or the picture of what meter said
 #
 # What is recorded is no measurement of this run: kvmtool f67bc0b (2026-08), linked
 # statically, and QEMU 10.0.2, with guests that do the same, on a host of the same
@@ -49,8 +49,29 @@ function line(name, vmm, qemu, by_qemu, kvmtool, by_kvmtool, old_qemu)
 
 function title(text)
 {
-	if (format != "json")
+	if (format == "txt")
 		printf "%s\n", text
+}
+
+# Bars of one row, a VMM each, to the scale of the longest.
+function bar(y, who, x, most, colour)
+{
+	printf "<rect x=\"330\" y=\"%d\" width=\"%.1f\" height=\"9\" fill=\"%s\"/>\n", y, 1 + 330 * x / most, colour
+	printf "<text x=\"%.1f\" y=\"%d\" font-size=\"10\">%s, %s</text>\n", 336 + 330 * x / most, y + 9, x, who
+}
+
+function bars(name, vmm, qemu, kvmtool,		most)
+{
+	most = vmm + 0
+	most = qemu + 0 > most ? qemu + 0 : most
+	most = kvmtool + 0 > most ? kvmtool + 0 : most
+	printf "<text x=\"322\" y=\"%d\" text-anchor=\"end\">%s</text>\n", at + 20, name
+	bar(at, "vmm", vmm, most, "#3b6fb6")
+	if (kvmtool != "")
+		bar(at + 11, "kvmtool, recorded", kvmtool, most, "#8aa37b")
+	if (qemu != "")
+		bar(at + 22, "QEMU", qemu, most, "#c98b4a")
+	at += 44
 }
 
 function json(x)
@@ -64,7 +85,10 @@ function row(key, name, vmm, qemu, kvmtool, old_qemu)
 		wrong("no " key)
 	if (!recorded)
 		kvmtool = old_qemu = ""
-	if (format == "json") {
+	if (format == "svg") {
+		if (key in drawn && vmm != "")
+			bars(drawn[key], vmm, qemu, kvmtool)
+	} else if (format == "json") {
 		printf "%s\n  \"%s\": {\"vmm\": %s, \"qemu\": %s, \"recorded\": {\"kvmtool\": %s, \"qemu\": %s}}", \
 			sep, key, json(vmm), json(qemu), json(kvmtool), json(old_qemu)
 		sep = ","
@@ -97,14 +121,67 @@ function erow(key, name, label, what, kvmtool, old_qemu)
 	row(key, name, each("vmm", label, what), each("qemu", label, what), kvmtool, old_qemu)
 }
 
+# ... and of one of the 1,000 reads more.
+function erow2(key, name, what)
+{
+	row(key, name, per_read("vmm", what), per_read("qemu", what))
+}
+
+function per_read(peer, what)
+{
+	if (get(peer "-reads-1", what) == "")
+		return ""
+	return sprintf("%.2f", (get(peer "-reads-1", what) - get(peer "-reads-0", what)) / 1000)
+}
+
+# ... in millions, without the sandbox and with.
+function pair(key, name, label, what)
+{
+	row("sandbox_off_" key, name ", off", mega(get("vmm-off-" label, what)))
+	row("sandbox_on_" key, name ", on", mega(get("vmm-on-" label, what)))
+}
+
+function kib(x)
+{
+	return x == "" ? "" : int(x / 1024)
+}
+
+# What is in no VMM's power, to compare with.
+function limit(key, name, x)
+{
+	if (format == "json") {
+		printf "%s\n  \"%s\": {\"limit\": %s}", sep, key, json(x)
+		sep = ","
+	} else if (format == "txt") {
+		printf "  %-54s %9s\n", name, x
+	}
+}
+
+function bare(pvtime)
+{
+	return minus(get("bare-store-" pvtime, "total_ns"), get("bare-off-" pvtime, "total_ns"), 10000)
+}
+
 function sum(a, b)
 {
 	return a == "" || b == "" ? "" : a + b
 }
 
 END {
+	drawn["flat_entry"] = "to the first guest instruction, 10^6 instructions"
+	drawn["linux_user"] = "Linux, of it in the VMM, 10^6 instructions"
+	drawn["store"] = "a store to a device, instructions"
+	drawn["linux_syscalls"] = "system calls for a boot of Linux"
+	drawn["anon_kib"] = "private memory, KiB"
+	drawn["disk_1"] = "4 KiB read from a disk, ns"
+	drawn["pause"] = "pausing, ns"
+	at = 40
 	if (format == "json")
 		printf "{"
+	else if (format == "svg")
+		printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 350\" font-family=\"sans-serif\" " \
+			"font-size=\"12\">\n<rect width=\"800\" height=\"350\" fill=\"white\"/>\n" \
+			"<text x=\"20\" y=\"24\" font-size=\"15\" font-weight=\"bold\">What a guest costs</text>\n"
 	else
 		line("", "vmm", "QEMU", "/vmm", "kvmtool*", "/vmm", "QEMU*")
 	title("A flat image that powers off at once, 10^6 instructions")
@@ -117,6 +194,7 @@ END {
 	    mega(sum(get("vmm-flat-4", "user"), get("vmm-flat-4", "kernel"))),
 	    mega(sum(get("qemu-flat-4", "user"), get("qemu-flat-4", "kernel"))), 2.1, 147.3)
 	title("Linux, which powers off in its init, 10^6 instructions")
+	limit("linux_alone", "without any VMM, on QEMU's emulated machine: to init", mega(get("alone", "ready_ns")))
 	mrow("linux_init", "exec to init's first line, in all", "linux", "ready_ns")
 	mrow("linux_exit", "exec to exit, in all", "linux", "total_ns", 42.7, 193.9)
 	mrow("linux_user", "of these, host user", "linux", "user", 0.44, 102.9)
@@ -126,23 +204,43 @@ END {
 	erow("store", "store to a device, in all", "store", "total_ns", 4953, 6137)
 	erow("store_user", "of these, host user", "store", "user", 212, 1345)
 	row("store_no_pvtime", "in all, with --no-pvtime", each("vmm-quick", "store", "total_ns"))
+	limit("store_bare", "a loop of KVM_RUN and nothing else: a store, in all", bare(1))
+	limit("store_bare_no_pvtime", "the same with no stolen time to tell", bare(0))
 	erow("byte", "byte to the UART, in all", "byte", "total_ns", 5697, 8435)
 	erow("byte_user", "of these, host user", "byte", "user")
-	row("repin_user", "vCPU moved to a wrong CPU and back, host user", repin)
-	if (get("vmm-safe-flat-1", "total_ns") != "") {
-		title("The sandbox, which is off above, on")
-		mrow("safe_flat_exit", "flat image: exec to exit, in all", "safe-flat-1", "total_ns")
-		mrow("safe_flat_user", "of these, host user", "safe-flat-1", "user")
-		mrow("safe_flat_kernel", "of these, host kernel", "safe-flat-1", "kernel")
-		row("safe_flat4_host", "4 vCPUs: host user and kernel",
-		    mega(sum(get("vmm-safe-flat-4", "user"), get("vmm-safe-flat-4", "kernel"))))
-		mrow("safe_linux_exit", "Linux: exec to exit, in all", "safe-linux", "total_ns")
-		row("safe_store", "store to a device, in all", minus(get("vmm-safe-store-1", "total_ns"), get("vmm-safe-file-1", "total_ns"), 10000))
-		row("safe_byte", "byte to the UART, in all", minus(get("vmm-safe-byte-1", "total_ns"), get("vmm-safe-file-1", "total_ns"), 10000))
+	nrow("repin_user", "vCPU moved to a wrong CPU and back, host user", "repin", "user")
+	title("A read of 4 KiB from a disk (virtio-blk, PCI) in the host's memory")
+	nrow("disk_1", "one at a time, in all, ns", "disk-1", "each_ns", 32500, 87600)
+	nrow("disk_32", "32 at a time, in all, ns", "disk-32", "each_ns", 12500, 23600)
+	erow2("read_syscalls", "system calls for each", "syscalls")
+	erow2("read_kvm_run", "of these, returns of KVM_RUN", "kvm_run")
+	erow2("read_interrupts", "of these, to raise its interrupt", "interrupts")
+	title("A guest of Linux that has nothing to do, in 5 seconds")
+	nrow("idle_syscalls", "system calls", "quiet", "syscalls")
+	nrow("idle_kvm_run", "of these, returns of KVM_RUN", "quiet", "kvm_run")
+	title("Pausing a guest that computes, 1 vCPU")
+	nrow("pause", "asked on the control socket to answered, ns", "pause", "ns")
+	if (peers ~ /vmm/) {
+		title("The sandbox, which is off above; on a host with Debian's kernel")
+		pair("flat_exit", "flat image: exec to exit, in all", "flat-1", "total_ns")
+		pair("flat_user", "of these, host user", "flat-1", "user")
+		pair("flat_kernel", "of these, host kernel", "flat-1", "kernel")
+		pair("flat4_kernel", "4 vCPUs: host kernel", "flat-4", "kernel")
+		pair("linux_init", "Linux: exec to init's first line", "linux", "ready_ns")
+		for (i = 1; i <= 2; i++) {
+			what = i == 1 ? "store" : "byte"
+			for (j = 1; j <= 2; j++) {
+				on = j == 1 ? "off" : "on"
+				row("sandbox_" on "_" what, (i == 1 ? "store to a device, in all, " : "byte to the UART, in all, ") on,
+				    minus(get("vmm-" on "-" what "-1", "total_ns"), get("vmm-" on "-file-1", "total_ns"), 10000))
+			}
+		}
+		nrow("sandbox_on_anon_kib", "anonymous memory, KiB, on", "on-idle-1", "anon_kb")
 	}
 	title("What a process holds while its guest sleeps")
 	nrow("anon_kib", "anonymous memory outside guest RAM, KiB", "idle-1", "anon_kb", 196, 25264)
 	nrow("anon4_kib", "4 vCPUs", "idle-4", "anon_kb", 228, 26256)
+	nrow("anon8_kib", "8 vCPUs", "idle-8", "anon_kb")
 	nrow("threads", "threads", "idle-1", "threads", 5, 3)
 	nrow("threads4", "4 vCPUs", "idle-4", "threads", 8, 6)
 	nrow("fds", "open descriptors", "idle-1", "fds", 14, 13)
@@ -152,10 +250,16 @@ END {
 	nrow("flat4_syscalls", "4 vCPUs", "flat-4", "syscalls")
 	nrow("linux_syscalls", "system calls, Linux", "linux", "syscalls", 434, 4315)
 	nrow("linux_kvm_run", "returns of KVM_RUN, Linux", "linux", "kvm_run", 164, 404)
-	if (format == "json") {
+	title("How much there is of it")
+	row("size_kib", "the program and its libraries, KiB", kib(get("vmm-size", "bytes")), kib(get("qemu-size", "bytes")))
+	row("lines_library", "lines of code, the library", get("vmm-size", "library"))
+	row("lines_program", "lines of code, the program", get("vmm-size", "program"))
+	if (format == "json")
 		printf "\n}\n"
+	else if (format == "svg")
+		printf "</svg>\n"
+	if (format != "txt")
 		exit bad
-	}
 	print "\n/vmm: that many times vmm's.  In all: of the whole machine, with 1 ns of idle time for one."
 	if (recorded)
 		print "* recorded, not measured in this run: kvmtool f67bc0b of 2026-08, linked statically, and\n" \

@@ -6,10 +6,17 @@
  *   meter file LABEL PROGRAM...          the same with its output in a file, where
  *                                        nobody reads it meanwhile
  *   meter cost LABEL PROGRAM...          instructions, which costs time itself; so too
- *   meter calls LABEL PROGRAM...         system calls and returns of KVM_RUN; those
- *                                        by kind as `@@ EXIT LABEL count=...`
+ *   meter calls LABEL PROGRAM...         system calls, returns of KVM_RUN, and calls
+ *                                        that raise an interrupt; the returns by kind
+ *                                        as `@@ EXIT LABEL count=...`
+ *   meter idle LABEL PROGRAM...          the same of IDLE_S seconds, once it has run for
+ *                                        as long; then it is killed
  *   meter size LABEL MARK PROGRAM...     once it has written MARK: threads,
  *                                        descriptors, memory; then it is killed
+ *
+ *   meter ask LABEL SOCKET [LINE ANSWER]...
+ *                                        time until a line sent there is answered by one
+ *                                        with ANSWER in it: of the last of them
  *
  * Prints `@@ METER LABEL NAME=VALUE...`.  Times are in ns of the virtual counter,
  * which under QEMU's -icount shift=0 counts instructions; then, with one CPU, the
@@ -30,13 +37,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define RAM_KB		(32 << 10)
 #define OUTPUT		"/tmp/meter.out"
 #define EVENT_INST	0x08	/* INST_RETIRED */
+#define IDLE_S		5
 
 struct run {
 	pid_t pid;
@@ -141,6 +152,7 @@ static void print_times(const char *label, bool to_file, char **argv)
 {
 	struct run run = { .to_file = to_file };
 	char *entered;
+	char *each;
 	int status;
 
 	close(start(&run, argv));
@@ -154,6 +166,9 @@ static void print_times(const char *label, bool to_file, char **argv)
 		printf(" entered_ns=%.0f", ns(strtoull(entered + 8, NULL, 16) - *run.exec));
 	if (run.ready)
 		printf(" ready_ns=%.0f", ns(run.ready - *run.exec));
+	each = strstr(run.text, "each_ns=");
+	if (each)
+		printf(" each_ns=%.0f", strtod(each + 8, NULL));
 	printf("\n");
 }
 
@@ -208,6 +223,7 @@ struct kind {
 struct trace {
 	unsigned long syscalls;
 	unsigned long runs;
+	unsigned long interrupts;
 	struct vcpu vcpus[MAX_VCPUS];
 	int nr_vcpus;
 	struct kind kinds[MAX_KINDS];	/* the last one is all others */
@@ -280,6 +296,9 @@ static void syscall_stop(struct trace *t, pid_t tid)
 		thread->nr = info.entry.nr;
 		memcpy(thread->args, info.entry.args, sizeof(thread->args));
 		t->syscalls++;
+		t->interrupts += thread->nr == SYS_ioctl &&
+				 ((uint32_t)thread->args[1] == KVM_SIGNAL_MSI ||
+				  (uint32_t)thread->args[1] == KVM_IRQ_LINE);
 	} else if (thread->nr == SYS_ioctl && (uint32_t)thread->args[1] == KVM_RUN) {
 		count_exit(t, tid, (int)thread->args[0], info.exit.rval);
 	} else if (thread->nr == SYS_mmap && thread->args[3] & MAP_SHARED && !info.exit.is_error &&
@@ -288,14 +307,50 @@ static void syscall_stop(struct trace *t, pid_t tid)
 	}
 }
 
+static volatile sig_atomic_t ticks;
+
+static void tick(int sig)
+{
+	(void)sig;
+	ticks++;
+}
+
+/* SIGALRM after IDLE_S seconds, and again. */
+static void start_ticks(void)
+{
+	const struct sigaction action = { .sa_handler = tick };
+	const struct itimerval every = { { IDLE_S, 0 }, { IDLE_S, 0 } };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+}
+
+/* Counts anew at the first tick; at the second all is over. */
+static bool ticked(struct trace *t)
+{
+	if (ticks == 1) {
+		t->syscalls = 0;
+		t->runs = 0;
+		t->interrupts = 0;
+		t->nr_kinds = 0;
+	}
+	return ticks < 2;
+}
+
 static int trace(struct trace *t, pid_t pid)
 {
 	bool running = false;
 	int status;
 	pid_t tid;
 
-	while ((tid = waitpid(-1, &status, __WALL)) > 0) {
+	for (;;) {
 		int sig = 0;
+
+		tid = waitpid(-1, &status, __WALL);
+		if (tid < 0 && errno == EINTR && ticked(t))
+			continue;
+		if (tid <= 0)
+			break;
 
 		if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			if (tid == pid)
@@ -310,10 +365,11 @@ static int trace(struct trace *t, pid_t pid)
 			sig = WSTOPSIG(status);
 		ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)sig);
 	}
-	return -1;
+	kill(pid, SIGKILL);
+	return 0;
 }
 
-static void calls(const char *label, char **argv)
+static void calls(const char *label, bool idle, char **argv)
 {
 	static struct trace t;
 	struct run run = { 0 };
@@ -326,10 +382,12 @@ static void calls(const char *label, char **argv)
 		fprintf(stderr, "ptrace: %s\n", strerror(errno));
 		exit(1);
 	}
+	if (idle)
+		start_ticks();
 	close(gate);
 	status = trace(&t, run.pid);
-	printf("@@ METER %s status=%d syscalls=%lu kvm_run=%lu\n", label, WEXITSTATUS(status),
-	       t.syscalls, t.runs);
+	printf("@@ METER %s status=%d syscalls=%lu kvm_run=%lu interrupts=%lu\n", label,
+	       WEXITSTATUS(status), t.syscalls, t.runs, t.interrupts);
 	for (int i = 0; i < t.nr_kinds; i++) {
 		const struct kind *k = &t.kinds[i];
 
@@ -393,6 +451,38 @@ static void size(const char *label, const char *mark, char **argv)
 	waitpid(run.pid, NULL, 0);
 }
 
+static void ask(const char *label, const char *path, char **argv)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t took = 0;
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		fprintf(stderr, "%s: %s\n", path, strerror(errno));
+		return;
+	}
+	for (; argv[0] && argv[1]; argv += 2) {
+		char text[4096] = "";
+		size_t len = 0;
+
+		took = counter();
+		dprintf(fd, "%s\n", argv[0]);
+		while (!strstr(text, argv[1])) {
+			ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+
+			if (n <= 0) {
+				fprintf(stderr, "%s: no answer to %s\n", path, argv[0]);
+				return;
+			}
+			len += (size_t)n;
+			text[len] = 0;
+		}
+		took = counter() - took;
+	}
+	printf("@@ METER %s ns=%.0f\n", label, ns(took));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 3 && !strcmp(argv[1], "time"))
@@ -402,7 +492,11 @@ int main(int argc, char **argv)
 	else if (argc > 3 && !strcmp(argv[1], "cost"))
 		cost(argv[2], argv + 3);
 	else if (argc > 3 && !strcmp(argv[1], "calls"))
-		calls(argv[2], argv + 3);
+		calls(argv[2], false, argv + 3);
+	else if (argc > 3 && !strcmp(argv[1], "idle"))
+		calls(argv[2], true, argv + 3);
+	else if (argc > 5 && !strcmp(argv[1], "ask"))
+		ask(argv[2], argv[3], argv + 4);
 	else if (argc > 4 && !strcmp(argv[1], "size"))
 		size(argv[2], argv[3], argv + 4);
 	else

@@ -6,7 +6,7 @@
 //	OFF	the offset there of the register that COUNT stores go to
 //	COUNT	how many; then the guest powers off
 //	REPORT	1: print the physical counter as it was at entry, `entered=HEX`
-//	IDLE	1: print `idle` and sleep for ever
+//	IDLE	1: print `idle` and sleep for ever; 2: print that, and compute for ever
 
 	.macro	say text
 	adr	x2, 7f
@@ -55,6 +55,9 @@ start:	mrs	x10, CNTPCT_EL0
 	.endif
 	.if	IDLE
 	say	"idle\n"
+	.if	IDLE == 2
+	b	.
+	.endif
 4:	wfi
 	b	4b
 	.endif
