@@ -20,12 +20,14 @@
 #include "devices/pci.h"
 #include "devices/vhost_user.h"
 #include "devices/virtio.h"
+#include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_fs.h"
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
+#include "spe/spe.h"
 #include "vmm/error.h"
 #include "vmm/machine.h"
 
@@ -110,6 +112,16 @@ static int net_up(struct machine *m, u32 i, struct vmm_error *err)
 	return virtio_net_create(&m->virtio[i].dev, m->virtio_env, i, &params, io, err);
 }
 
+static int balloon_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct vmm_balloon_config *cfg = &m->vm->devices[i].balloon;
+	const struct virtio_balloon_params params = {
+		.flags = cfg->flags, .target = cfg->target, .keep = m->spe && spe_holds_ram(m->spe),
+	};
+
+	return virtio_balloon_create(&m->virtio[i].dev, m->virtio_env, i, &params, err);
+}
+
 static int create(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct vm_device *dev = &m->vm->devices[i];
@@ -123,6 +135,8 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
 	case VM_NET:
 		return net_up(m, i, err);
+	case VM_BALLOON:
+		return balloon_up(m, i, err);
 	}
 	return -EINVAL;
 }
@@ -309,6 +323,21 @@ int machine_net_link(struct vmm *vm, u32 index, bool up)
 int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err)
 {
 	return virtio_blk_resize(vm->machine->virtio[index].dev, size, err);
+}
+
+static struct virtio *balloon(struct vmm *vm)
+{
+	return vm->machine->virtio[vm->balloon].dev;
+}
+
+void machine_balloon_set(struct vmm *vm, u64 target)
+{
+	virtio_balloon_set(balloon(vm), target);
+}
+
+void machine_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats)
+{
+	virtio_balloon_stats(balloon(vm), stats);
 }
 
 /* ---- A pause ------------------------------------------------------------------- */

@@ -397,6 +397,67 @@ VMM_API VMM_MUST_CHECK
 int vmm_net_attach(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err);
 VMM_API VMM_MUST_CHECK int vmm_net_link(struct vmm *vm, uint32_t index, int up);
 
+/*
+ * A balloon: memory that the guest gives up when it is asked to, and takes back later, is
+ * the host's in between; and so are, with free page reporting, pages that the guest has no
+ * use for at the time.  RAM on hugetlbfs, or that SPE has locked, the host keeps.
+ */
+#define VMM_BALLOON_F_NO_OOM		(1ull << 0)	/* a guest that runs out of memory does
+							 * not take it back by itself */
+#define VMM_BALLOON_F_NO_REPORTING	(1ull << 1)	/* of free pages */
+
+struct vmm_balloon_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_BALLOON_F_* */
+	uint64_t	target;		/* bytes, as vmm_balloon_set() */
+};
+#define VMM_BALLOON_CONFIG_INIT { .size = sizeof(struct vmm_balloon_config) }
+
+/* -ENOSPC after one. */
+VMM_API VMM_MUST_CHECK
+int vmm_add_balloon(struct vmm *vm, const struct vmm_balloon_config *cfg, struct vmm_error *err);
+
+/*
+ * RUNNING or PAUSED.  How much memory the guest shall give up, in bytes, of which it does
+ * as much as it can, in its own time.  -EINVAL: more than it has; -ENOENT: there is no
+ * balloon.
+ */
+VMM_API VMM_MUST_CHECK int vmm_balloon_set(struct vmm *vm, uint64_t target);
+
+/* What guests tell of themselves, numbered as in virtio 1.2, 5.5.6.4; sizes in bytes. */
+enum vmm_balloon_stat {
+	VMM_BALLOON_SWAP_IN,
+	VMM_BALLOON_SWAP_OUT,
+	VMM_BALLOON_MAJOR_FAULTS,
+	VMM_BALLOON_MINOR_FAULTS,
+	VMM_BALLOON_FREE,
+	VMM_BALLOON_TOTAL,
+	VMM_BALLOON_AVAILABLE,		/* without swapping */
+	VMM_BALLOON_CACHES,
+	VMM_BALLOON_HUGETLB_ALLOCS,
+	VMM_BALLOON_HUGETLB_FAILURES,
+};
+#define VMM_BALLOON_STATS	16	/* later guests may tell more */
+
+struct vmm_balloon_stats {
+	size_t		size;
+	uint64_t	target;		/* bytes it shall give up */
+	uint64_t	actual;		/* ... and has */
+	uint64_t	reported;	/* bytes it reported as free, in sum, since vmm_start() */
+	uint64_t	updates;	/* how often it has told the rest */
+	uint64_t	guest[VMM_BALLOON_STATS];	/* by enum vmm_balloon_stat */
+	uint32_t	known;		/* bit n: .guest[n] was told */
+	uint32_t	reserved;
+};
+#define VMM_BALLOON_STATS_INIT { .size = sizeof(struct vmm_balloon_stats) }
+
+/*
+ * RUNNING or PAUSED.  Also asks the guest to tell anew, which a later call finds, its
+ * .updates being more.  -ENOENT: there is no balloon.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats);
+
 /* ---- Running it ------------------------------------------------------- */
 
 /* Build the machine and let the guest run.  On failure the VM is still NEW. */

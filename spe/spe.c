@@ -255,6 +255,17 @@ bool spe_wants_guest_memfd(const struct spe *spe)
 	return spe->abi.memory == ABI_MEMORY_GUEST_MEMFD;
 }
 
+bool spe_holds_ram(const struct spe *spe)
+{
+	switch (spe->abi.memory) {
+	case ABI_MEMORY_MLOCK:
+	case ABI_MEMORY_LOCK_MEMSLOTS:
+	case ABI_MEMORY_GUEST_MEMFD:
+		return true;
+	}
+	return false;
+}
+
 unsigned int spe_version(const struct spe *spe)
 {
 	return spe->version;

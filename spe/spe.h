@@ -85,6 +85,9 @@ bool spe_needs(const struct spe *spe, u64 ram, struct spe_limit *limit);
  */
 bool spe_wants_guest_memfd(const struct spe *spe);
 
+/* All of RAM has to stay where it is for as long as the VM runs. */
+bool spe_holds_ram(const struct spe *spe);
+
 /* The VM as it stands, all borrowed. */
 struct spe_vm {
 	const struct kvm	*kvm;

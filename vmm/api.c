@@ -144,6 +144,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 	vm->state = VM_NEW;
 	vm->event_fd = -1;
 	vm->flash_fd = -1;
+	vm->balloon = -1;
 	vm->boot.kernel_fd = vm->boot.initrd_fd = vm->boot.dtb_fd = -1;
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
 		vm->consoles[i].in_fd = vm->consoles[i].out_fd = -1;
@@ -562,6 +563,30 @@ int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_er
 	return ret;
 }
 
+int vmm_add_balloon(struct vmm *vm, const struct vmm_balloon_config *user, struct vmm_error *err)
+{
+	const u64 known = VMM_BALLOON_F_NO_OOM | VMM_BALLOON_F_NO_REPORTING;
+	struct vm_device dev = { .kind = VM_BALLOON, .fd = -1 };
+	struct vmm_balloon_config *cfg = &dev.balloon;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, cfg, sizeof(*cfg), &cfg->flags, known, user, err);
+	if (ret)
+		return ret;
+	if (vm->balloon >= 0)
+		return error_set(err, -ENOSPC, "balloon: a VM has at most one");
+	if (cfg->target > vm->cfg.ram_size)
+		return error_set(err, -EINVAL, "balloon: %llu MiB, of a guest that has %llu",
+				 (unsigned long long)cfg->target >> 20,
+				 (unsigned long long)vm->cfg.ram_size >> 20);
+	ret = add_device(vm, &dev, err);
+	if (ret >= 0)
+		vm->balloon = ret;
+	return ret;
+}
+
 /* ---- Life --------------------------------------------------------------- */
 
 int vmm_start(struct vmm *vm, struct vmm_error *err)
@@ -677,6 +702,42 @@ int vmm_disk_resize(struct vmm *vm, uint32_t index, uint64_t *size, struct vmm_e
 	if (index >= vm->nr_devices || vm->devices[index].kind != VM_DISK)
 		return error_set(err, -ENOENT, "disk: device %u is none", index);
 	return machine_disk_resize(vm, index, size ? size : &unwanted, err);
+}
+
+/* With the lock held: has a VM that runs a balloon? */
+static int must_have_balloon(const struct vmm *vm)
+{
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return -EBUSY;
+	return vm->balloon < 0 ? -ENOENT : 0;
+}
+
+int vmm_balloon_set(struct vmm *vm, uint64_t target)
+{
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_have_balloon(vm);
+	if (!ret && target > vm->cfg.ram_size)
+		ret = -EINVAL;
+	if (!ret)
+		machine_balloon_set(vm, target);
+	return ret;
+}
+
+int vmm_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats)
+{
+	struct vmm_balloon_stats now;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_have_balloon(vm);
+	if (ret)
+		return ret;
+	machine_balloon_stats(vm, &now);
+	return config_fill(stats, &now, sizeof(now));
 }
 
 int vmm_stop(struct vmm *vm)

@@ -3,6 +3,8 @@
  * gmem.c - guest memory
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,11 +20,12 @@
  * KVM maps a block only where host and guest addresses agree below its size, and
  * hugetlbfs maps whole pages of its own: f_bsize is their size there.
  */
-static int alignment(int fd, u64 size, u64 *align, struct vmm_error *err)
+static int alignment(struct gmem *mem, int fd, u64 size, u64 *align, struct vmm_error *err)
 {
 	struct statfs fs;
 	struct stat st;
 
+	mem->page = (u64)sysconf(_SC_PAGESIZE);
 	*align = BLOCK;
 	if (fd < 0)
 		return 0;
@@ -34,6 +37,9 @@ static int alignment(int fd, u64 size, u64 *align, struct vmm_error *err)
 				 (unsigned long long)st.st_size >> 20);
 	if (is_power_of_2((u64)fs.f_bsize) && (u64)fs.f_bsize > BLOCK)
 		*align = (u64)fs.f_bsize;
+	mem->pooled = (u32)fs.f_type == HUGETLBFS_MAGIC;
+	if (mem->pooled)
+		mem->page = (u64)fs.f_bsize;
 	return 0;
 }
 
@@ -51,7 +57,7 @@ int gmem_init(struct gmem *mem, gpa_t base, u64 size, int fd, unsigned int flags
 	int ret;
 
 	*mem = (struct gmem){ .base = base, .size = size };
-	ret = alignment(fd, size, &align, err);
+	ret = alignment(mem, fd, size, &align, err);
 	if (ret)
 		return ret;
 	if (add_overflow(size, 2 * align, &span) || span != (size_t)span)
@@ -112,6 +118,21 @@ int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov)
 		return -EFAULT;
 	*iov = (struct iovec){ .iov_base = p, .iov_len = len };
 	return 0;
+}
+
+int gmem_discard(const struct gmem *mem, int fd, gpa_t gpa, u64 len)
+{
+	void *p = gmem_host(mem, gpa, len);
+	int ret;
+
+	if (!p)
+		return -EFAULT;
+	if (fd < 0)
+		ret = madvise(p, len, MADV_DONTNEED);
+	else
+		ret = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				(off_t)(gpa - mem->base), (off_t)len);
+	return ret ? -errno : 0;
 }
 
 static size_t iov_copy(const struct iovec *iov, unsigned int nr, size_t off, u8 *buf, size_t len,

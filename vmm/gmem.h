@@ -20,6 +20,8 @@ struct gmem {
 	u8	*host;		/* NULL: nothing is mapped */
 	gpa_t	base;
 	u64	size;
+	u64	page;		/* of the host's, by which it maps */
+	bool	pooled;		/* from hugetlbfs: a page given back may not be had again */
 	void	*area;		/* the reservation around it, with its guards */
 	u64	span;
 };
@@ -53,6 +55,12 @@ int gmem_write(const struct gmem *mem, gpa_t gpa, const void *buf, u64 len);
 
 /* The range as an element for I/O straight on guest memory.  -EFAULT as above. */
 int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov);
+
+/*
+ * Give whole pages of the host's back to it: the range reads as zeroes until it is written
+ * again.  @fd is what .mem was mapped from.  -EFAULT as above, or what the host has against it.
+ */
+int gmem_discard(const struct gmem *mem, int fd, gpa_t gpa, u64 len);
 
 /*
  * Between guest memory, which the guest may write meanwhile, and ours: from or to byte

@@ -87,6 +87,10 @@ int machine_net_link(struct vmm *vm, u32 index, bool up);
 /* vmm_disk_resize().  From any thread, while the VM has threads. */
 int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err);
 
+/* The balloon, which there is.  From any thread, while the VM has threads. */
+void machine_balloon_set(struct vmm *vm, u64 target);
+void machine_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats);
+
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
  * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the

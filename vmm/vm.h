@@ -40,7 +40,7 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET };
+enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON };
 
 struct vm_device {
 	enum vm_device_kind	kind;
@@ -54,6 +54,8 @@ struct vm_device {
 	/* Of a network card. */
 	struct vmm_net_config	net;		/* its descriptors are not looked at */
 	int			vhost_fd;	/* ours, or -1 */
+	/* Of a balloon. */
+	struct vmm_balloon_config balloon;
 };
 
 static inline void vm_device_close(struct vm_device *dev)
@@ -97,6 +99,7 @@ struct vmm {
 	struct vm_device		devices[VM_MAX_DEVICES];	/* virtio */
 	u32				nr_devices;
 	u32				nr_nets;
+	int				balloon;	/* which of .devices; -1: none */
 	struct logger			log;
 	int				kick_signal;
 	bool				kick_handled;	/* VMM_F_KICK_HANDLER */

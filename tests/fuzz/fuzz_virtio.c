@@ -28,7 +28,7 @@
 #define DATA		(BASE + KIB(128))
 #define TABLE		(BASE + KIB(192))
 #define USED_RAM	KIB(256)		/* what is cleared in between */
-#define MAX_QUEUES	4
+#define MAX_QUEUES	5
 #define PATIENCE	10			/* seconds */
 #define STEPS		400
 #define WINDOW		0x50000000ull
@@ -297,7 +297,7 @@ static void reset(void)
 	must(!rig.dev->status && !rig.dev->features);
 	pthread_mutex_unlock(&rig.dev->lock);
 	memset(rig.next_desc, 0, sizeof(rig.next_desc));
-	memset(gmem_host(&ram, BASE, KIB(64)), 0, KIB(64));
+	memset(gmem_host(&ram, BASE, RING(MAX_QUEUES) - BASE), 0, RING(MAX_QUEUES) - BASE);
 }
 
 /* Whatever the registers hold: the guest may have chosen to put its rings elsewhere. */

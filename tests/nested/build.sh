@@ -287,7 +287,7 @@ kernel()	# VERSION
 	modules "$1" "$tree" evdev gpio_keys
 	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
 	modules "$1" "$tree" virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
-		virtio-rng virtio_blk failover net_failover virtio_net
+		virtio-rng virtio_blk failover net_failover virtio_net virtio_balloon
 	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
 	modules "$1" "$tree" $host_modules
 	for module in $host_modules; do

@@ -979,6 +979,77 @@ static void t_record(struct vmm *vm, u64 at, u64 next, u64 lr)
 	assert_int_equal(vmm_mem_write(vm, at, record, sizeof(record)), 0);
 }
 
+static json_int_t t_balloon(struct answerer *who, const char *request)
+{
+	json_t *reply = t_ask(who, request);
+	json_int_t size = ask_number(json_object_get(reply, "balloon"), "size");
+
+	assert_string_equal(ask_string(reply, "name"), *ask_string(reply, "error") ? "" : "guest");
+	if (*ask_string(reply, "error"))
+		size = -1;
+	json_decref(reply);
+	return size;
+}
+
+static void test_balloon_is_resized(void **state)
+{
+	static const struct fake_step step = { .kind = FAKE_BLOCK };
+	struct vmm_balloon_config cfg = VMM_BALLOON_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who = { .name = "guest", .cpus = 1 };
+	const json_t *balloon;
+	json_t *reply;
+
+	(void)state;
+	fake_script(fake, 0, &step, 1, 0);
+	who.vm = t_vm(fake, NULL);
+	cfg.target = MIB(4);
+	assert_int_equal(vmm_add_balloon(who.vm, &cfg, NULL), 0);
+	t_start(who.vm);
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\"}"), MIB(4));
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"size\":2097152}"), MIB(2));
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"inflate\":4194304}"), MIB(6));
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"deflate\":1048576}"), MIB(5));
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"deflate\":1099511627776}"), 0);
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"size\":1099511627776}"), -1);
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"size\":-1}"), -1);
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"size\":\"1\"}"), -1);
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"size\":9223372036854775807,"
+					 "\"inflate\":9223372036854775807}"), -1);
+	reply = t_ask(&who, STAT);
+	balloon = json_object_get(reply, "balloon");
+	assert_int_equal(ask_number(balloon, "size"), 0);
+	assert_true(json_is_integer(json_object_get(balloon, "actual")));
+	assert_true(json_is_integer(json_object_get(balloon, "reported")));
+	/* No driver has told anything. */
+	assert_int_equal(json_object_size(json_object_get(balloon, "guest")), 0);
+	json_decref(reply);
+	assert_int_equal(vmm_stop(who.vm), 0);
+	t_stopped(who.vm, VMM_STOP_HOST);
+	assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\",\"size\":4096}"), -1);
+	vmm_destroy(who.vm);
+	t_fake_done(fake);
+}
+
+static void test_balloon_that_is_not_there(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who;
+	struct server server;
+	struct vmm *vm = t_guest(fake, &who, &server);
+	json_t *reply = t_ask(&who, "{\"command\":\"balloon\",\"size\":0}");
+
+	(void)state;
+	assert_string_equal(ask_string(reply, "error"), "the guest has no balloon");
+	json_decref(reply);
+	reply = t_ask(&who, STAT);
+	assert_null(json_object_get(reply, "balloon"));
+	json_decref(reply);
+	control_close(&server.control);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
 static void test_dump_follows_the_frames(void **state)
 {
 	static const char *const want[] = {
@@ -1238,6 +1309,8 @@ int main(void)
 		TEST(test_stat_tells_of_each_vcpu),
 		TEST(test_stop_presses_the_button_or_pulls_the_plug),
 		TEST(test_pause_and_resume_may_be_said_twice),
+		TEST(test_balloon_is_resized),
+		TEST(test_balloon_that_is_not_there),
 		TEST(test_dump_follows_the_frames),
 		TEST(test_resize_tells_the_sizes),
 		TEST(test_sysrq_is_one_character),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -232,9 +233,49 @@ static void test_view_is_checked_once(void **state)
 	gmem_fini(&mem);
 }
 
+/* What is given back reads as zeroes, beside what is not; and the file gets smaller. */
+static void t_discard(struct gmem *mem, int fd)
+{
+	u64 page = mem->page;
+	struct stat st;
+	u8 byte;
+
+	memset(mem->host, 7, 4 * page);
+	assert_int_equal(gmem_discard(mem, fd, BASE + page, 2 * page), 0);
+	if (fd >= 0) {
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_blocks * 512, 2 * page);
+	}
+	for (u64 off = 0; off < 4 * page; off++)
+		assert_int_equal(mem->host[off], off / page == 1 || off / page == 2 ? 0 : 7);
+	assert_int_equal(gmem_discard(mem, fd, BASE + SIZE - page, 2 * page), -EFAULT);
+	assert_int_equal(gmem_discard(mem, fd, BASE - page, page), -EFAULT);
+	assert_int_equal(gmem_discard(mem, fd, BASE + page, UINT64_MAX), -EFAULT);
+	assert_int_equal(gmem_read(mem, BASE, &byte, 1), 0);
+	assert_int_equal(byte, 7);
+}
+
+static void test_discarded_memory_is_the_hosts(void **state)
+{
+	int fd = memfd_create("t-ram", MFD_CLOEXEC);
+	struct gmem mem = t_gmem(-1);
+
+	(void)state;
+	assert_int_equal(mem.page, sysconf(_SC_PAGESIZE));
+	assert_false(mem.pooled);
+	t_discard(&mem, -1);
+	gmem_fini(&mem);
+	assert_int_equal(ftruncate(fd, (off_t)SIZE), 0);
+	mem = t_gmem(fd);
+	t_discard(&mem, fd);
+	gmem_fini(&mem);
+	close(fd);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_discarded_memory_is_the_hosts),
 		cmocka_unit_test(test_address_and_length_are_checked_together),
 		cmocka_unit_test(test_refused_write_changes_nothing),
 		cmocka_unit_test(test_descriptor_is_shared),

@@ -556,6 +556,11 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k -n fd=1 -n fd=2 -n fd=3 -n fd=4 -n fd=5 -n fd=6 -n fd=7 -n fd=8 -n fd=9",
 		  "--network fd=9: more than 8 of them" },
 		{ "k --rng=1", "--rng: takes no argument" },
+		{ "k --balloon=", "--balloon: '' is not size=SIZE, no-oom or no-reporting" },
+		{ "k --balloon=size=", "--balloon: 'size=' is not" },
+		{ "k --balloon=size=64x", "--balloon: 'size=64x' is not" },
+		{ "k --balloon=no-oom,", "--balloon: '' is not" },
+		{ "k --balloon=no-ooms", "--balloon: 'no-ooms' is not" },
 		{ "k --no-seed --kaslr-seed 1", "--no-seed: excludes --kaslr-seed" },
 	};
 
@@ -753,9 +758,29 @@ static void test_config_says_where_it_is_wrong(void **state)
 	t_refuse("-k a --pidfile=", -EINVAL, "--pidfile: the argument is empty");
 }
 
+static void test_balloon(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --balloon");
+	assert_true(opts.balloon);
+	assert_int_equal(opts.balloon_flags, 0);
+	assert_int_equal(opts.balloon_size, 0);
+	t_accept(&opts, &line, "k --balloon=size=64,no-oom,no-reporting");
+	assert_int_equal(opts.balloon_flags, VMM_BALLOON_F_NO_OOM | VMM_BALLOON_F_NO_REPORTING);
+	assert_int_equal(opts.balloon_size, 64 << 20);
+	t_accept(&opts, &line, "--balloon=no-oom,size=1g --balloon k");
+	assert_int_equal(opts.balloon_flags, 0);
+	assert_int_equal(opts.balloon_size, 0);
+	assert_string_equal(opts.kernel, "k");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_options_are_zero_unless_given),
 		cmocka_unit_test(test_options_take_the_line_of_kvm_unit_tests),
 		cmocka_unit_test(test_options_take_each_way_to_write_a_value),

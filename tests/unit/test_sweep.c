@@ -98,6 +98,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	struct vmm_fs_config fs = VMM_FS_CONFIG_INIT;
 	struct vmm_net_config net = VMM_NET_CONFIG_INIT;
+	struct vmm_balloon_config balloon = VMM_BALLOON_CONFIG_INIT;
 	int ret;
 
 	machine.flags = r->machine;
@@ -133,6 +134,8 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	net.fd = host->socket;
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_net(vm, &net, err);
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_balloon(vm, &balloon, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
 }
 

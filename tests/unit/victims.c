@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "devices/netio.h"
+#include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_rng.h"
@@ -137,6 +138,43 @@ static void net_host(const void *data, size_t len)
 		assert_true(send(peer, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) <= (ssize_t)len);
 }
 
+/* ---- balloon ------------------------------------------------------------------------ */
+
+static struct virtio *balloon;
+
+static struct virtio *balloon_make(const struct virtio_env *env)
+{
+	const struct virtio_balloon_params params = { .target = MIB(1) };
+
+	assert_int_equal(virtio_balloon_create(&balloon, env, 0, &params, NULL), 0);
+	return balloon;
+}
+
+/* Pages of RAM, and below and above it, in any order. */
+static size_t balloon_header(u8 *buf, u8 how, u64 arg)
+{
+	u32 pfns[8];
+
+	for (u32 i = 0; i < ARRAY_SIZE(pfns); i++) {
+		pfns[i] = (u32)(GIB(2) >> 12) + (u32)(arg >> 8 * i & 0xff);
+		if (how >> i & 1)
+			pfns[i] = (u32)(arg * (i + 1));
+	}
+	memcpy(buf, pfns, sizeof(pfns));
+	return sizeof(pfns);
+}
+
+/* Somebody wants more of its memory, or less, and to know how it is. */
+static void balloon_host(const void *data, size_t len)
+{
+	struct vmm_balloon_stats stats;
+
+	virtio_balloon_stats(balloon, &stats);
+	assert_true(stats.actual % VIRTIO_BALLOON_PAGE == 0);
+	if (len)
+		virtio_balloon_set(balloon, *(const u8 *)data * KIB(16));
+}
+
 const struct victim victims[] = {
 	{
 		.name = "rng", .make = rng_make,
@@ -149,6 +187,10 @@ const struct victim victims[] = {
 		.name = "net", .make = net_make, .unmake = net_unmake,
 		.queue = 1, .good = { { 76, false } },
 		.header = net_header, .host = net_host,
+	}, {
+		.name = "balloon", .make = balloon_make,
+		.good = { { 64, false } },
+		.header = balloon_header, .host = balloon_host,
 	},
 };
 const u32 nr_victims = ARRAY_SIZE(victims);

@@ -90,6 +90,59 @@ static const char *state_of(const struct answerer *who)
 	return who->asked ? "stopping" : "running";
 }
 
+/* ---- The balloon ---------------------------------------------------------------- */
+
+#define BALLOON_WAIT_MS	100
+
+static json_t *describe_balloon(const struct vmm_balloon_stats *stats)
+{
+	static const char *const names[] = {
+		[VMM_BALLOON_SWAP_IN]		= "swap_in",
+		[VMM_BALLOON_SWAP_OUT]		= "swap_out",
+		[VMM_BALLOON_MAJOR_FAULTS]	= "major_faults",
+		[VMM_BALLOON_MINOR_FAULTS]	= "minor_faults",
+		[VMM_BALLOON_FREE]		= "free",
+		[VMM_BALLOON_TOTAL]		= "total",
+		[VMM_BALLOON_AVAILABLE]		= "available",
+		[VMM_BALLOON_CACHES]		= "caches",
+		[VMM_BALLOON_HUGETLB_ALLOCS]	= "hugetlb_allocs",
+		[VMM_BALLOON_HUGETLB_FAILURES]	= "hugetlb_failures",
+	};
+	json_t *guest = json_object();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (stats->known & 1u << i)
+			json_object_set_new(guest, names[i],
+					    json_integer((json_int_t)stats->guest[i]));
+	return json_pack("{s:I, s:I, s:I, s:o}",
+			 "size", (json_int_t)stats->target,
+			 "actual", (json_int_t)stats->actual,
+			 "reported", (json_int_t)stats->reported,
+			 "guest", guest);
+}
+
+/*
+ * What the guest told last, and it is given some time to tell anew; one that has never
+ * told anything, or cannot now, is not waited for.  NULL: there is no balloon.
+ */
+static json_t *balloon_now(const struct answerer *who)
+{
+	const struct timespec a_moment = { .tv_nsec = 5000000 };
+	struct vmm_balloon_stats stats = VMM_BALLOON_STATS_INIT;
+	uint64_t before;
+
+	if (vmm_balloon_stats(who->vm, &stats))
+		return NULL;
+	before = stats.updates;
+	for (int ms = 0; before && !who->paused && stats.updates == before && ms < BALLOON_WAIT_MS;
+	     ms += 5) {
+		nanosleep(&a_moment, NULL);
+		if (vmm_balloon_stats(who->vm, &stats))
+			return NULL;
+	}
+	return describe_balloon(&stats);
+}
+
 static json_t *describe(const struct answerer *who)
 {
 	json_t *vcpus = json_array();
@@ -103,7 +156,7 @@ static json_t *describe(const struct answerer *who)
 		stalled |= stats.stalled;
 		json_array_append_new(vcpus, describe_vcpu(i, &stats, who->paused));
 	}
-	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o}",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o, s:o*}",
 			 "name", who->name,
 			 "pid", (int)getpid(),
 			 "version", vmm_version(),
@@ -111,7 +164,8 @@ static json_t *describe(const struct answerer *who)
 			 "reason", stalled ? who->stall : NULL,
 			 "uptime", (double)(answer_now_ms() - who->booted_ms) / 1000,
 			 "boots", (json_int_t)who->boots,
-			 "vcpus", vcpus);
+			 "vcpus", vcpus,
+			 "balloon", balloon_now(who));
 }
 
 /* ---- News ----------------------------------------------------------------------- */
@@ -263,6 +317,66 @@ static json_t *resize(const struct answerer *who)
 			 sizes);
 }
 
+/* A number of bytes that may be left out: 0, or -EINVAL. */
+static int take_bytes(const json_t *request, const char *key, uint64_t *bytes)
+{
+	const json_t *member = json_object_get(request, key);
+
+	*bytes = 0;
+	if (!member)
+		return 0;
+	if (!json_is_integer(member) || json_integer_value(member) < 0)
+		return -EINVAL;
+	*bytes = (uint64_t)json_integer_value(member);
+	return 0;
+}
+
+/* Set to "size", if that is there, then made larger or smaller, but not less than empty. */
+static int resize_balloon(const struct answerer *who, const json_t *request)
+{
+	struct vmm_balloon_stats stats = VMM_BALLOON_STATS_INIT;
+	uint64_t size;
+	uint64_t more;
+	uint64_t less;
+	int ret = vmm_balloon_stats(who->vm, &stats);
+
+	if (!ret)
+		ret = take_bytes(request, "size", &size);
+	if (!ret)
+		ret = take_bytes(request, "inflate", &more);
+	if (!ret)
+		ret = take_bytes(request, "deflate", &less);
+	if (ret)
+		return ret;
+	if (!json_object_get(request, "size"))
+		size = stats.target;
+	if (__builtin_add_overflow(size, more, &size))
+		return -EINVAL;
+	size -= less < size ? less : size;
+	return size == stats.target ? 0 : vmm_balloon_set(who->vm, size);
+}
+
+static json_t *balloon(const struct answerer *who, const json_t *request)
+{
+	json_t *now;
+
+	switch (resize_balloon(who, request)) {
+	case 0:
+		break;
+	case -ENOENT:
+		return refuse("the guest has no balloon");
+	case -EINVAL:
+		return refuse("that is no size, or more than the guest has");
+	default:
+		return refuse("the guest has stopped");
+	}
+	now = balloon_now(who);
+	if (!now)
+		return refuse("the guest has stopped");
+	return json_pack("{s:s, s:s, s:o}", "name", who->name, "state", state_of(who),
+			 "balloon", now);
+}
+
 int answer_power_off(struct answerer *who)
 {
 	int ret = go_on(who);
@@ -313,6 +427,8 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return sysrq(who, request);
 	if (!strcmp(command, "resize"))
 		return resize(who);
+	if (!strcmp(command, "balloon"))
+		return balloon(who, request);
 	if (!strcmp(command, "events")) {
 		*follows = true;
 		return tell_state(who);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/cli/ask.h"
+#include "vmm/cli/balloon.h"
 #include "vmm/cli/columns.h"
 #include "vmm/cli/command.h"
 #include "vmm/cli/report.h"
@@ -17,10 +18,12 @@ static void stat_help(void)
 {
 	fputs("usage: vmm stat [--json] [-a | [-n] NAME...]\n"
 	      "\n"
-	      "Show what the vCPUs of a running guest have done, and what was done to them.\n"
+	      "Show what the vCPUs of a running guest have done, what was done to them, and\n"
+	      "how much memory it has given up, if it has a balloon.\n"
 	      "NAME may be left out if only one guest runs.\n"
 	      "\n"
 	      WHOM_HELP
+	      "  -m, --memory       accepted, and shown anyway\n"
 	      "      --json         as the guest tells it, in JSON; of several, an array\n"
 	      "  -h, --help         show this text\n", stdout);
 }
@@ -103,6 +106,7 @@ static int print(const json_t *reply)
 	}
 	for (size_t i = 0; i < json_array_size(vcpus); i++)
 		print_latency(json_array_get(vcpus, i));
+	balloon_print(json_object_get(reply, "balloon"));
 	return command_help_done();
 }
 
@@ -144,10 +148,15 @@ static int print_all(const struct whom *whom, const json_t *replies)
 
 static int stat_run(int argc, char **argv)
 {
+	bool memory;
+	const struct whom_option options[] = {
+		{ 'm', "memory", &memory, NULL },	/* kvmtool's */
+		{ 0, NULL, NULL, NULL },
+	};
 	json_t *replies;
 	struct whom whom;
 	int printed = 0;
-	int status = whom_parse(&whom, NULL, argc, argv);
+	int status = whom_parse(&whom, options, argc, argv);
 
 	if (status)
 		return status;

@@ -31,6 +31,7 @@ struct command {
 	row(reset)	\
 	row(resize)	\
 	row(debug)	\
+	row(balloon)	\
 	row(host)	\
 	row(smoke)	\
 	row(help)	\

@@ -547,6 +547,7 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 {
 	struct vmm_flash_config flash = VMM_FLASH_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
+	struct vmm_balloon_config balloon = VMM_BALLOON_CONFIG_INIT;
 	int ret = 0;
 
 	if (guest->opts->flash) {
@@ -562,6 +563,10 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 		ret = nets_add(&guest->nets, guest->vm, err);
 	if (ret >= 0 && guest->opts->rng)
 		ret = vmm_add_rng(guest->vm, &rng, err);
+	balloon.flags = guest->opts->balloon_flags;
+	balloon.target = guest->opts->balloon_size;
+	if (ret >= 0 && guest->opts->balloon)
+		ret = vmm_add_balloon(guest->vm, &balloon, err);
 	return ret < 0 ? ret : 0;
 }
 

@@ -56,6 +56,7 @@ enum option_id {
 	OPT_DISK,
 	OPT_FS,
 	OPT_RNG,
+	OPT_BALLOON,
 	OPT_VIRTIO_TRANSPORT,
 	OPT_IO_THREADS,
 	OPT_DEV,
@@ -158,6 +159,11 @@ static const struct option table[] = {
 	       "TAG, by virtiofsd; keys are ro and\n"
 	       "sandbox=namespace|chroot|none; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
+	OPTIONAL(OPT_BALLOON, "balloon", "KEY,...",
+		 "virtio-balloon: memory that the guest gives up,\n"
+		 "by vmm balloon; keys are size=SIZE, to begin\n"
+		 "with, no-oom: keep it from a guest that runs out\n"
+		 "of memory, and no-reporting: of free pages"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
 	OPTION(OPT_IO_THREADS, 0, "io-threads", "N",
 	       "threads that serve the devices' queues, 1 to 16\n"
@@ -228,7 +234,6 @@ static const struct option table[] = {
 
 	LATER(0, "9p"),
 	LATER(0, "aarch32"),
-	LATER(0, "balloon"),
 	LATER(0, "debug-iodelay"),
 	LATER(0, "debug-ioport"),
 	LATER(0, "debug-mmio"),
@@ -453,6 +458,43 @@ static int take_disk(struct run_options *opts, const char *arg, struct vmm_error
 	}
 	opts->disks[opts->nr_disks++] = disk;
 	return 0;
+}
+
+static int take_balloon_key(struct run_options *opts, const char *key, size_t len,
+			    struct vmm_error *err)
+{
+	const char *end;
+
+	if (len > 5 && !strncmp(key, "size=", 5)) {
+		int ret = number_parse_size(key + 5, 'M', &end, &opts->balloon_size);
+
+		if (!ret && end == key + len)
+			return 0;
+	} else if (len == 6 && !strncmp(key, "no-oom", len)) {
+		opts->balloon_flags |= VMM_BALLOON_F_NO_OOM;
+		return 0;
+	} else if (len == 12 && !strncmp(key, "no-reporting", len)) {
+		opts->balloon_flags |= VMM_BALLOON_F_NO_REPORTING;
+		return 0;
+	}
+	return refuse(err, -EINVAL, "--balloon: '%.*s' is not size=SIZE, no-oom or no-reporting",
+		      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, key);
+}
+
+/* Said again, it is said anew. */
+static int take_balloon(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	int ret = 0;
+
+	opts->balloon = true;
+	opts->balloon_flags = opts->balloon_size = 0;
+	for (const char *key = arg; key && !ret; key = *key ? key + 1 : NULL) {
+		size_t len = strcspn(key, ",");
+
+		ret = take_balloon_key(opts, key, len, err);
+		key += len;
+	}
+	return ret;
 }
 
 static int take_fs_key(struct fs_option *fs, const char *key, size_t len, struct vmm_error *err)
@@ -778,6 +820,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 	case OPT_RNG:
 		opts->rng = true;
 		break;
+	case OPT_BALLOON:
+		return take_balloon(opts, arg, err);
 	case OPT_VIRTIO_TRANSPORT:
 		return take_virtio_transport(opts, arg, err);
 	case OPT_IO_THREADS:

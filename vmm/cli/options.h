@@ -62,6 +62,7 @@ struct run_options {
 	bool		log_json;
 	bool		has_config;
 	bool		rng;
+	bool		balloon;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	io_threads;	/* 0: the library's default */
@@ -78,6 +79,8 @@ struct run_options {
 	uint64_t	ram_size;	/* 0: options_default_ram() */
 	uint64_t	ram_base;	/* 0: the library's default */
 	uint64_t	vm_flags;	/* VMM_F_* */
+	uint64_t	balloon_flags;	/* VMM_BALLOON_F_* */
+	uint64_t	balloon_size;	/* bytes to begin with */
 	uint64_t	firmware_addr;	/* 0: the start of RAM */
 	const char	*name;		/* NULL: guest-PID */
 	const char	*kernel;

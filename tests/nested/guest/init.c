@@ -23,6 +23,8 @@
  *             says that n is on the disk
  *   faults    write to /dev/vdb until that fails; read both ends of /dev/vda, and the
  *             present one, for each line on the console, power off at `quit`
+ *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
+ *             back; at `mem` print what there is; power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
  *             its own busybox; print the script's status, power off
  *   again     the same, but twice: for the second time the device is reset after a
@@ -817,6 +819,48 @@ static void task_faults(void)
 	}
 }
 
+static unsigned long meminfo(const char *key)
+{
+	static char text[4096];
+	const char *at;
+
+	read_file("/proc/meminfo", text, sizeof(text));
+	at = strstr(text, key);
+	return at ? strtoul(at + strlen(key), NULL, 10) : 0;
+}
+
+#define FILL_BYTES	(128ul << 20)
+
+/* In the hands of nobody afterwards, as large pieces. */
+static void fill_memory(void)
+{
+	char *mem = mmap(NULL, FILL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED) {
+		printf("GUEST-FILL %s\n", strerror(errno));
+		return;
+	}
+	for (size_t i = 0; i < FILL_BYTES; i += 4096)
+		mem[i] = 1;
+	munmap(mem, FILL_BYTES);
+	printf("GUEST-FILL done.\n");
+}
+
+static void task_balloon(void)
+{
+	char line[16];
+
+	load_virtio("/virtio_balloon.ko");
+	printf("GUEST-BALLOON\n");
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {
+		if (!strcmp(line, "fill\n"))
+			fill_memory();
+		else
+			printf("GUEST-MEM total=%lu available=%lu.\n", meminfo("MemTotal:"),
+			       meminfo("MemAvailable:"));
+	}
+}
+
 static void run_share(void)
 {
 	int status = -1;
@@ -1070,6 +1114,8 @@ int main(void)
 		task_files();
 	else if (!strcmp(task, "faults"))
 		task_faults();
+	else if (!strcmp(task, "balloon"))
+		task_balloon();
 	else if (!strcmp(task, "share"))
 		task_share();
 	else if (!strcmp(task, "again"))

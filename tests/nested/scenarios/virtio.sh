@@ -143,3 +143,90 @@ disk_exits_pci()
 	! stderr | grep "without irqfd" || fail "its kernel has irqfd"
 	[ "$(cat "$WORK/log/threads")" = 3 ] || fail "$(cat "$WORK/log/threads") threads"
 }
+
+# ---- Memory to and fro -------------------------------------------------------------
+
+# For the shell of a step: how much of the host's memory the vmm has, in KiB.
+rss()
+{
+	echo "sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/\$PID/status"
+}
+
+note_rss()
+{
+	echo "$(rss) >>$WORK/log/rss"
+}
+
+# ... wait until it is $1 MiB less than at first.
+rss_falls()
+{
+	echo "n=0; until [ \$((\$(head -n 1 $WORK/log/rss) - \$($(rss)))) -ge $(($1 * 1024)) ]; do
+		n=\$((n + 1)); [ \$n -lt $((60 * SLOW)) ] || exit 1; sleep 1; done"
+}
+
+# ... wait until member $1 of the balloon is at least $2 MiB and at most $3.
+reaches()
+{
+	echo "n=0; until b=\$(\$VMM balloon --json mem | sed -n 's/.*\"$1\": *\([0-9]*\).*/\1/p') &&
+		[ \$((b >> 20)) -ge $2 ] && [ \$((b >> 20)) -le $3 ]; do
+			n=\$((n + 1)); [ \$n -lt $((60 * SLOW)) ] || exit 1; sleep 1; done"
+}
+
+rss_at()	# N
+{
+	echo $(($(sed -n "$1p" "$WORK/log/rss") / 1024))
+}
+
+mem_at()	# N FIELD
+{
+	echo $(($(console | sed -n "s/^GUEST-MEM.*$2=\([0-9]*\).*/\1/p" | sed -n "$1p") / 1024))
+}
+
+# balloon KERNEL OPTION...: the guest touches 128 MiB, and reports that they are free; it
+# does so again with a balloon of as much, which is then taken back.  Without touching
+# nothing would be there to be given.
+balloon()
+{
+	kernel=$1
+	shift
+	vm want:GUEST-BALLOON 'send:mem\n' want:GUEST-MEM \
+		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss); $(rss_falls 96); $(note_rss)" \
+		"shell:\$VMM balloon mem 128; $(reaches actual 128 128)" \
+		'send:mem\n' want:GUEST-MEM "shell:$(note_rss); \$VMM stat mem >$WORK/log/stat" \
+		"shell:\$VMM balloon -n mem -d 28 && $(reaches actual 100 100)" \
+		"shell:\$VMM balloon mem 0; $(reaches actual 0 0)" 'send:mem\n' want:GUEST-MEM \
+		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" 'send:quit\n' exit:0 -- \
+		$(virtio "$kernel") --name mem "$@" -p "$QUIET t=balloon"
+	silent
+	note "host: $(rss_at 1) MiB, $(rss_at 2) when free pages are reported, $(rss_at 3) with the balloon, $(rss_at 4) without; guest: $(mem_at 1 total) MiB, $(mem_at 1 available) available, then $(mem_at 2 total), $(mem_at 2 available), then $(mem_at 3 total), $(mem_at 3 available)"
+	[ $(($(rss_at 1) - $(rss_at 2))) -ge 96 ] || fail "free pages are not given back"
+	[ $(($(rss_at 4) - $(rss_at 3))) -ge 96 ] || fail "what is in the balloon is not given back"
+	[ $(($(mem_at 1 available) - $(mem_at 2 available))) -ge 96 ] || fail "the guest has it still"
+	[ $(($(mem_at 3 available) - $(mem_at 2 available))) -ge 96 ] || fail "the guest has it not again"
+	grep -q "^balloon: 128 of 128 MiB, the guest has [0-9]* MiB total, " "$WORK/log/stat" ||
+		fail "$(cat "$WORK/log/stat")"
+}
+
+scenario balloon-pci-6.12 "6.12-max"
+balloon_pci_6_12()
+{
+	balloon 6.12 --balloon
+	[ "$(mem_at 2 total)" = "$(mem_at 1 total)" ] || fail "it has no right to take it back"
+}
+
+# In a file, and for good: the guest has so much less.
+scenario balloon-mmio-6.1 "6.1-a76"
+balloon_mmio_6_1()
+{
+	balloon 6.1 --balloon=no-oom --memfd --virtio-transport mmio
+	[ $(($(mem_at 1 total) - $(mem_at 2 total))) = 128 ] || fail "it counts what it has given up"
+}
+
+scenario balloon-none "6.1-a76"
+balloon_none()
+{
+	vm "want:FLAT" 'shell:! $VMM balloon mem 1 2>$WORK/log/none' kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) --name mem -p t=spin
+	grep -q "mem: .*the guest has no balloon" "$WORK/log/none" || fail "$(cat "$WORK/log/none")"
+	refused 2 "balloon: 65 MiB, of a guest that has 64" $(flat) --balloon=size=65
+}
