@@ -192,7 +192,7 @@ endif
 
 DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
 	libjansson-dev libseccomp-dev
-DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils qemu-system-arm
+DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils device-tree-compiler qemu-system-arm
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
 endif

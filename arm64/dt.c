@@ -6,12 +6,15 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "arm64/machine.h"
 #include "arm64/map.h"
 #include "devices/stream.h"
+#include "fdt/overlay.h"
 #include "vmm/error.h"
 
 #define RNG_SEED	64	/* bytes; the kernel credits all of them */
@@ -131,6 +134,55 @@ static size_t room(const struct machine *m)
 	return size < m->image.dtb_max ? size : m->image.dtb_max;
 }
 
+/* All of it, and a byte more if there is one: then it is too long.  -1 and errno. */
+static ssize_t read_overlay(int fd, u8 *buf)
+{
+	size_t len = 0;
+
+	while (len <= VMM_OVERLAY_MAX) {
+		ssize_t n = pread(fd, buf + len, VMM_OVERLAY_MAX + 1 - len, (off_t)len);
+
+		if (!n)
+			break;
+		if (n < 0 && errno != EINTR)
+			return -1;
+		len += n > 0 ? (size_t)n : 0;
+	}
+	return (ssize_t)len;
+}
+
+/* Into the tree of @len bytes, which gets all of its own strings and, with longer
+ * paths, its symbols. */
+static int merge(struct machine *m, size_t len, u8 *dtbo, size_t dtbo_len, struct vmm_error *err)
+{
+	size_t room = len + 2 * dtbo_len + KIB(4);
+
+	if (room > m->image.dtb_max)
+		room = m->image.dtb_max;
+	return overlay_merge(gmem_host(&m->vm->ram, m->image.dtb, room), room, dtbo, dtbo_len, err);
+}
+
+/* The tree's new length, or a negative errno. */
+static int add_overlay(struct machine *m, u32 i, int len, struct vmm_error *err)
+{
+	u8 *dtbo = malloc(VMM_OVERLAY_MAX + 1);
+	struct vmm_error why = { "" };
+	ssize_t n;
+
+	if (!dtbo)
+		return error_set(err, -ENOMEM, "overlay %u: no memory", i);
+	n = read_overlay(m->vm->overlay_fds[i], dtbo);
+	if (n < 0)
+		len = error_sys(err, -errno, "overlay %u: reading it", i);
+	else if (n > VMM_OVERLAY_MAX)
+		len = error_set(err, -ENOEXEC, "overlay %u: it has more than %d bytes", i,
+				VMM_OVERLAY_MAX);
+	else
+		len = merge(m, (size_t)len, dtbo, (size_t)n, &why);
+	free(dtbo);
+	return why.msg[0] ? error_set(err, len, "overlay %u: %s", i, why.msg) : len;
+}
+
 int dt_up(struct machine *m, struct vmm_error *err)
 {
 	struct tree t;
@@ -155,5 +207,10 @@ int dt_up(struct machine *m, struct vmm_error *err)
 	len = tree_finish(&t);
 	if (len < 0)
 		return error_sys(err, len, "device tree");
+	for (u32 i = 0; i < m->vm->nr_overlays; i++) {
+		len = add_overlay(m, i, len, err);
+		if (len < 0)
+			return len;
+	}
 	return m->vm->boot.dtb_fd < 0 ? 0 : write_out(m, (size_t)len, err);
 }

@@ -250,6 +250,28 @@ int vmm_set_boot(struct vmm *vm, const struct vmm_boot_config *cfg,
 		 struct vmm_error *err);
 
 /*
+ * A device tree overlay, as dtc makes it from a source with /plugin/, merged into what
+ * the guest is told of its machine, after those that were added before it.  Nodes are
+ * named by target-path: the machine's have no labels.  vmm_start() reads the file, with
+ * pread() from offset 0, and says -ENOEXEC if it cannot be merged.  At most
+ * VMM_MAX_OVERLAYS of VMM_OVERLAY_MAX bytes each.
+ */
+#define VMM_MAX_OVERLAYS	8
+#define VMM_OVERLAY_MAX		65536
+
+struct vmm_overlay_config {
+	size_t		size;
+	uint64_t	flags;		/* none yet: 0 */
+	int		fd;
+	int		reserved;
+};
+#define VMM_OVERLAY_CONFIG_INIT { .size = sizeof(struct vmm_overlay_config), .fd = -1 }
+
+/* Returns 0; -ENOSPC when there are VMM_MAX_OVERLAYS. */
+VMM_API VMM_MUST_CHECK
+int vmm_add_overlay(struct vmm *vm, const struct vmm_overlay_config *cfg, struct vmm_error *err);
+
+/*
  * A console: an ns16550a UART, at most four, ttyS0 first.  A machine always has
  * the first one, connected to nothing unless it is added here.
  *

@@ -86,6 +86,8 @@ static void destroy(struct vmm *vm)
 	}
 	for (u32 i = 0; i < vm->nr_devices; i++)
 		vm_device_close(&vm->devices[i]);
+	for (u32 i = 0; i < vm->nr_overlays; i++)
+		fd_close(&vm->overlay_fds[i]);
 	fd_close(&vm->flash_fd);
 	fd_close(&vm->boot.kernel_fd);
 	fd_close(&vm->boot.initrd_fd);
@@ -354,6 +356,27 @@ fail:
 	fd_close(&boot.initrd_fd);
 	fd_close(&boot.dtb_fd);
 	return ret;
+}
+
+int vmm_add_overlay(struct vmm *vm, const struct vmm_overlay_config *user, struct vmm_error *err)
+{
+	struct vmm_overlay_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
+	if (!ret)
+		ret = config_reserved((u64)cfg.reserved, err);
+	if (ret)
+		return ret;
+	if (vm->nr_overlays == VMM_MAX_OVERLAYS)
+		return error_set(err, -ENOSPC, "overlay: a VM has at most %d", VMM_MAX_OVERLAYS);
+	ret = fd_dup(cfg.fd);
+	if (ret < 0)
+		return error_sys(err, ret, "overlay %u: descriptor %d", vm->nr_overlays, cfg.fd);
+	vm->overlay_fds[vm->nr_overlays++] = ret;
+	return 0;
 }
 
 int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,

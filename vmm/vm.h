@@ -92,6 +92,8 @@ struct vmm {
 	bool				want_spe;
 	struct vmm_spe_config		scfg;	/* its pointers are ours */
 	struct vm_boot			boot;
+	int				overlay_fds[VMM_MAX_OVERLAYS];
+	u32				nr_overlays;
 	struct vm_console		consoles[VM_MAX_CONSOLES];
 	u32				nr_consoles;
 	int				flash_fd;	/* -1: there is none */

@@ -107,6 +107,14 @@ compile_flat()
 	rm -f "$out.elf"
 }
 
+compile_overlay()
+{
+	out=$nest/overlay.dtbo
+	older "$out" "$here/guest/overlay.dtso" || return 0
+	dtc -q -@ -I dts -O dtb -o "$out.tmp" "$here/guest/overlay.dtso" || die "cannot build overlay.dtso"
+	mv "$out.tmp" "$out"
+}
+
 # Guests for measuring, named by what they do and for whose machine.
 compile_bench()
 {
@@ -334,13 +342,14 @@ base_part()
 	out=$build/part-base.cpio tree=$build/part.tmp
 	busybox=$cache/busybox/bin/busybox
 	older "$out" "$busybox" "$here/host-init" "$nest/drive" "$nest/meter" "$nest/mover" \
-		"$nest/flat" "$nest/peer" || return 0
+		"$nest/flat" "$nest/overlay.dtbo" "$nest/peer" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/bin" "$tree/nest/passt"
 	cp "$busybox" "$tree/bin/busybox"
 	cp "$here/host-init" "$tree/init"
 	chmod 755 "$tree/init" "$tree/bin/busybox"
-	cp "$nest/drive" "$nest/meter" "$nest/mover" "$nest/flat" "$nest/peer" "$tree/nest/"
+	cp "$nest/drive" "$nest/meter" "$nest/mover" "$nest/flat" "$nest/peer" "$nest/overlay.dtbo" \
+		"$tree/nest/"
 	find "$cache/passt/" -type f ! -name .debfetch -exec cp {} "$tree/nest/passt/" \;
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
@@ -424,6 +433,7 @@ build_nest()
 	compile peer peer.c
 	compile init guest/init.c
 	compile_flat
+	compile_overlay
 	for version in $kernels; do
 		kernel "$version"
 	done

@@ -243,6 +243,7 @@ static void test_machine_that_makes_no_sense_is_refused(void **state)
 static void test_bad_descriptors_are_refused_by_name(void **state)
 {
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
+	struct vmm_overlay_config overlay = VMM_OVERLAY_CONFIG_INIT;
 	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
 	struct vmm_config cfg = VMM_CONFIG_INIT;
 	struct vmm_error err = { 0 };
@@ -270,10 +271,17 @@ static void test_bad_descriptors_are_refused_by_name(void **state)
 	con.out_fd = 12345;
 	assert_int_equal(vmm_add_console(vm, &con, &err), -EBADF);
 	assert_non_null(strstr(err.msg, "output"));
+	overlay.fd = 12345;
+	assert_int_equal(vmm_add_overlay(vm, &overlay, &err), -EBADF);
+	assert_string_equal(err.msg, "overlay 0: descriptor 12345: Bad file descriptor");
 	t_process_check(&before);
 	/* Refused consoles have not been counted. */
 	con.flags = 0;
 	assert_int_equal(vmm_add_console(vm, &con, &err), 0);
+	overlay.fd = kernel;
+	for (int i = 0; i < VMM_MAX_OVERLAYS; i++)
+		assert_int_equal(vmm_add_overlay(vm, &overlay, &err), 0);
+	assert_int_equal(vmm_add_overlay(vm, &overlay, &err), -ENOSPC);
 	vmm_destroy(vm);
 	close(kernel);
 }

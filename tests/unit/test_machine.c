@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/overlays.h"
 #include "tests/unit/t.h"
 #include "vmm/vm.h"
 
@@ -27,6 +28,8 @@ struct t_machine {
 	struct vmm_machine_config	machine;
 	struct vmm_boot_config		boot;
 	u32				nr_rngs;
+	int				overlays[2];
+	u32				nr_overlays;
 	struct vmm_error		err;
 	struct fake_call		*calls;
 	size_t				nr_calls;
@@ -62,6 +65,12 @@ static int t_try(struct t_machine *t)
 
 		assert_int_equal(vmm_add_rng(t->vm, &rng, &t->err), i);
 	}
+	for (u32 i = 0; i < t->nr_overlays; i++) {
+		struct vmm_overlay_config overlay = VMM_OVERLAY_CONFIG_INIT;
+
+		overlay.fd = t->overlays[i];
+		assert_int_equal(vmm_add_overlay(t->vm, &overlay, &t->err), 0);
+	}
 	ret = vmm_start(t->vm, &t->err);
 	t->calls = calloc(FAKE_MAX_CALLS, sizeof(*t->calls));
 	t->nr_calls = fake_log(t->fake, t->calls, FAKE_MAX_CALLS);
@@ -88,6 +97,8 @@ static void t_down(struct t_machine *t)
 	close(t->boot.dtb_fd);
 	if (t->boot.flags & VMM_BOOT_F_INITRD)
 		close(t->boot.initrd_fd);
+	for (u32 i = 0; i < t->nr_overlays; i++)
+		close(t->overlays[i]);
 	free(t->calls);
 	free(t->dtb);
 }
@@ -714,6 +725,40 @@ static void test_tree_with_a_long_command_line(void **state)
 
 /* ---- Kernels ---------------------------------------------------------------------------------- */
 
+static void test_overlays_are_merged_in_their_order(void **state)
+{
+	struct t_machine t = t_machine(&fake_server);
+
+	(void)state;
+	t.overlays[0] = overlay_file("/chosen", "ours", "one");
+	t.overlays[1] = overlay_file("/chosen/ours", "below", "two");
+	t.nr_overlays = 2;
+	t_up(&t);
+	assert_string_equal(fdt_getprop(t.dtb, node(&t, "/chosen/ours"), "text", NULL), "one");
+	assert_string_equal(fdt_getprop(t.dtb, node(&t, "/chosen/ours/below"), "text", NULL), "two");
+	t_down(&t);
+}
+
+static void test_overlay_that_cannot_be_merged_is_refused(void **state)
+{
+	struct t_machine t = t_machine(&fake_server);
+
+	(void)state;
+	t.overlays[0] = overlay_file("/chosen", "ours", "one");
+	t.overlays[1] = overlay_file("/theirs", "below", "two");
+	t.nr_overlays = 2;
+	assert_int_equal(t_try(&t), -ENOEXEC);
+	assert_non_null(strstr(t.err.msg, "overlay 1: it refers to a node"));
+	t_down(&t);
+	t = t_machine(&fake_server);
+	t.overlays[0] = overlay_file("/chosen", "ours", "one");
+	t.nr_overlays = 1;
+	assert_int_equal(ftruncate(t.overlays[0], VMM_OVERLAY_MAX + 1), 0);
+	assert_int_equal(t_try(&t), -ENOEXEC);
+	assert_string_equal(t.err.msg, "overlay 0: it has more than 65536 bytes");
+	t_down(&t);
+}
+
 static void test_kernel_that_is_none_is_refused(void **state)
 {
 	struct t_machine t = t_machine(&fake_server);
@@ -762,6 +807,8 @@ int main(void)
 		cmocka_unit_test(test_tree_tells_of_the_pmu),
 		cmocka_unit_test(test_seeds_are_random_or_chosen_or_none),
 		cmocka_unit_test(test_tree_with_a_long_command_line),
+		cmocka_unit_test(test_overlays_are_merged_in_their_order),
+		cmocka_unit_test(test_overlay_that_cannot_be_merged_is_refused),
 		cmocka_unit_test(test_kernel_that_is_none_is_refused),
 		cmocka_unit_test(test_kernel_that_does_not_fit_is_refused),
 	};

@@ -383,6 +383,21 @@ static void test_options_collect_directories(void **state)
 	assert_memory_equal(opts.fs[1].sandbox, "chroot", 6);
 }
 
+static void test_options_collect_overlays(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --dt-overlay a.dtbo --dt-overlay=b");
+	assert_int_equal(opts.nr_overlays, 2);
+	assert_string_equal(opts.overlays[0], "a.dtbo");
+	assert_string_equal(opts.overlays[1], "b");
+	t_refuse("k --dt-o 1 --dt-o 2 --dt-o 3 --dt-o 4 --dt-o 5 --dt-o 6 --dt-o 7 --dt-o 8 --dt-o 9",
+		 -EINVAL, "--dt-overlay 9: more than 8 of them");
+	t_refuse("k --dt-overlay=", -EINVAL, "--dt-overlay: the argument is empty");
+}
+
 static void test_options_collect_what_is_expected(void **state)
 {
 	struct run_options opts;
@@ -794,6 +809,7 @@ int main(void)
 		cmocka_unit_test(test_options_collect_ttys),
 		cmocka_unit_test(test_options_collect_disks),
 		cmocka_unit_test(test_options_collect_directories),
+		cmocka_unit_test(test_options_collect_overlays),
 		cmocka_unit_test(test_options_collect_what_is_expected),
 		cmocka_unit_test(test_options_stop_at_help),
 		cmocka_unit_test(test_options_refuse_nonsense_naming_it),

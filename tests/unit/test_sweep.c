@@ -19,6 +19,7 @@
 
 #include "tests/unit/backend.h"
 #include "tests/unit/faults.h"
+#include "tests/unit/overlays.h"
 #include "tests/unit/t.h"
 #include "vmm/fd.h"
 #include "vmm/vm.h"
@@ -50,6 +51,7 @@ struct host {
 	int	socket;
 	int	peer;
 	int	flash;
+	int	overlay;
 };
 
 static void host_open(struct host *host)
@@ -61,6 +63,7 @@ static void host_open(struct host *host)
 	host->ram = memfd_create("t-ram", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(host->ram, (off_t)T_RAM), 0);
 	host->dtb = memfd_create("t-dtb", MFD_CLOEXEC);
+	host->overlay = overlay_file("/chosen", "ours", "text");
 	host->flash = memfd_create("t-flash", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(host->flash, 0x10000), 0);
 	host->null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -85,6 +88,7 @@ static void host_close(struct host *host)
 	close(host->socket);
 	close(host->peer);
 	close(host->flash);
+	close(host->overlay);
 }
 
 static int configure(struct vmm *vm, const struct recipe *r, const struct host *host,
@@ -94,6 +98,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
 	struct vmm_disk_config disk = VMM_DISK_CONFIG_INIT;
+	struct vmm_overlay_config overlay = VMM_OVERLAY_CONFIG_INIT;
 	struct vmm_flash_config flash = VMM_FLASH_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	struct vmm_fs_config fs = VMM_FS_CONFIG_INIT;
@@ -121,6 +126,9 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	disk.queues = 2;
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_disk(vm, &disk, err);
+	overlay.fd = host->overlay;
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_overlay(vm, &overlay, err);
 	flash.fd = host->flash;
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_flash(vm, &flash, err);

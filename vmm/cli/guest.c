@@ -61,6 +61,16 @@ static int open_images(struct guest *guest)
 	return open_input("initrd", opts->initrd, &guest->initrd_fd);
 }
 
+static int open_overlays(struct guest *guest)
+{
+	int status = 0;
+
+	for (uint32_t i = 0; i < guest->opts->nr_overlays && !status; i++)
+		status = open_input("device tree overlay", guest->opts->overlays[i],
+				    &guest->overlay_fds[i]);
+	return status;
+}
+
 /*
  * O_NONBLOCK, for a fifo would keep us in open(); and not afterwards, for it would
  * make a disk that is busy fail.
@@ -283,8 +293,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, open_flash, open_disks, open_fs, size_ram, make_cmdline, read_spe,
-		open_kvm, open_ptys, open_nets, open_dtb,
+		open_images, open_overlays, open_flash, open_disks, open_fs, size_ram, make_cmdline,
+		read_spe, open_kvm, open_ptys, open_nets, open_dtb,
 	};
 	int status = 0;
 
@@ -298,6 +308,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	guest->dtb_fd = -1;
 	for (size_t i = 0; i < OPTIONS_DISKS; i++)
 		guest->disk_fds[i] = -1;
+	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
+		guest->overlay_fds[i] = -1;
 	guest->flash_fd = -1;
 	helper_clear(&guest->helper);
 	for (size_t i = 0; i < OPTIONS_FS; i++)
@@ -347,6 +359,8 @@ void guest_close(struct guest *guest)
 	close_fd(&guest->kvm_fd);
 	for (size_t i = 0; i < OPTIONS_DISKS; i++)
 		close_fd(&guest->disk_fds[i]);
+	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
+		close_fd(&guest->overlay_fds[i]);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
 		pty_close(&guest->ptys[i]);
 	nets_close(&guest->nets);
@@ -374,6 +388,7 @@ static void report_failure(const struct guest *guest, const char *msg)
 		{ "flash", opts->flash },
 		{ "KVM", opts->dev },
 	};
+	unsigned int overlay;
 
 	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
 		size_t len = strlen(objects[i].kind);
@@ -383,7 +398,9 @@ static void report_failure(const struct guest *guest, const char *msg)
 			return;
 		}
 	}
-	if (!strncmp(msg, "CPU list ", 9))
+	if (sscanf(msg, "overlay %u:", &overlay) == 1 && overlay < opts->nr_overlays)
+		report_fatal("%s: %s", opts->overlays[overlay], msg);
+	else if (!strncmp(msg, "CPU list ", 9))
 		report_fatal("--vcpu-affinity: %s", msg);
 	else
 		report_fatal("%s", msg);
@@ -480,6 +497,18 @@ static int set_boot(struct guest *guest, struct vmm_error *err)
 		cfg.dtb_fd = guest->dtb_fd;
 	}
 	return vmm_set_boot(guest->vm, &cfg, err);
+}
+
+static int add_overlays(struct guest *guest, struct vmm_error *err)
+{
+	struct vmm_overlay_config cfg = VMM_OVERLAY_CONFIG_INIT;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < guest->opts->nr_overlays && !ret; i++) {
+		cfg.fd = guest->overlay_fds[i];
+		ret = vmm_add_overlay(guest->vm, &cfg, err);
+	}
+	return ret;
 }
 
 /* Ports are numbered as they are added, so those below a wanted one are too. */
@@ -584,6 +613,8 @@ int guest_build(struct guest *guest, int in_fd, int out_fd)
 		ret = vmm_set_spe(guest->vm, &guest->spe.cfg, &err);
 	if (ret == 0)
 		ret = set_boot(guest, &err);
+	if (ret == 0)
+		ret = add_overlays(guest, &err);
 	if (ret == 0)
 		ret = add_ports(guest, in_fd, out_fd, &err);
 	if (ret == 0)

@@ -36,6 +36,7 @@ struct guest {
 	int		kvm_fd;
 	int		dtb_fd;		/* until it is written */
 	int		disk_fds[OPTIONS_DISKS];
+	int		overlay_fds[OPTIONS_OVERLAYS];
 	bool		made_dtb;	/* there was no such file before */
 	bool		started;	/* once at least */
 	bool		confined;	/* in the sandbox */

@@ -74,6 +74,7 @@ enum option_id {
 	OPT_AFFINITY,
 	OPT_ON_NO_CPU,
 	OPT_DUMP_DTB,
+	OPT_DT_OVERLAY,
 	OPT_NO_REBOOT,
 	OPT_EXPECT,
 	OPT_TIMEOUT,
@@ -125,6 +126,9 @@ static const struct option table[] = {
 	OPTION(OPT_NODEFAULTS, 0, "nodefaults", NULL,
 	       "pass --params alone, with nothing before it"),
 	OPTION(OPT_NO_REBOOT, 0, "no-reboot", NULL, "end when the guest reboots"),
+	OPTION(OPT_DT_OVERLAY, 0, "dt-overlay", "FILE",
+	       "merge this overlay, as dtc compiles it, into the\n"
+	       "device tree; repeatable"),
 	OPTION(OPT_DUMP_DTB, 0, "dump-dtb", "FILE",
 	       "write the device tree to FILE and go on"),
 
@@ -599,6 +603,15 @@ static int take_path(const struct option *opt, const char *arg, const char **pat
 	return 0;
 }
 
+static int take_overlay(struct run_options *opts, const struct option *opt, const char *arg,
+			struct vmm_error *err)
+{
+	if (opts->nr_overlays == OPTIONS_OVERLAYS)
+		return refuse(err, -EINVAL, "--%s %s: more than %d of them", opt->name, arg,
+			      OPTIONS_OVERLAYS);
+	return take_path(opt, arg, &opts->overlays[opts->nr_overlays++], err);
+}
+
 /* Whoever opens it takes the ",ro" off. */
 static int take_flash(const struct option *opt, const char *arg, const char **path,
 		      struct vmm_error *err)
@@ -861,6 +874,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_path(opt, arg, &opts->affinity, err);
 	case OPT_DUMP_DTB:
 		return take_path(opt, arg, &opts->dump_dtb, err);
+	case OPT_DT_OVERLAY:
+		return take_overlay(opts, opt, arg, err);
 	case OPT_NO_REBOOT:
 		opts->no_reboot = true;
 		break;

@@ -37,6 +37,7 @@ struct disk_option {
 enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_AUDIT };
 
 #define OPTIONS_FS		8
+#define OPTIONS_OVERLAYS	VMM_MAX_OVERLAYS
 
 /* Of --fs: parts of one string of argv, not terminated. */
 struct fs_option {
@@ -73,6 +74,7 @@ struct run_options {
 	uint32_t	nr_expect;
 	uint32_t	nr_disks;
 	uint32_t	nr_fs;
+	uint32_t	nr_overlays;
 	bool		root_fs;	/* the last of them is the guest's root */
 	uint32_t	nr_nets;
 	uint32_t	net_trans;	/* bit N: of enum vmm_virtio_transport, by --network */
@@ -98,6 +100,7 @@ struct run_options {
 	size_t		nr_config;
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	const char	*expect[EXPECT_MAX];
+	const char	*overlays[OPTIONS_OVERLAYS];
 	struct disk_option disks[OPTIONS_DISKS];
 	struct fs_option fs[OPTIONS_FS];
 	const char	*nets[OPTIONS_NETS];	/* of netopt_parse() */

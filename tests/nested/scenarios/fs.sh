@@ -193,25 +193,32 @@ fs_again()
 	stderr | grep -q "virtiofsd has ended: SIGKILL" || fail "its end is not told"
 }
 
-# A Debian kernel with nothing but a directory: no initrd, no disk.
+# A Debian kernel with nothing but a directory: no initrd, no disk.  It tells what an
+# overlay has made of its device tree.
 scenario fs-root "6.12-a76"
 fs_root()
 {
 	share </dev/null
-	mkdir -p "$s/sbin" "$s/dev" "$s/proc"
+	mkdir -p "$s/sbin" "$s/dev" "$s/proc" "$s/sys"
 	cat >"$s/sbin/init" <<-'END'
 	#!/busybox sh
 	/busybox mount -t proc proc /proc
+	/busybox mount -t sysfs sysfs /sys
 	/busybox grep " / " /proc/mounts
+	tree=/sys/firmware/devicetree/base
+	echo "$(/busybox tr -d '\0' <$tree/chosen/overlay-test) $(/busybox cat $tree/overlay-test/compatible)"
 	echo "$(/busybox cat /proc/cmdline)" >/seen
 	echo "GUEST-ROOT $(/busybox uname -r)"
 	/busybox poweroff -f
 	END
 	chmod +x "$s/sbin/init"
-	vm "want:rootfs / virtiofs rw" "want:GUEST-ROOT 6." exit:0 -- --kernel "$NEST/Image-6.12" --mem 256 \
-		--cpus 1 --loglevel warning -d "$s,$sandbox" -p "$QUIET"
+	vm "want:rootfs / virtiofs rw" "want:merged vmm,overlay-test" "want:GUEST-ROOT 6." exit:0 -- --kernel "$NEST/Image-6.12" --mem 256 \
+		--cpus 1 --loglevel warning -d "$s,$sandbox" -p "$QUIET" \
+		--dt-overlay "$NEST/overlay.dtbo"
 	silent
 	grep "root=rootfs rootfstype=virtiofs rw" "$s/seen" || fail "the guest has not written to its root"
+	refused 3 "flat: overlay 0: it is not what dtc makes" $(flat) --dt-overlay "$NEST/flat"
+	refused 3 "Unable to open device tree overlay /nowhere" $(flat) --dt-overlay /nowhere
 	refused 2 "a second directory" $(flat) -d / -d "$s"
 	refused 2 "a directory takes only" $(flat) -d "$s,direct"
 }
