@@ -795,6 +795,8 @@ static void t_serve_without_exits(const struct fake_profile *host, bool ties)
 	t_until(v_used(fake) == 1);
 	t_until(fake_messages(fake, 1 << 3, T_MSI, 71) == 1);
 	t_until(v_mmio(vm) == 16);	/* all of them but the kick */
+	/* Kicked before it is there, it would be there for ever. */
+	assert_true(fake_wait_inside(fake, 1));
 	v_offer(fake, 2);
 	assert_int_equal(vmm_pause(vm), 0);
 	assert_int_equal(vmm_resume(vm), 0);

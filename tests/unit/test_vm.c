@@ -385,7 +385,6 @@ static void test_time_of_a_nested_guest_stands_by_the_offset(void **state)
 	(void)state;
 	machine.flags = VMM_MACHINE_F_NESTED;
 	assert_int_equal(vmm_set_machine(vm, &machine, NULL), 0);
-	fake_script(fake, 0, busy, 1, 0);
 	t_start(vm);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(vmm_pause(vm), 0);
