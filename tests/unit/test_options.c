@@ -771,6 +771,8 @@ static void test_config_says_where_it_is_wrong(void **state)
 	t_refuse("-k a --ready-fd 99999999999", -EINVAL, "--ready-fd");
 	t_refuse("-k a --log-format xml", -EINVAL, "--log-format xml: not text or json");
 	t_refuse("-k a --pidfile=", -EINVAL, "--pidfile: the argument is empty");
+	t_refuse("-k a --user=", -EINVAL, "--user: the argument is empty");
+	t_refuse("-k a --chroot d --hugetlbfs e", -EINVAL, "--hugetlbfs: excludes --chroot");
 }
 
 static void test_balloon(void **state)

@@ -18,6 +18,7 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/confine.h"
 #include "vmm/cli/control.h"
+#include "vmm/cli/drop.h"
 #include "vmm/cli/expect.h"
 #include "vmm/cli/guest.h"
 #include "vmm/cli/options.h"
@@ -511,7 +512,18 @@ static int open_ready(struct run *run)
 	return STATUS_USAGE;
 }
 
-static int run_guest(const struct run_options *opts)
+/* All is open, and helpers have been started, who stay who we were or see to it by themselves. */
+static int drop(const struct drop *who)
+{
+	struct vmm_error err;
+
+	if (!drop_enter(who, &err))
+		return 0;
+	report_fatal("%s", err.msg);
+	return STATUS_HOST;
+}
+
+static int run_guest(const struct run_options *opts, const struct drop *who)
 {
 	struct run run;
 	int status;
@@ -539,6 +551,8 @@ static int run_guest(const struct run_options *opts)
 	if (status == 0)
 		status = open_ready(&run);
 	if (status == 0)
+		status = drop(who);
+	if (status == 0)
 		status = confine(&run.guest);
 	if (status == 0)
 		status = ended(&run, boot_again_and_again(&run));
@@ -558,6 +572,7 @@ static int run_run(int argc, char **argv)
 {
 	struct run_options opts;
 	struct vmm_error err;
+	struct drop who;
 	int status;
 
 	if (options_parse(&opts, argc, argv, &err)) {
@@ -568,11 +583,11 @@ static int run_run(int argc, char **argv)
 	if (opts.help) {
 		run_help();
 		status = command_help_done();
-	} else if (rootdir_take(&opts, &err)) {
+	} else if (rootdir_take(&opts, &err) || drop_find(&who, opts.chroot, opts.user, NULL, &err)) {
 		report_fatal("%s", err.msg);
 		status = STATUS_USAGE;
 	} else {
-		status = run_guest(&opts);
+		status = run_guest(&opts, &who);
 	}
 	options_fini(&opts);
 	return status;

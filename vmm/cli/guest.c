@@ -164,12 +164,17 @@ static int open_fs(struct guest *guest)
 
 static int open_kvm(struct guest *guest)
 {
-	if (!guest->opts->dev)
+	const char *dev = guest->opts->dev;
+
+	/* Unless told, the library finds it; each time, so it has to be there still. */
+	if (!dev && !guest->opts->user && !guest->opts->chroot)
 		return 0;
-	guest->kvm_fd = open(guest->opts->dev, O_RDWR | O_CLOEXEC);
+	if (!dev)
+		dev = "/dev/kvm";
+	guest->kvm_fd = open(dev, O_RDWR | O_CLOEXEC);
 	if (guest->kvm_fd >= 0)
 		return 0;
-	report_fatal("%s: %s", guest->opts->dev, strerror(errno));
+	report_fatal("%s: %s", dev, strerror(errno));
 	return STATUS_HOST;
 }
 

@@ -82,6 +82,8 @@ enum option_id {
 	OPT_CONFIG,
 	OPT_LOG_FORMAT,
 	OPT_PIDFILE,
+	OPT_USER,
+	OPT_CHROOT,
 	OPT_READY_FD,
 };
 
@@ -219,6 +221,12 @@ static const struct option table[] = {
 	OPTION(OPT_SANDBOX, 0, "sandbox", "on|off|audit",
 	       "give up what running the guest does not take\n"
 	       "(default: on, if the host can), or log its use"),
+	OPTION(OPT_USER, 0, "user", "USER",
+	       "become that user, a name or UID[:GID], once all\n"
+	       "is open; needs root"),
+	OPTION(OPT_CHROOT, 0, "chroot", "DIR",
+	       "make DIR, which may be empty, the root directory\n"
+	       "once all is open; needs root"),
 	OPTION(OPT_NAME, 0, "name", "NAME", "name of the guest (default: guest-PID)"),
 	OPTION(OPT_CONFIG, 0, "config", "FILE",
 	       "take options from FILE, an \"option = value\" a\n"
@@ -891,6 +899,10 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_log_format(opts, arg, err);
 	case OPT_PIDFILE:
 		return take_path(opt, arg, &opts->pidfile, err);
+	case OPT_USER:
+		return take_path(opt, arg, &opts->user, err);
+	case OPT_CHROOT:
+		return take_path(opt, arg, &opts->chroot, err);
 	case OPT_READY_FD:
 		return take_ready_fd(opts, opt, arg, err);
 	}
@@ -1009,6 +1021,8 @@ static int check(const struct run_options *opts, struct vmm_error *err)
 		return refuse(err, -EINVAL, "--firmware-address: needs --firmware");
 	if (opts->hugetlbfs && opts->memfd)
 		return refuse(err, -EINVAL, "--hugetlbfs: excludes --memfd");
+	if (opts->hugetlbfs && opts->chroot)
+		return refuse(err, -EINVAL, "--hugetlbfs: excludes --chroot");
 	if (opts->net_trans & 1u << (opts->machine.virtio == VMM_VIRTIO_MMIO ?
 				     VMM_VIRTIO_PCI : VMM_VIRTIO_MMIO))
 		return refuse(err, -ENOTSUP,

@@ -95,6 +95,8 @@ struct run_options {
 	const char	*affinity;
 	const char	*dump_dtb;
 	const char	*pidfile;
+	const char	*user;		/* NULL: who started it */
+	const char	*chroot;
 	int		ready_fd;	/* 0: none */
 	char		**config;	/* words of --config */
 	size_t		nr_config;

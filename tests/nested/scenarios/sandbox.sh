@@ -31,6 +31,41 @@ sandbox_threads()
 	status 12 wait $pid
 }
 
+# Root lets a user run it who may open nothing, in a directory where nothing is; reboots
+# find KVM all the same.
+scenario sandbox-drop "6.1-a57 6.12-a76"
+sandbox_drop()
+{
+	need_root
+	[ "$HOST" != native ] || say_skip "does not change the mode of a real /dev/kvm"
+	chmod 600 /dev/kvm
+	mkdir -p "$WORK/empty"
+	launch drop FLAT $(flat) --user 65534:65533 --chroot "$WORK/empty" -c 2 --rng -p t=reset
+	n=0
+	until [ "$(grep -o FLAT "$WORK/log/drop.console" | wc -l)" -ge 3 ]; do
+		n=$((n + 1))
+		[ $n -lt $((300 * SLOW)) ] || fail "no reboot: $(cat "$WORK/log/drop.stderr")"
+		usleep 50000
+	done
+	of_threads $pid Uid | grep -q "^[1-4] 65534	65534	65534	65534$" || fail "$(of_threads $pid Uid)"
+	of_threads $pid Gid | grep -q "^[1-4] 65533	65533	65533	65533$" || fail "$(of_threads $pid Gid)"
+	of_threads $pid Groups | grep -q "^[1-4] *$" || fail "groups: $(of_threads $pid Groups)"
+	[ "$(readlink "/proc/$pid/root")" = "$WORK/empty" ] || fail "$(readlink "/proc/$pid/root")"
+	status 0 "$VMM" stat drop
+	status 0 "$VMM" stop --force drop
+	status 12 wait $pid
+	# What it could not remove is in nobody's way.
+	launch drop FLAT $(flat) --user 65534 --sandbox off -p t=spin
+	status 0 "$VMM" stop --force drop
+	status 12 wait $pid
+	[ -z "$("$VMM" list)" ] || fail "it is listed: $("$VMM" list)"
+	[ ! -e "$XDG_RUNTIME_DIR/vmm/drop.sock" ] || fail "the socket is still there"
+	refused 4 "--chroot /nonexistent: No such file" $(flat) --chroot /nonexistent
+	chmod 666 /dev/kvm
+	AS_UID=65534 refused 4 "--user 1: Operation not permitted" $(flat) --user 1
+	chmod 600 /dev/kvm
+}
+
 # All of a guest's life, and its reboots, without a call that would be refused.
 scenario sandbox-audit "6.1-a76 6.12-a76"
 sandbox_audit()
