@@ -19,6 +19,7 @@
 #include "devices/vhost_net.h"
 #include "devices/pci.h"
 #include "devices/vhost_user.h"
+#include "devices/vhost_user_blk.h"
 #include "devices/virtio.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
@@ -31,6 +32,7 @@
 #include "vmm/error.h"
 #include "vmm/machine.h"
 
+_Static_assert(VMM_VHOST_USER_QUEUES == VHOST_USER_MAX_QUEUES, "what vmm.h promises");
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
 
@@ -131,6 +133,9 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 		return disk_up(m, i, err);
 	case VM_FS:
 		return virtio_fs_create(&m->virtio[i].dev, m->virtio_env, i, dev->tag, dev->fd, err);
+	case VM_VHOST_USER:
+		return vhost_user_blk_create(&m->virtio[i].dev, m->virtio_env, i, dev->queues, dev->fd,
+					     err);
 	case VM_RNG:
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
 	case VM_NET:

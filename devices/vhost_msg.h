@@ -30,12 +30,14 @@ enum vhost_request {
 	VHOST_SET_PROTOCOL_FEATURES	= 16,
 	VHOST_GET_QUEUE_NUM		= 17,
 	VHOST_SET_VRING_ENABLE		= 18,
+	VHOST_GET_CONFIG		= 24,
 };
 
 /* A feature bit that is the protocol's own, and the bits that it leads to. */
 #define VHOST_F_PROTOCOL_FEATURES	30
 #define VHOST_PROTOCOL_F_MQ		0
 #define VHOST_PROTOCOL_F_REPLY_ACK	3
+#define VHOST_PROTOCOL_F_CONFIG		9
 
 /* .flags */
 #define VHOST_VERSION		0x1
@@ -45,6 +47,9 @@ enum vhost_request {
 
 /* Of SET_VRING_KICK and SET_VRING_CALL: there is no descriptor. */
 #define VHOST_NO_FD		0x100
+
+#define VHOST_MAX_CONFIG	256
+#define VHOST_CONFIG_HEADER	12	/* in front of .config.bytes */
 
 struct vhost_region {
 	u64	gpa;
@@ -66,6 +71,12 @@ struct vhost_message {
 			u32			padding;
 			struct vhost_region	region;
 		} mem;
+		struct {
+			u32			offset;
+			u32			size;
+			u32			flags;
+			u8			bytes[VHOST_MAX_CONFIG];
+		} config;
 	} __attribute__((packed));
 } __attribute__((packed));
 
@@ -91,5 +102,8 @@ bool vhost_is_reply(const struct vhost_message *msg, u32 request, u32 size);
 
 /* Send a request without a payload and wait for a number, at most @ms milliseconds. */
 int vhost_ask(int fd, u32 request, u64 *num, unsigned int ms);
+
+/* ... or for the first @size bytes, at most VHOST_MAX_CONFIG, of a configuration. */
+int vhost_ask_config(int fd, void *config, u32 size, unsigned int ms);
 
 #endif

@@ -26,6 +26,8 @@
 #include "vmm/error.h"
 #include "vmm/fd.h"
 
+_Static_assert(VHOST_USER_MAX_CONFIG == VHOST_MAX_CONFIG, "the protocol's");
+
 #define ASK_MS		10000	/* for a process that is only just being started */
 #define STOP_S		3	/* less than a driver waits */
 /* The most that is sent before an answer is waited for. */
@@ -44,6 +46,7 @@ struct link {
 struct vhost_user {
 	struct virtio		virtio;		/* first */
 	u8			config[VHOST_USER_MAX_CONFIG];
+	bool			told_config;	/* it is the backend's */
 	struct link		next;		/* under the device's lock */
 	struct loop_msg		next_msg;
 
@@ -87,6 +90,7 @@ static const char *request_name(u32 request)
 		[VHOST_SET_PROTOCOL_FEATURES]	= "SET_PROTOCOL_FEATURES",
 		[VHOST_GET_QUEUE_NUM]		= "GET_QUEUE_NUM",
 		[VHOST_SET_VRING_ENABLE]	= "SET_VRING_ENABLE",
+		[VHOST_GET_CONFIG]		= "GET_CONFIG",
 	};
 
 	return names[request];
@@ -99,9 +103,11 @@ static int ask(const struct link *l, const char *name, u32 request, u64 *num, st
 	return ret ? error_sys(err, ret, "%s: its backend: %s", name, request_name(request)) : 0;
 }
 
-static int agree(struct link *l, const char *name, u32 nr_queues, struct vmm_error *err)
+static int agree(struct link *l, const char *name, u32 nr_queues, bool config,
+		 struct vmm_error *err)
 {
-	const u64 known = 1ull << VHOST_PROTOCOL_F_MQ | 1ull << VHOST_PROTOCOL_F_REPLY_ACK;
+	const u64 known = 1ull << VHOST_PROTOCOL_F_MQ | 1ull << VHOST_PROTOCOL_F_REPLY_ACK |
+			  (config ? 1ull << VHOST_PROTOCOL_F_CONFIG : 0);
 	struct vhost_message msg = {
 		.request = VHOST_SET_PROTOCOL_FEATURES, .flags = VHOST_VERSION, .size = sizeof(u64),
 	};
@@ -119,6 +125,9 @@ static int agree(struct link *l, const char *name, u32 nr_queues, struct vmm_err
 	if (ret)
 		return ret;
 	l->protocol &= known;
+	if (config && !(l->protocol & 1ull << VHOST_PROTOCOL_F_CONFIG))
+		return error_set(err, -ENOTSUP, "%s: its backend does not tell its configuration",
+				 name);
 	msg.num = l->protocol;
 	ret = vhost_send(l->fd, &msg, -1);
 	if (ret)
@@ -131,7 +140,8 @@ static int agree(struct link *l, const char *name, u32 nr_queues, struct vmm_err
 	return ret;
 }
 
-static int link_open(struct link *l, int fd, const char *name, u32 nr_queues, struct vmm_error *err)
+static int link_open(struct link *l, int fd, const char *name, u32 nr_queues, bool config,
+		     struct vmm_error *err)
 {
 	int ret;
 
@@ -141,7 +151,7 @@ static int link_open(struct link *l, int fd, const char *name, u32 nr_queues, st
 		l->fd = -1;
 		return error_sys(err, ret, "%s: descriptor %d", name, fd);
 	}
-	ret = agree(l, name, nr_queues, err);
+	ret = agree(l, name, nr_queues, config, err);
 	if (ret)
 		fd_close(&l->fd);
 	return ret;
@@ -450,7 +460,7 @@ int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err)
 {
 	struct vhost_user *v = of(dev);
 	struct link link;
-	int ret = link_open(&link, fd, dev->name, dev->nr_queues, err);
+	int ret = link_open(&link, fd, dev->name, dev->nr_queues, v->told_config, err);
 
 	if (ret)
 		return ret;
@@ -492,6 +502,19 @@ static int unblock_kicks(struct virtio *dev)
 	return 0;
 }
 
+static int take_config(struct vhost_user *v, const struct vhost_user_config *cfg,
+		       struct vmm_error *err)
+{
+	int ret = vhost_ask_config(v->link.fd, v->config, cfg->config_size, ASK_MS);
+
+	if (ret)
+		return error_sys(err, ret, "%s: its backend: %s", v->virtio.name,
+				 request_name(VHOST_GET_CONFIG));
+	if (cfg->amend)
+		cfg->amend(v->config, cfg->nr_queues);
+	return 0;
+}
+
 static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 		 const struct vhost_user_config *cfg, struct vmm_error *err)
 {
@@ -507,7 +530,9 @@ static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 	ret = unblock_kicks(dev);
 	if (ret)
 		return error_sys(err, ret, "%s: eventfd", dev->name);
-	ret = link_open(&v->link, cfg->fd, dev->name, cfg->nr_queues, err);
+	ret = link_open(&v->link, cfg->fd, dev->name, cfg->nr_queues, v->told_config, err);
+	if (!ret && v->told_config)
+		ret = take_config(v, cfg, err);
 	if (ret)
 		return ret;
 	dev->offered &= v->link.features;
@@ -527,7 +552,9 @@ int vhost_user_create(struct virtio **out, const struct virtio_env *env, u32 ind
 	v->watch = (struct watch){ .fn = on_socket, .arg = v };
 	v->next_msg = (struct loop_msg){ .fn = take_next, .arg = v };
 	v->patience = (struct loop_io){ .done = on_impatience, .arg = v };
-	memcpy(v->config, cfg->config, cfg->config_size);
+	v->told_config = !cfg->config;
+	if (cfg->config)
+		memcpy(v->config, cfg->config, cfg->config_size);
 	v->virtio.config = v->config;
 	v->virtio.config_size = cfg->config_size;
 	ret = build(v, env, index, cfg, err);

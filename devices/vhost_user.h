@@ -20,15 +20,17 @@ struct virtio_env;
 struct virtio_ops;
 
 #define VHOST_USER_MAX_QUEUES	16
-#define VHOST_USER_MAX_CONFIG	256
+#define VHOST_USER_MAX_CONFIG	256	/* as the protocol has it */
 
 struct vhost_user_config {
 	const struct virtio_ops	*ops;		/* with VHOST_USER_OPS in it */
 	u32			nr_queues;
 	u64			features;	/* of the device's kind, that we know */
 	int			fd;		/* a connected socket, borrowed */
-	const void		*config;	/* the device's configuration; copied */
+	/* The device's configuration; copied.  NULL: it is the backend's, with amends. */
+	const void		*config;
 	u32			config_size;
+	void			(*amend)(void *config, u32 nr_queues);	/* may be NULL */
 };
 
 /* To be destroyed by virtio_destroy(). */

@@ -385,6 +385,28 @@ VMM_API VMM_MUST_CHECK
 int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *cfg, struct vmm_error *err);
 
 /*
+ * A virtio device of another kind that a process at the other end of .fd serves, as the
+ * backend of a file system does; vmm_set_backend() gives it another.  Of a disk all is the
+ * backend's: qemu-storage-daemon, say, serves images in qcow2.
+ */
+enum vmm_vhost_user_type { VMM_VHOST_USER_BLK = 1 };
+
+#define VMM_VHOST_USER_QUEUES	16
+struct vmm_vhost_user_config {
+	size_t		size;
+	uint64_t	flags;		/* none yet */
+	int		fd;
+	uint32_t	type;		/* enum vmm_vhost_user_type */
+	uint32_t	queues;		/* 0: one; at most VMM_VHOST_USER_QUEUES */
+	uint32_t	reserved;
+};
+#define VMM_VHOST_USER_CONFIG_INIT { .size = sizeof(struct vmm_vhost_user_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *cfg,
+		       struct vmm_error *err);
+
+/*
  * A network card.  What is behind it is one of two descriptors, or nothing yet: then its
  * link is down until vmm_net_attach().  Offloads are the tap interface's; TUNSETOFFLOAD
  * and the size of its header are set to what the guest wants.

@@ -537,6 +537,35 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_erro
 	return ret;
 }
 
+int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *user,
+		       struct vmm_error *err)
+{
+	struct vm_device dev = { .kind = VM_VHOST_USER, .fd = -1 };
+	struct vmm_vhost_user_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
+	if (!ret)
+		ret = config_reserved(cfg.reserved, err);
+	if (ret)
+		return ret;
+	if (cfg.type != VMM_VHOST_USER_BLK)
+		return error_set(err, -EINVAL, "vhost-user: no device of type %u", cfg.type);
+	if (cfg.queues > VMM_VHOST_USER_QUEUES)
+		return error_set(err, -EINVAL, "vhost-user: %u queues, of at most %u", cfg.queues,
+				 VMM_VHOST_USER_QUEUES);
+	dev.queues = cfg.queues ? cfg.queues : 1;
+	dev.fd = cfg.fd;
+	ret = borrow(&dev.fd, 1, 1, "vhost-user", err);
+	if (!ret)
+		ret = add_device(vm, &dev, err);
+	if (ret < 0)
+		fd_close(&dev.fd);
+	return ret;
+}
+
 static void choose_mac(struct vmm *vm, u8 *mac)
 {
 	static const u8 zeroes[6];
@@ -808,7 +837,7 @@ int vmm_set_backend(struct vmm *vm, uint32_t index, int fd, struct vmm_error *er
 	pthread_mutex_unlock(&vm->lock);
 	if (!alive)
 		return error_set(err, -EBUSY, "VM: it does not run");
-	if (index >= vm->nr_devices || vm->devices[index].kind != VM_FS)
+	if (index >= vm->nr_devices || !vm_device_has_backend(&vm->devices[index]))
 		return error_set(err, -ENOENT, "device %u: it has no backend", index);
 	/* It stays there until vmm_destroy(), and the backend is waited for: no lock. */
 	return machine_set_backend(vm, index, fd, err);

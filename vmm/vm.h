@@ -40,7 +40,7 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON };
+enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON, VM_VHOST_USER };
 
 struct vm_device {
 	enum vm_device_kind	kind;
@@ -62,6 +62,12 @@ static inline void vm_device_close(struct vm_device *dev)
 {
 	fd_close(&dev->fd);
 	fd_close(&dev->vhost_fd);
+}
+
+/* Its rings are served by a process at the other end of .fd. */
+static inline bool vm_device_has_backend(const struct vm_device *dev)
+{
+	return dev->kind == VM_FS || dev->kind == VM_VHOST_USER;
 }
 
 struct vm_boot {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "vmm/cli/options.h"
+#include "vmm/cli/vhostopt.h"
 #include "vmm/cli/speopt.h"
 
 #define T_MIB		(1024 * 1024ull)
@@ -362,6 +363,27 @@ static void test_options_collect_disks(void **state)
 	assert_int_equal(opts.io_threads, 16);
 }
 
+static void test_options_collect_vhost_user(void **state)
+{
+	struct run_options opts;
+	struct vmm_error err;
+	struct t_line line;
+	struct vhostopt opt;
+
+	(void)state;
+	t_accept(&opts, &line, "k --vhost-user type=blk,socket=/a/b --vhost-user=queues=3,socket=c,type=blk");
+	assert_int_equal(opts.nr_vhosts, 2);
+	assert_int_equal(vhostopt_parse(&opt, opts.vhosts[0], &err), 0);
+	assert_string_equal(opt.addr.sun_path, "/a/b");
+	assert_int_equal(opt.queues, 0);
+	assert_int_equal(vhostopt_parse(&opt, opts.vhosts[1], &err), 0);
+	assert_string_equal(opt.addr.sun_path, "c");
+	assert_int_equal(opt.queues, 3);
+	assert_int_equal(opt.type, VMM_VHOST_USER_BLK);
+	assert_int_equal(vhostopt_connect(&opt, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "Unable to connect to c: "));
+}
+
 static void test_options_collect_directories(void **state)
 {
 	struct run_options opts;
@@ -542,6 +564,16 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --disk d,serial=123456789012345678901", "more than 20 bytes" },
 		{ "k --flash=", "--flash: the argument is empty" },
 		{ "k -F ,ro", "--flash: the argument is empty" },
+		{ "k --vhost-user blk", "'blk' is not type=blk, socket=PATH or queues=N" },
+		{ "k --vhost-user type=net,socket=/s", "type=net: not blk" },
+		{ "k --vhost-user type=blk", "needs type=blk and socket=PATH" },
+		{ "k --vhost-user socket=/s", "needs type=blk and socket=PATH" },
+		{ "k --vhost-user type=blk,socket=", "'socket=' is not" },
+		{ "k --vhost-user type=blk,socket=/s,queues=17", "not within 1 to 16" },
+		{ "k --vhost-user type=blk,socket=/s,", "'' is not" },
+		{ "k --vhost-user type=blk,socket=/1234567890123456789012345678901234567890"
+		  "12345678901234567890123456789012345678901234567890123456789012345678901234567890",
+		  "is too long" },
 		{ "k --fs dir", "--fs dir: not DIR,TAG" },
 		{ "k --fs ,tag", "--fs ,tag: not DIR,TAG" },
 		{ "k --fs dir,,ro", "--fs dir,,ro: not DIR,TAG" },
@@ -810,6 +842,7 @@ int main(void)
 		cmocka_unit_test(test_options_set_what_the_machine_has),
 		cmocka_unit_test(test_options_collect_ttys),
 		cmocka_unit_test(test_options_collect_disks),
+		cmocka_unit_test(test_options_collect_vhost_user),
 		cmocka_unit_test(test_options_collect_directories),
 		cmocka_unit_test(test_options_collect_overlays),
 		cmocka_unit_test(test_options_collect_what_is_expected),

@@ -3,11 +3,13 @@
  * test_vhost_user.c - devices/vhost_user.c and devices/vhost_msg.c
  */
 #include <errno.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "devices/vhost_user.h"
+#include "devices/vhost_user_blk.h"
 #include "tests/unit/backend.h"
 #include "tests/unit/driver.h"
 #include "tests/unit/t.h"
@@ -526,6 +528,78 @@ static void test_too_few_queues_are_refused(void **state)
 	t_close(&rig);
 }
 
+/* What a backend of a disk answers ahead, with @size and @offset in its configuration. */
+static void t_greet_disk(struct t_rig *rig, u32 size, u32 offset)
+{
+	const struct virtio_blk_config config = { .capacity = 4711, .num_queues = 99, .seg_max = 7 };
+	struct vhost_message msg = {
+		.request = VHOST_GET_CONFIG, .flags = VHOST_VERSION | VHOST_REPLY,
+		.size = VHOST_CONFIG_HEADER + 60, .config = { .offset = offset, .size = size },
+	};
+
+	memcpy(msg.config.bytes, &config, 60);
+	backend_greet(&rig->b);
+	backend_send(&rig->b, &msg, VHOST_HEADER + msg.size);
+}
+
+static int t_create_disk(struct t_rig *rig, struct virtio **dev)
+{
+	return vhost_user_blk_create(dev, &rig->d.env, 3, 2, rig->b.front, &rig->err);
+}
+
+static void test_disk_is_as_the_backend_says(void **state)
+{
+	const u64 ours = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_MQ |
+			 1ull << VIRTIO_BLK_F_SEG_MAX;
+	struct virtio_blk_config config;
+	struct virtio *dev;
+	struct t_rig rig;
+
+	(void)state;
+	driver_open(&rig.d, 1);
+	backend_open(&rig.b);
+	/* What has no place here is not offered: a cache to switch, erasing in secret. */
+	rig.b.features |= ours | 1ull << VIRTIO_BLK_F_CONFIG_WCE | 1ull << VIRTIO_BLK_F_SECURE_ERASE;
+	t_greet_disk(&rig, 60, 0);
+	assert_int_equal(t_create_disk(&rig, &dev), 0);
+	close(rig.b.front);
+	rig.b.front = -1;
+	driver_attach(&rig.d, dev);
+	assert_true(backend_serve(&rig.b));
+	assert_int_equal(backend_count(&rig.b, VHOST_GET_CONFIG), 1);
+	driver_locked(&rig.d, virtio_config_read(dev, 0, &config, sizeof(config)));
+	assert_int_equal(config.capacity, 4711);
+	assert_int_equal(config.seg_max, 7);
+	assert_int_equal(config.num_queues, 2);
+	assert_int_equal(dev->offered & ((1ull << 24) - 1), ours);
+	t_drive(&rig);
+	t_transfer(&rig, 5);
+	t_close(&rig);
+}
+
+static void test_disk_without_a_size_is_refused(void **state)
+{
+	static const struct { u32 size; u32 offset; int ret; } rows[] = {
+		{ 60, 1, -EPROTO }, { 59, 0, -EPROTO }, { 61, 0, -EPROTO },
+		{ UINT32_MAX, 0, -EPROTO }, { 0, 0, -ENOTSUP },
+	};
+	struct virtio *dev;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct t_rig rig;
+
+		driver_open(&rig.d, 1);
+		backend_open(&rig.b);
+		if (!rows[i].size)
+			rig.b.protocol &= ~(1ull << VHOST_PROTOCOL_F_CONFIG);
+		t_greet_disk(&rig, rows[i].size, rows[i].offset);
+		assert_int_equal(t_create_disk(&rig, &dev), rows[i].ret);
+		assert_non_null(strstr(rig.err.msg, rows[i].size ? "GET_CONFIG" : "configuration"));
+		t_close(&rig);
+	}
+}
+
 static void test_silence_is_waited_for_so_long_only(void **state)
 {
 	struct backend b;
@@ -733,6 +807,8 @@ int main(void)
 		cmocka_unit_test(test_another_backend_must_have_what_was_offered),
 		cmocka_unit_test(test_lies_at_first_are_refused),
 		cmocka_unit_test(test_too_few_queues_are_refused),
+		cmocka_unit_test(test_disk_is_as_the_backend_says),
+		cmocka_unit_test(test_disk_without_a_size_is_refused),
 		cmocka_unit_test(test_silence_is_waited_for_so_long_only),
 		cmocka_unit_test(test_lies_at_work_break_the_device),
 		cmocka_unit_test(test_wrong_answers_break_the_device),

@@ -360,6 +360,36 @@ static void test_write_zeroes(void **state)
 	t_close(&rig);
 }
 
+/* HOSTILE: what a guest writes to its disk is never looked at. */
+static void test_image_of_another_format_is_bytes(void **state)
+{
+	/* qcow2 of 64 KiB, behind which is a file of the host's. */
+	static const u8 qcow2[] = {
+		'Q', 'F', 'I', 0xfb, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0x70, 0, 0, 0, 11, 0, 0, 0, 16,
+		0, 0, 0, 0, 0, 1, 0, 0,
+	};
+	struct virtio_blk_config config;
+	struct t_rig rig;
+	int fd;
+
+	(void)state;
+	t_open(&rig, t_plain, T_WANTED);
+	memset(t_mem(&rig, T_DATA), 0, 512);
+	memcpy(t_mem(&rig, T_DATA), qcow2, sizeof(qcow2));
+	memcpy(t_mem(&rig, T_DATA + 0x70), "/etc/passwd", 11);
+	assert_int_equal(t_put(&rig, 0, 512), VIRTIO_BLK_S_OK);
+	fd = dup(rig.fd);
+	t_close(&rig);
+	t_open_fd(&rig, fd, t_plain, T_WANTED);
+	driver_locked(&rig.d, virtio_config_read(rig.d.dev, 0, &config, sizeof(config)));
+	assert_int_equal(config.capacity, T_SECTORS);
+	memset(t_mem(&rig, T_DATA), 0xff, 512);
+	assert_int_equal(t_get(&rig, 0, 512), VIRTIO_BLK_S_OK);
+	assert_memory_equal(t_mem(&rig, T_DATA), qcow2, sizeof(qcow2));
+	assert_memory_equal(t_mem(&rig, T_DATA + 0x70), "/etc/passwd", 12);
+	t_close(&rig);
+}
+
 static void test_size_changes(void **state)
 {
 	static const u64 sizes[] = { 2 * T_SIZE + 100, T_SIZE / 2, T_SIZE };
@@ -706,6 +736,7 @@ int main(void)
 		cmocka_unit_test(test_serial_number),
 		cmocka_unit_test(test_discard_frees_space),
 		cmocka_unit_test(test_write_zeroes),
+		cmocka_unit_test(test_image_of_another_format_is_bytes),
 		cmocka_unit_test(test_size_changes),
 		cmocka_unit_test(test_cache_can_be_switched),
 		cmocka_unit_test(test_reset_in_the_middle),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_virtio_fs.c - devices/virtio_fs.c, vmm_add_fs() and vmm_set_backend()
+ * test_virtio_fs.c - devices/virtio_fs.c, vmm_add_fs(), vmm_add_vhost_user() and
+ * vmm_set_backend()
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -301,6 +302,37 @@ static void test_arguments(void **state)
 	t_backend_gone(&g);
 }
 
+static void test_vhost_user_arguments(void **state)
+{
+	struct vmm_vhost_user_config cfg = VMM_VHOST_USER_CONFIG_INIT;
+	struct t_guest g;
+
+	(void)state;
+	t_create(&g, NULL, 0);
+	t_backend(&g);
+	cfg.fd = g.b.front;
+	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -EINVAL);
+	cfg.type = VMM_VHOST_USER_BLK;
+	cfg.queues = VMM_VHOST_USER_QUEUES + 1;
+	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -EINVAL);
+	assert_string_equal(g.err.msg, "vhost-user: 17 queues, of at most 16");
+	cfg.queues = 0;
+	cfg.flags = 1;
+	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -E2BIG);
+	cfg.flags = 0;
+	cfg.reserved = 1;
+	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -E2BIG);
+	cfg.reserved = 0;
+	cfg.fd = -1;
+	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -EBADF);
+	cfg.fd = g.b.front;
+	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), 0);
+	assert_int_equal(vmm_set_backend(g.vm, 0, g.b.front, &g.err), -EBUSY);
+	vmm_destroy(g.vm);
+	t_fake_done(g.fake);
+	t_backend_gone(&g);
+}
+
 static void test_only_some_devices_have_a_backend(void **state)
 {
 	static const struct fake_step steps[] = { { .kind = FAKE_BLOCK }, T_OFF };
@@ -336,6 +368,7 @@ int main(void)
 		cmocka_unit_test(test_vm_does_not_start_without_a_backend),
 		cmocka_unit_test(test_ram_must_be_a_file),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_vhost_user_arguments),
 		cmocka_unit_test(test_only_some_devices_have_a_backend),
 	};
 

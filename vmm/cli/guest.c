@@ -22,6 +22,7 @@
 
 #include "vmm/cli/ramfile.h"
 #include "vmm/cli/status.h"
+#include "vmm/cli/vhostopt.h"
 
 #define CPUS_MAX	8192	/* of a host that can be counted */
 #define BLAME_MS	1000
@@ -162,6 +163,22 @@ static int open_fs(struct guest *guest)
 	return 0;
 }
 
+static int open_vhosts(struct guest *guest)
+{
+	struct vmm_error err = { "" };
+	struct vhostopt opt;
+
+	for (uint32_t i = 0; i < guest->opts->nr_vhosts; i++) {
+		if (!vhostopt_parse(&opt, guest->opts->vhosts[i], &err))
+			guest->vhost_fds[i] = vhostopt_connect(&opt, &err);
+		if (guest->vhost_fds[i] < 0) {
+			report_fatal("%s", err.msg);
+			return STATUS_FILE;
+		}
+	}
+	return 0;
+}
+
 static int open_kvm(struct guest *guest)
 {
 	const char *dev = guest->opts->dev;
@@ -298,8 +315,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, open_overlays, open_flash, open_disks, open_fs, size_ram, make_cmdline,
-		read_spe, open_kvm, open_ptys, open_nets, open_dtb,
+		open_images, open_overlays, open_flash, open_disks, open_fs, open_vhosts, size_ram,
+		make_cmdline, read_spe, open_kvm, open_ptys, open_nets, open_dtb,
 	};
 	int status = 0;
 
@@ -315,6 +332,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 		guest->disk_fds[i] = -1;
 	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
 		guest->overlay_fds[i] = -1;
+	for (size_t i = 0; i < OPTIONS_VHOSTS; i++)
+		guest->vhost_fds[i] = -1;
 	guest->flash_fd = -1;
 	helper_clear(&guest->helper);
 	for (size_t i = 0; i < OPTIONS_FS; i++)
@@ -366,6 +385,8 @@ void guest_close(struct guest *guest)
 		close_fd(&guest->disk_fds[i]);
 	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
 		close_fd(&guest->overlay_fds[i]);
+	for (size_t i = 0; i < OPTIONS_VHOSTS; i++)
+		close_fd(&guest->vhost_fds[i]);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
 		pty_close(&guest->ptys[i]);
 	nets_close(&guest->nets);
@@ -425,7 +446,7 @@ static int open_ram(struct guest *guest, int *fd)
 	*fd = -1;
 	if (dir)
 		*fd = ramfile_hugetlbfs(dir, guest->ram_size);
-	else if (guest->opts->memfd || guest->opts->nr_fs)	/* virtiofsd maps it */
+	else if (guest->opts->memfd || guest->opts->nr_fs || guest->opts->nr_vhosts)
 		*fd = ramfile_memfd(guest->name, guest->ram_size);
 	else
 		return 0;
@@ -576,6 +597,21 @@ static int add_fs(struct guest *guest, uint32_t i, struct vmm_error *err)
 	return ret;
 }
 
+/* The connection is for all boots: each begins it anew. */
+static int add_vhost(struct guest *guest, uint32_t i, struct vmm_error *err)
+{
+	struct vmm_vhost_user_config cfg = VMM_VHOST_USER_CONFIG_INIT;
+	struct vhostopt opt;
+	int ret = vhostopt_parse(&opt, guest->opts->vhosts[i], err);
+
+	if (ret)
+		return ret;
+	cfg.type = opt.type;
+	cfg.queues = opt.queues;
+	cfg.fd = guest->vhost_fds[i];
+	return vmm_add_vhost_user(guest->vm, &cfg, err);
+}
+
 /* Disks first, so that they are numbered as they are written. */
 static int add_devices(struct guest *guest, struct vmm_error *err)
 {
@@ -591,6 +627,8 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 	}
 	for (uint32_t i = 0; i < guest->opts->nr_disks && ret >= 0; i++)
 		ret = add_disk(guest, i, err);
+	for (uint32_t i = 0; i < guest->opts->nr_vhosts && ret >= 0; i++)
+		ret = add_vhost(guest, i, err);
 	for (uint32_t i = 0; i < guest->opts->nr_fs && ret >= 0; i++)
 		ret = add_fs(guest, i, err);
 	if (ret >= 0)

@@ -37,6 +37,7 @@ struct guest {
 	int		dtb_fd;		/* until it is written */
 	int		disk_fds[OPTIONS_DISKS];
 	int		overlay_fds[OPTIONS_OVERLAYS];
+	int		vhost_fds[OPTIONS_VHOSTS];
 	bool		made_dtb;	/* there was no such file before */
 	bool		started;	/* once at least */
 	bool		confined;	/* in the sandbox */

@@ -23,6 +23,7 @@
 #include "vmm/cli/netopt.h"
 #include "vmm/cli/number.h"
 #include "vmm/cli/speopt.h"
+#include "vmm/cli/vhostopt.h"
 
 #define KIB		1024ull
 #define MIB		(1024 * KIB)
@@ -59,6 +60,7 @@ enum option_id {
 	OPT_BALLOON,
 	OPT_VIRTIO_TRANSPORT,
 	OPT_IO_THREADS,
+	OPT_VHOST_USER,
 	OPT_DEV,
 	OPT_HUGETLBFS,
 	OPT_MEMFD,
@@ -164,6 +166,10 @@ static const struct option table[] = {
 	       "a directory of the host's, to mount as virtiofs\n"
 	       "TAG, by virtiofsd; keys are ro and\n"
 	       "sandbox=namespace|chroot|none; repeatable"),
+	OPTION(OPT_VHOST_USER, 0, "vhost-user", "KEY=VALUE,...",
+	       "a device that another process serves, which\n"
+	       "listens already; keys are type=blk, socket=PATH\n"
+	       "and queues=N; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
 	OPTIONAL(OPT_BALLOON, "balloon", "KEY,...",
 		 "virtio-balloon: memory that the guest gives up,\n"
@@ -548,6 +554,19 @@ static int take_fs(struct run_options *opts, const char *arg, struct vmm_error *
 	return 0;
 }
 
+static int take_vhost_user(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	struct vhostopt opt;
+	int ret = vhostopt_parse(&opt, arg, err);
+
+	if (ret)
+		return ret;
+	if (opts->nr_vhosts == OPTIONS_VHOSTS)
+		return refuse(err, -EINVAL, "--vhost-user: more than %d of them", OPTIONS_VHOSTS);
+	opts->vhosts[opts->nr_vhosts++] = arg;
+	return 0;
+}
+
 static int take_virtio_transport(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
 	if (!strcmp(arg, "mmio"))
@@ -838,6 +857,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_disk(opts, arg, err);
 	case OPT_FS:
 		return take_fs(opts, arg, err);
+	case OPT_VHOST_USER:
+		return take_vhost_user(opts, arg, err);
 	case OPT_RNG:
 		opts->rng = true;
 		break;

@@ -19,6 +19,7 @@
 #define OPTIONS_SERIAL_PORTS	4
 #define OPTIONS_DISKS		24	/* vmm.h, vmm_add_disk() */
 #define OPTIONS_NETS		8
+#define OPTIONS_VHOSTS		8
 
 /* Of --disk: parts of one string of argv, not terminated. */
 struct disk_option {
@@ -106,6 +107,8 @@ struct run_options {
 	struct disk_option disks[OPTIONS_DISKS];
 	struct fs_option fs[OPTIONS_FS];
 	const char	*nets[OPTIONS_NETS];	/* of netopt_parse() */
+	uint32_t	nr_vhosts;
+	const char	*vhosts[OPTIONS_VHOSTS];	/* of vhostopt_parse() */
 	struct vmm_machine_config machine;
 };
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhostopt.h - the argument of --vhost-user, and the connection that it is for
+ */
+#ifndef VMM_CLI_VHOSTOPT_H
+#define VMM_CLI_VHOSTOPT_H
+
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "vmm.h"
+
+struct vhostopt {
+	uint32_t		type;	/* enum vmm_vhost_user_type */
+	uint32_t		queues;	/* 0: the library's default */
+	struct sockaddr_un	addr;
+};
+
+/*
+ * KEY=VALUE with commas between them: type, socket and queues.  Looks at nothing of the
+ * host.  -EINVAL with the matter in @err.
+ */
+int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err);
+
+/* Returns a connected socket, or a negative errno with its text in @err. */
+int vhostopt_connect(const struct vhostopt *opt, struct vmm_error *err);
+
+#endif /* VMM_CLI_VHOSTOPT_H */
