@@ -217,6 +217,24 @@ ext4_part()
 	rm -rf "$tree"
 }
 
+# QEMU's storage daemon for the hosts, and what makes images for it.
+storage_part()
+{
+	out=$build/part-storage.cpio tree=$build/part.tmp from=$cache/qsd
+	"$top/tools/debfetch" -q -a arm64 -s trixie -r 'lib*' -r 'zlib*' -k '*/lib/*.so*' \
+		-k '*/usr/bin/qemu-storage-daemon' -k '*/usr/bin/qemu-img' -d "$from" \
+		qemu-system-common qemu-utils libc6 || die "cannot fetch qemu-storage-daemon"
+	older "$out" "$from/.debfetch" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/usr/bin"
+	for program in qemu-storage-daemon qemu-img; do
+		cp "$from/usr/bin/$program" "$tree/usr/bin/"
+		libraries "$tree/usr/bin/$program" "$from" "$tree/lib"
+	done
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # Debian's QEMU 10, for that architecture, in DIR/bin, and every library it needs in
 # DIR/lib: to run in a host, and where an older one is installed.
 qemu_tree()	# ARCHITECTURE DIR
@@ -453,6 +471,7 @@ build_parts()
 	base_part
 	fs_part
 	ext4_part
+	storage_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
 			$(printf "%s-$version.ko " $host_modules)

@@ -69,3 +69,47 @@ disk_faults()
 	stderr | grep -q "blk1: request 1 at byte 8388608: No space left on device" || fail "ENOSPC is not told"
 	stderr | grep -q "blk0: request 0 at byte .*: the file is shorter" || fail "nor what is missing"
 }
+
+qcow2()	# FILE SOCKET: serve it, by process $served
+{
+	/usr/bin/qemu-storage-daemon --blockdev driver=file,node-name=file,filename="$1",discard=unmap \
+		--blockdev driver=qcow2,node-name=disk,file=file,discard=unmap \
+		--export type=vhost-user-blk,id=x,node-name=disk,writable=on,num-queues=2,addr.type=unix,addr.path="$2" &
+	served=$!
+	for _ in $(seq 100); do
+		[ ! -S "$2" ] || return 0
+		sleep 0.1
+	done
+	fail "it does not listen"
+}
+
+# An image in a format that vmm knows nothing of: what the guest writes is in it, and the
+# guest lives on when who serves it is gone.
+scenario disk-qcow2 "6.12-a76"
+disk_qcow2()
+{
+	[ -n "${NESTED-}" ] || say_skip "needs qemu-storage-daemon"
+	a=$WORK/files/a b=$WORK/files/b.qcow2 socket=$WORK/files/socket
+	dd if=/dev/urandom of="$a" bs=64k count=96 2>/dev/null
+	/usr/bin/qemu-img create -q -f qcow2 "$b" 6M
+	qcow2 "$b" "$socket"
+	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted" \
+		exit:0 -- $(virtio 6.1) -d "$a,ro" --vhost-user "type=blk,socket=$socket,queues=2" \
+		--cpus 2 -p "$QUIET t=disk"
+	silent
+	AS=killed
+	vm want:GUEST-READS 'send:1\n' "want:GUEST-READ 1000" "shell:kill -9 $served" \
+		"shell:sleep 1; $VMM stat lives >$WORK/log/stat" \
+		"shell:$VMM stop --force lives" exit:12 -- \
+		$(virtio 6.1) --name lives --vhost-user "type=blk,socket=$socket" \
+		--virtio-transport mmio -p "$QUIET t=reads"
+	wait $served || true
+	rm "$socket"
+	grep -q running "$WORK/log/stat" || fail "$(cat "$WORK/log/stat")"
+	stderr | grep -q "blk0: waits for a reset: its backend has gone" || fail "its end is not told"
+	# But for the second MiB, which the guest has zeroed.
+	/usr/bin/qemu-img convert -f qcow2 -O raw "$b" "$WORK/files/b"
+	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
+	cmp "$a" "$WORK/files/b" || fail "what the guest has written is not there"
+	refused 3 "Unable to connect to $socket" $(flat) --vhost-user "type=blk,socket=$socket"
+}
