@@ -28,6 +28,7 @@
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
 #include "devices/virtio_rng.h"
+#include "devices/virtio_vsock.h"
 #include "spe/spe.h"
 #include "vmm/error.h"
 #include "vmm/machine.h"
@@ -142,6 +143,9 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 		return net_up(m, i, err);
 	case VM_BALLOON:
 		return balloon_up(m, i, err);
+	case VM_VSOCK:
+		return virtio_vsock_create(&m->virtio[i].dev, m->virtio_env, i, dev->cid, dev->fd,
+					   ioctl, err);
 	}
 	return -EINVAL;
 }

@@ -5,26 +5,17 @@
 #ifndef DEVICES_VHOST_NET_H
 #define DEVICES_VHOST_NET_H
 
-#include "vmm.h"
-
-#include "vmm/types.h"
-
-struct vhost_net;
-struct virtio;
-
-/* ioctl(2), or what a test has in its place. */
-typedef int vhost_net_control(int fd, unsigned long request, ...);
+#include "devices/vhost.h"
 
 /* @fd, of /dev/vhost-net, is duplicated. */
-int vhost_net_create(struct vhost_net **vhost, int fd, vhost_net_control *ctl, struct vmm_error *err);
-void vhost_net_destroy(struct vhost_net *vhost);
+int vhost_net_create(struct vhost **vhost, int fd, vhost_control *ctl, struct vmm_error *err);
 
 /*
  * At home.  The rings of @dev are the kernel's from .._start() on, and frames go by way
  * of the tap interface @tap from .._plug() on; with -1 they rest, and nothing of them is
  * in the kernel any more.
  */
-int vhost_net_start(struct vhost_net *vhost, const struct virtio *dev);
-int vhost_net_plug(struct vhost_net *vhost, const struct virtio *dev, int tap);
+int vhost_net_start(struct vhost *vhost, const struct virtio *dev);
+int vhost_net_plug(struct vhost *vhost, const struct virtio *dev, int tap);
 
 #endif

@@ -461,7 +461,7 @@ static void destroy(struct virtio *dev)
 		;
 	netio_destroy(net->io);
 	netio_destroy(net->new_io);
-	vhost_net_destroy(net->params.vhost);
+	vhost_destroy(net->params.vhost);
 	virtio_fini(dev);
 	free(net);
 }
@@ -538,7 +538,7 @@ int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 	int ret;
 
 	if (!net) {
-		vhost_net_destroy(params->vhost);
+		vhost_destroy(params->vhost);
 		netio_destroy(io);
 		return error_set(err, -ENOMEM, "net%u: no memory", index);
 	}

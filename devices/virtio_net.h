@@ -10,14 +10,14 @@
 #include "vmm/types.h"
 
 struct netio;
-struct vhost_net;
+struct vhost;
 struct virtio;
 struct virtio_env;
 
 struct virtio_net_params {
 	u8	mac[6];
 	u16	mtu;			/* 0: the driver is told nothing of it */
-	struct vhost_net *vhost;	/* the kernel serves a tap's rings; NULL: we do */
+	struct vhost *vhost;	/* the kernel serves a tap's rings; NULL: we do */
 	/* The peer has gone, and the link is down; on the home loop, no lock held. */
 	void	(*lost)(void *ctx, u32 index, const char *msg);
 	void	*ctx;

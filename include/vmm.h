@@ -502,6 +502,23 @@ struct vmm_balloon_stats {
 VMM_API VMM_MUST_CHECK
 int vmm_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats);
 
+/*
+ * Sockets between the guest and the host (vsock(7)), by the kernel: .fd is of
+ * /dev/vhost-vsock, opened for this guest, which is .cid to all of this host's vsocks as
+ * long as the VM, or the caller, has it open.  The number is the host's; 0 to 2 and
+ * 0xffffffff have other meanings.  vmm_start() returns -EADDRINUSE if another guest has it.
+ */
+struct vmm_vsock_config {
+	size_t		size;
+	uint64_t	flags;		/* none yet */
+	int		fd;
+	uint32_t	cid;
+};
+#define VMM_VSOCK_CONFIG_INIT { .size = sizeof(struct vmm_vsock_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_add_vsock(struct vmm *vm, const struct vmm_vsock_config *cfg, struct vmm_error *err);
+
 /* ---- Running it ------------------------------------------------------- */
 
 /* Build the machine and let the guest run.  On failure the VM is still NEW. */

@@ -26,6 +26,7 @@
 #define RAM_DEFAULT	MIB(256)
 #define RAM_BASE	GIB(2)
 #define MTU_LEAST	68		/* RFC 791 */
+#define CID_LEAST	3		/* behind VMADDR_CID_HOST, vsock(7) */
 #define RAM_UNIT	KIB(64)		/* the largest page a guest can use */
 
 static int check_config(struct vmm_config *cfg, struct vmm_error *err)
@@ -636,6 +637,29 @@ int vmm_add_balloon(struct vmm *vm, const struct vmm_balloon_config *user, struc
 	ret = add_device(vm, &dev, err);
 	if (ret >= 0)
 		vm->balloon = ret;
+	return ret;
+}
+
+int vmm_add_vsock(struct vmm *vm, const struct vmm_vsock_config *user, struct vmm_error *err)
+{
+	struct vm_device dev = { .kind = VM_VSOCK, .fd = -1 };
+	struct vmm_vsock_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
+	if (ret)
+		return ret;
+	if (cfg.cid < CID_LEAST || cfg.cid == UINT32_MAX)
+		return error_set(err, -EINVAL, "vsock: no guest can have the CID %u", cfg.cid);
+	dev.cid = cfg.cid;
+	dev.fd = cfg.fd;
+	ret = borrow(&dev.fd, 1, 1, "vsock", err);
+	if (!ret)
+		ret = add_device(vm, &dev, err);
+	if (ret < 0)
+		fd_close(&dev.fd);
 	return ret;
 }
 

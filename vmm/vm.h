@@ -40,7 +40,7 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON, VM_VHOST_USER };
+enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK };
 
 struct vm_device {
 	enum vm_device_kind	kind;
@@ -51,6 +51,8 @@ struct vm_device {
 	char			serial[VMM_DISK_SERIAL + 1];
 	/* Of a file system. */
 	char			tag[VMM_FS_TAG_MAX + 1];
+	/* Of a vsock. */
+	u32			cid;
 	/* Of a network card. */
 	struct vmm_net_config	net;		/* its descriptors are not looked at */
 	int			vhost_fd;	/* ours, or -1 */

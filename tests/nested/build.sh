@@ -19,7 +19,7 @@ readelf=${NESTED_READELF:-aarch64-linux-gnu-readelf}
 nest=$build/nest
 logs=$build/logs
 kernels="6.1 6.12 6.12-16k new"
-host_modules="tun dummy tap vhost_iotlb vhost vhost_net"
+host_modules="tun dummy tap vhost_iotlb vhost vhost_net vsock vmw_vsock_virtio_transport_common vhost_vsock"
 
 die()
 {
@@ -210,7 +210,7 @@ ext4_part()
 		libraries "$tree/usr/sbin/$program" "$from" "$tree/lib"
 	done
 	find "$kernel/" -name '*.ko*' -exec cp {} "$tree/modules/" \;
-	find "$tree/modules" -name '*.xz' -exec xz -d {} \;
+	find "$tree/modules" -name '*.xz' -exec xz -d -f {} \;
 	(cd "$tree/modules" && archive "$tree/nest/ext4-6.1.cpio") || die "cannot make ext4-6.1.cpio"
 	rm -rf "$tree/modules"
 	(cd "$tree" && archive "$out") || die "cannot make $out"
@@ -297,7 +297,7 @@ modules()	# VERSION DIR MODULE...
 	for module; do
 		find "$from/" "$from-net/" -name "$module.ko*" -exec cp {} "$to/" \;
 	done
-	find "$to" -name '*.xz' -exec xz -d {} \;
+	find "$to" -name '*.xz' -exec xz -d -f {} \;
 }
 
 # ... its guests' initramfs with the modules they load, and one with those of virtio
@@ -306,14 +306,15 @@ kernel()	# VERSION
 {
 	kernel_image "$1"
 	image=$nest/Image-$1 tree=$build/guest.tmp
-	older "$nest/virtio-$1.cpio" "$nest/init" "$image" || return 0
+	older "$nest/virtio-$1.cpio" "$nest/init" "$image" "$here/build.sh" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/dev" "$tree/proc" "$tree/sys"
 	cp "$nest/init" "$tree/init"
 	modules "$1" "$tree" evdev gpio_keys
 	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
 	modules "$1" "$tree" virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
-		virtio-rng virtio_blk failover net_failover virtio_net virtio_balloon
+		virtio-rng virtio_blk failover net_failover virtio_net virtio_balloon \
+		vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
 	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
 	modules "$1" "$tree" $host_modules
 	for module in $host_modules; do

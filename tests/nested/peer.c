@@ -2,9 +2,12 @@
 /*
  * peer.c - serve the requests of transfer.h, on all addresses, until it is killed
  *
- * Says `ready` when it listens, and then a line for each request that was done.
+ * Says `ready` when it listens, and then a line for each request that was done.  `peer
+ * vsock` does so on vsock, and connects back to each guest, which shall echo.
  */
 #define _GNU_SOURCE
+#include <sys/socket.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,15 +29,54 @@ static void serve(int fd)
 	}
 }
 
-int main(void)
+/* A block at a time goes there and comes back. */
+static void call_back(int fd)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(TRANSFER_PORT) };
+	struct sockaddr_vm addr;
+	socklen_t len = sizeof(addr);
+	char out[4096];
+	char in[sizeof(out)];
+	int good = 0;
+	int s = socket(AF_VSOCK, SOCK_STREAM, 0);
+
+	if (getpeername(fd, (struct sockaddr *)&addr, &len))
+		return;
+	addr.svm_port = TRANSFER_PORT;
+	if (connect(s, (struct sockaddr *)&addr, sizeof(addr))) {
+		perror("connect");
+		return;
+	}
+	for (int i = 0; i < 16; i++) {
+		memset(out, 'a' + i, sizeof(out));
+		good += !transfer_all(s, out, sizeof(out), 1) && !transfer_all(s, in, sizeof(in), 0) &&
+			!memcmp(in, out, sizeof(in));
+	}
+	printf("CID %u echoes %d of 16\n", addr.svm_cid, good);
+	close(s);
+}
+
+static int listen_at(int vsock)
+{
+	const struct sockaddr_vm vm = {
+		.svm_family = AF_VSOCK, .svm_port = TRANSFER_PORT, .svm_cid = VMADDR_CID_ANY,
+	};
+	const struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(TRANSFER_PORT) };
 	int one = 1;
-	int s = socket(AF_INET, SOCK_STREAM, 0);
+	int s = socket(vsock ? AF_VSOCK : AF_INET, SOCK_STREAM, 0);
+
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (vsock ? bind(s, (struct sockaddr *)&vm, sizeof(vm)) : bind(s, (struct sockaddr *)&in, sizeof(in)))
+		return -1;
+	return listen(s, 8) ? -1 : s;
+}
+
+int main(int argc, char **argv)
+{
+	int vsock = argc > 1 && !strcmp(argv[1], "vsock");
+	int s = listen_at(vsock);
 
 	setlinebuf(stdout);
-	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(s, (struct sockaddr *)&addr, sizeof(addr)) || listen(s, 8)) {
+	if (s < 0) {
 		perror("peer");
 		return 1;
 	}
@@ -50,6 +92,8 @@ int main(void)
 		if (fork() == 0) {
 			close(s);
 			serve(fd);
+			if (vsock)
+				call_back(fd);
 			_exit(0);
 		}
 		close(fd);

@@ -1150,7 +1150,7 @@ static void test_vhost_that_fails(void **state)
 
 static void test_vhost_of_an_old_kernel(void **state)
 {
-	struct vhost_net *vhost;
+	struct vhost *vhost;
 	struct vmm_error err;
 
 	(void)state;
@@ -1161,7 +1161,7 @@ static void test_vhost_of_an_old_kernel(void **state)
 	t_vhost.features = T_VHOST_HAS;
 	t_vhost.nr_owners = 1;
 	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, t_vhost_control, &err), 0);
-	vhost_net_destroy(vhost);
+	vhost_destroy(vhost);
 }
 
 /* ---- Of a VM ------------------------------------------------------------------------------ */

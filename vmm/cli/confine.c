@@ -3,7 +3,7 @@
  * confine.c - the sandbox of "vmm run"
  *
  * What the library opens by itself it allows by itself.  Here are the paths at which
- * the program still has something to do: a new file of RAM for each boot, and files
+ * the program still has something to do: what is opened anew for each boot, and files
  * that it removes in the end.
  */
 #include "vmm/cli/confine.h"
@@ -17,7 +17,7 @@
 #include "vmm/cli/sockdir.h"
 #include "vmm/cli/status.h"
 
-#define MAX_PATHS	4
+#define MAX_PATHS	5
 
 struct paths {
 	struct vmm_sandbox_path	list[MAX_PATHS];
@@ -54,6 +54,8 @@ int confine(struct guest *guest)
 		add(&paths, sockets.path, VMM_PATH_READ | VMM_PATH_MAKE);
 	if (opts->hugetlbfs)
 		add(&paths, opts->hugetlbfs, VMM_PATH_READ | VMM_PATH_WRITE | VMM_PATH_MAKE);
+	if (opts->vsock_cid)
+		add(&paths, VSOCK_DEVICE, VMM_PATH_READ | VMM_PATH_WRITE);
 	if (guest->made_dtb)
 		add_dir_of(&paths, opts->dump_dtb, dirs[0]);
 	if (opts->pidfile)

@@ -612,6 +612,24 @@ static int add_vhost(struct guest *guest, uint32_t i, struct vmm_error *err)
 	return vmm_add_vhost_user(guest->vm, &cfg, err);
 }
 
+/* For each boot, so that connections to the guest that was there before are at an end. */
+static int add_vsock(struct guest *guest, struct vmm_error *err)
+{
+	struct vmm_vsock_config cfg = VMM_VSOCK_CONFIG_INIT;
+	int ret;
+
+	cfg.cid = guest->opts->vsock_cid;
+	cfg.fd = open(VSOCK_DEVICE, O_RDWR | O_CLOEXEC);
+	if (cfg.fd < 0) {
+		ret = errno == EACCES ? -EACCES : -ENOTSUP;
+		snprintf(err->msg, sizeof(err->msg), "--vsock: " VSOCK_DEVICE ": %s", strerror(errno));
+		return ret;
+	}
+	ret = vmm_add_vsock(guest->vm, &cfg, err);
+	close(cfg.fd);
+	return ret;
+}
+
 /* Disks first, so that they are numbered as they are written. */
 static int add_devices(struct guest *guest, struct vmm_error *err)
 {
@@ -633,6 +651,8 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 		ret = add_fs(guest, i, err);
 	if (ret >= 0)
 		ret = nets_add(&guest->nets, guest->vm, err);
+	if (ret >= 0 && guest->opts->vsock_cid)
+		ret = add_vsock(guest, err);
 	if (ret >= 0 && guest->opts->rng)
 		ret = vmm_add_rng(guest->vm, &rng, err);
 	balloon.flags = guest->opts->balloon_flags;

@@ -20,6 +20,7 @@
 #include "vmm/cli/report.h"
 #include "vmm/cli/speopt.h"
 
+#define VSOCK_DEVICE	"/dev/vhost-vsock"
 #define GUEST_FDS	(OPTIONS_FS + 1)	/* of guest_poll() */
 
 struct guest {

@@ -58,6 +58,7 @@ enum option_id {
 	OPT_FS,
 	OPT_RNG,
 	OPT_BALLOON,
+	OPT_VSOCK,
 	OPT_VIRTIO_TRANSPORT,
 	OPT_IO_THREADS,
 	OPT_VHOST_USER,
@@ -176,6 +177,7 @@ static const struct option table[] = {
 		 "by vmm balloon; keys are size=SIZE, to begin\n"
 		 "with, no-oom: keep it from a guest that runs out\n"
 		 "of memory, and no-reporting: of free pages"),
+	OPTION(OPT_VSOCK, 0, "vsock", "CID", "sockets to the host, by vhost-vsock, as CID"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
 	OPTION(OPT_IO_THREADS, 0, "io-threads", "N",
 	       "threads that serve the devices' queues, 1 to 16\n"
@@ -266,7 +268,6 @@ static const struct option table[] = {
 	LATER(0, "vfio-pci"),
 	LATER(0, "virtio-legacy"),
 	LATER(0, "vnc"),
-	LATER(0, "vsock"),
 };
 
 #define TABLE_SIZE	(sizeof(table) / sizeof(table[0]))
@@ -567,6 +568,18 @@ static int take_vhost_user(struct run_options *opts, const char *arg, struct vmm
 	return 0;
 }
 
+/* What is below is the hypervisor, the guest itself, the host; and -1 is anybody. */
+static int take_vsock(struct run_options *opts, const struct option *opt, const char *arg,
+		      struct vmm_error *err)
+{
+	uint64_t cid;
+	int ret = take_number(opt, arg, 3, UINT32_MAX - 1, &cid, err);
+
+	if (!ret)
+		opts->vsock_cid = (uint32_t)cid;
+	return ret;
+}
+
 static int take_virtio_transport(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
 	if (!strcmp(arg, "mmio"))
@@ -859,6 +872,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_fs(opts, arg, err);
 	case OPT_VHOST_USER:
 		return take_vhost_user(opts, arg, err);
+	case OPT_VSOCK:
+		return take_vsock(opts, opt, arg, err);
 	case OPT_RNG:
 		opts->rng = true;
 		break;

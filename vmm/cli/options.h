@@ -77,6 +77,7 @@ struct run_options {
 	uint32_t	nr_fs;
 	uint32_t	nr_overlays;
 	bool		root_fs;	/* the last of them is the guest's root */
+	uint32_t	vsock_cid;	/* 0: none */
 	uint32_t	nr_nets;
 	uint32_t	net_trans;	/* bit N: of enum vmm_virtio_transport, by --network */
 	uint64_t	ram_size;	/* 0: options_default_ram() */

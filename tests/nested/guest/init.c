@@ -31,6 +31,8 @@
  *             line on the console
  *   rng       read random numbers from the host's; print, power off
  *   net       bring up eth0, transfer m= MiB both ways, with its sum; print, power off
+ *   vsock     m= MiB each way over vsock; with h=1 wait for a line on the console; be
+ *             connected to and echo; print, power off
  *   chunks    eight transfers, each begun again until it is through; print, power off
  *   pmu       count cycles with the PMU; print, power off
  *   vmm       run our own guest: vmm with flat, power off
@@ -46,6 +48,7 @@
 #include <linux/fs.h>
 #include <linux/input.h>
 #include <linux/perf_event.h>
+#include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -1034,14 +1037,10 @@ static long now_ms(void)
 }
 
 /* m= MiB from the host, and as many to it. */
-static void task_net(void)
+static void net_both_ways(int fd)
 {
 	uint64_t len = strtoull(env("m", "1"), NULL, 10) << 20;
-	int fd;
 
-	if (net_up())
-		return;
-	fd = net_connect(60);
 	for (int up = 0; up < 2; up++) {
 		long begin = now_ms();
 		uint64_t sum;
@@ -1054,6 +1053,59 @@ static void task_net(void)
 		printf("GUEST-NET %s=%llu ms=%ld sum=%016llx same=%d\n", up ? "put" : "got",
 		       (unsigned long long)len, now_ms() - begin, (unsigned long long)sum, same);
 	}
+}
+
+static void task_net(void)
+{
+	if (!net_up())
+		net_both_ways(net_connect(60));
+}
+
+static long vsock_echo(int fd)
+{
+	char buf[4096];
+	long total = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0 && !transfer_all(fd, buf, (size_t)n, 1))
+		total += n;
+	return total;
+}
+
+static void task_vsock(void)
+{
+	static const char *const modules[] = {
+		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
+		"/virtio_pci.ko", "/vsock.ko", "/vmw_vsock_virtio_transport_common.ko",
+		"/vmw_vsock_virtio_transport.ko",
+	};
+	struct sockaddr_vm addr = {
+		.svm_family = AF_VSOCK, .svm_port = TRANSFER_PORT, .svm_cid = VMADDR_CID_ANY,
+	};
+	char line[16];
+	int listener;
+	int fd;
+
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
+		if (!access(modules[i], R_OK))
+			load_module(modules[i]);
+	listener = socket(AF_VSOCK, SOCK_STREAM, 0);
+	fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 1)) {
+		printf("GUEST-NET vsock: %s\n", strerror(errno));
+		return;
+	}
+	addr.svm_cid = VMADDR_CID_HOST;
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		printf("GUEST-NET the host: %s\n", strerror(errno));
+		return;
+	}
+	net_both_ways(fd);
+	if (!strcmp(env("h", "0"), "1") && !fgets(line, sizeof(line), stdin))
+		return;
+	shutdown(fd, SHUT_RDWR);
+	fd = accept(listener, NULL, NULL);
+	printf("GUEST-VSOCK echoed=%ld\n", vsock_echo(fd));
 }
 
 /* Eight of m= MiB each way, each on a connection of its own, until they are through. */
@@ -1124,6 +1176,8 @@ int main(void)
 		task_rng();
 	else if (!strcmp(task, "net"))
 		task_net();
+	else if (!strcmp(task, "vsock"))
+		task_vsock();
 	else if (!strcmp(task, "chunks"))
 		task_chunks();
 	else if (!strcmp(task, "pmu"))

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# vsock.sh - sockets between guest and host, by Debian's drivers and its kernel's vhost-vsock
+
+need_vsock()
+{
+	need_root
+	for module in vsock vmw_vsock_virtio_transport_common vhost_iotlb vhost vhost_vsock; do
+		host_module $module
+	done
+	[ -c /dev/vhost-vsock ] || say_skip "no /dev/vhost-vsock"
+}
+
+# The guest connects to the host and both send; then the host connects to the guest, which
+# echoes.
+vsock_both_ways()	# KERNEL OPTION...
+{
+	kernel=$1
+	shift
+	need_vsock
+	"$NEST/peer" vsock >"$WORK/log/peer" 2>&1 &
+	_peer=$!
+	refused 2 "vsock 2: not within" $(flat) --vsock 2
+	vm "want:GUEST-VSOCK echoed=65536" exit:0 -- \
+		$(virtio "$kernel") --vsock 77 "$@" -p "$QUIET t=vsock m=10"
+	kill $_peer
+	wait $_peer 2>/dev/null || true
+	same_bytes $((10 << 20))
+	grep -q "^CID 77 echoes 16 of 16" "$WORK/log/peer" || fail "the host says: $(tail -n 1 "$WORK/log/peer")"
+	silent
+}
+
+scenario vsock-pci "6.12-a76"
+vsock_pci()
+{
+	vsock_both_ways 6.12
+}
+
+scenario vsock-mmio "6.1-a76"
+vsock_mmio()
+{
+	vsock_both_ways 6.1 --virtio-transport mmio
+}
+
+# Each boot has a vhost-vsock of its own, which is opened in the sandbox, and the host hears
+# of the end of the one before.
+scenario vsock-reset "6.12-a76"
+vsock_reset()
+{
+	need_vsock
+	"$NEST/peer" vsock >"$WORK/log/peer" 2>&1 &
+	_peer=$!
+	vm "want:GUEST-NET put=" "shell:$VMM pause a" "shell:$VMM resume a" "shell:$VMM reset a" \
+		"want:GUEST-NET put=" "send:go on\\n" "want:GUEST-VSOCK echoed=65536" exit:0 -- \
+		$(virtio 6.1) --name a --vsock 4294967294 -p "$QUIET t=vsock m=1 h=1"
+	kill $_peer
+	wait $_peer 2>/dev/null || true
+	grep -q "^CID 4294967294 echoes 16 of 16" "$WORK/log/peer" || fail "the host says: $(tail -n 1 "$WORK/log/peer")"
+	[ "$(console | grep -c "^GUEST-NET .* same=1")" = 4 ] || fail "not two boots: $(console)"
+}
