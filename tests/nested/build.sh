@@ -118,6 +118,7 @@ compile_overlay()
 # Guests for measuring, named by what they do and for whose machine.
 compile_bench()
 {
+	compile bare bare.c
 	for machine in vmm:0x1000000:7 qemu:0x9000000:0x20; do
 		uart=${machine#*:} name=${machine%%:*}
 		# A register that only keeps what it is given: the ns16550a's SCR, the PL011's ILPR
@@ -448,7 +449,6 @@ build_nest()
 	compile drive drive.c -lutil
 	compile meter meter.c
 	compile mover mover.c
-	compile bare bare.c
 	compile peer peer.c
 	compile init guest/init.c
 	compile_flat

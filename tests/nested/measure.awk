@@ -153,7 +153,7 @@ function limit(key, name, x)
 		printf "%s\n  \"%s\": {\"limit\": %s}", sep, key, json(x)
 		sep = ","
 	} else if (format == "txt") {
-		printf "  %-54s %9s\n", name, x
+		line("  " name, x)
 	}
 }
 
@@ -194,7 +194,7 @@ END {
 	    mega(sum(get("vmm-flat-4", "user"), get("vmm-flat-4", "kernel"))),
 	    mega(sum(get("qemu-flat-4", "user"), get("qemu-flat-4", "kernel"))), 2.1, 147.3)
 	title("Linux, which powers off in its init, 10^6 instructions")
-	limit("linux_alone", "without any VMM, on QEMU's emulated machine: to init", mega(get("alone", "ready_ns")))
+	limit("linux_alone", "the kernel on QEMU's machine, without a VMM", mega(get("alone", "ready_ns")))
 	mrow("linux_init", "exec to init's first line, in all", "linux", "ready_ns")
 	mrow("linux_exit", "exec to exit, in all", "linux", "total_ns", 42.7, 193.9)
 	mrow("linux_user", "of these, host user", "linux", "user", 0.44, 102.9)
@@ -204,8 +204,8 @@ END {
 	erow("store", "store to a device, in all", "store", "total_ns", 4953, 6137)
 	erow("store_user", "of these, host user", "store", "user", 212, 1345)
 	row("store_no_pvtime", "in all, with --no-pvtime", each("vmm-quick", "store", "total_ns"))
-	limit("store_bare", "a loop of KVM_RUN and nothing else: a store, in all", bare(1))
-	limit("store_bare_no_pvtime", "the same with no stolen time to tell", bare(0))
+	limit("store_bare", "a loop of KVM_RUN and nothing else", bare(1))
+	limit("store_bare_no_pvtime", "... with no stolen time to tell", bare(0))
 	erow("byte", "byte to the UART, in all", "byte", "total_ns", 5697, 8435)
 	erow("byte_user", "of these, host user", "byte", "user")
 	nrow("repin_user", "vCPU moved to a wrong CPU and back, host user", "repin", "user")

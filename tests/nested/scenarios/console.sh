@@ -58,3 +58,39 @@ console_flood()
 	want=$(printf '%s' "$flood" | sed 's/0/<0>/g')
 	vm want:LISTENS "send:$flood" "want:$want" send:q exit:0 -- $(flat) -p t=echo
 }
+
+# Ctrl-A h says what the keys are, and the guest sees nothing of it.
+scenario console-keys "6.1-a76"
+console_keys()
+{
+	vm -p want:LISTENS "send:\x01ha" "want:<a>" send:q exit:0 -- $(flat) -p t=echo
+	stderr | grep -q "Ctrl-A x" || fail "$(stderr)"
+}
+
+# A serial port on a pty, whose name is said.
+scenario console-tty "6.1-a76"
+console_tty()
+{
+	"$VMM" run $(flat) --tty 0 -p t=echo </dev/null >"$WORK/log/vm.console" 2>"$WORK/log/vm.stderr" &
+	pid=$! n=0
+	until grep -q /dev/pts/ "$WORK/log/vm.stderr"; do
+		n=$((n + 1))
+		[ $n -lt 300 ] || fail "no pty: $(stderr)"
+		usleep 100000
+	done
+	pts=$(sed -n 's|.*ttyS0: \(/dev/pts/[0-9]*\).*|\1|p' "$WORK/log/vm.stderr")
+	# Not by this shell, whose controlling terminal it could become.
+	(
+		exec 3<>"$pts"
+		command timeout $((30 * SLOW)) grep -m1 -q LISTENS <&3
+		printf ab >&3
+		command timeout $((30 * SLOW)) dd bs=1 count=6 <&3 2>/dev/null
+		printf q >&3
+	) >"$WORK/log/got"
+	status=0
+	wait $pid || status=$?
+	got=$(cat "$WORK/log/got")
+	[ "$got" = "<a><b>" ] || fail "the guest answers: $got"
+	[ $status = 0 ] || fail "exit status $status"
+	[ ! -s "$WORK/log/vm.console" ] || fail "on the standard output: $(console)"
+}
