@@ -313,7 +313,7 @@ struct vmm_flash_config {
 };
 #define VMM_FLASH_CONFIG_INIT { .size = sizeof(struct vmm_flash_config), .fd = -1 }
 
-/* -ENOSPC after one. */
+/* -ENOSPC after one; -ETXTBSY: somebody else has it open, for writing or to be written. */
 VMM_API VMM_MUST_CHECK
 int vmm_add_flash(struct vmm *vm, const struct vmm_flash_config *cfg, struct vmm_error *err);
 

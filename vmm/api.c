@@ -409,6 +409,19 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 	return (int)vm->nr_consoles++;
 }
 
+/* Several may read, or one may write; until the last duplicate of @fd is closed. */
+static int lock_file(int fd, bool ro, const char *what, struct vmm_error *err)
+{
+	struct flock whole = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (!fcntl(fd, F_OFD_SETLK, &whole))
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return error_set(err, -ETXTBSY, "%s: somebody else has it open%s", what,
+				 ro ? " for writing" : "");
+	return error_sys(err, -errno, "%s: locking it", what);
+}
+
 int vmm_add_flash(struct vmm *vm, const struct vmm_flash_config *user, struct vmm_error *err)
 {
 	struct vmm_flash_config cfg;
@@ -426,7 +439,10 @@ int vmm_add_flash(struct vmm *vm, const struct vmm_flash_config *user, struct vm
 		return error_sys(err, ret, "flash: descriptor %d", cfg.fd);
 	vm->flash_fd = ret;
 	vm->flash_readonly = cfg.flags & VMM_FLASH_F_READONLY;
-	return 0;
+	ret = lock_file(vm->flash_fd, vm->flash_readonly, "flash", err);
+	if (ret)
+		fd_close(&vm->flash_fd);
+	return ret;
 }
 
 /* With the lock held: room for one more device, whose index is returned. */
@@ -451,19 +467,6 @@ int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *user, struct vmm_er
 	HOLD_LOCK(vm);
 	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
 	return ret ? ret : add_device(vm, &dev, err);
-}
-
-/* Several may read, or one may write; until the last duplicate of @fd is closed. */
-static int lock_disk(int fd, bool ro, struct vmm_error *err)
-{
-	struct flock whole = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-
-	if (!fcntl(fd, F_OFD_SETLK, &whole))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return error_set(err, -ETXTBSY, "disk: somebody else has it open%s",
-				 ro ? " for writing" : "");
-	return error_sys(err, -errno, "disk: locking it");
 }
 
 static int check_disk(const struct vmm_disk_config *cfg, struct vmm_error *err)
@@ -505,7 +508,7 @@ int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *user, struct vmm_
 	dev.fd = cfg.fd;
 	ret = borrow(&dev.fd, 1, 1, "disk", err);
 	if (!ret)
-		ret = lock_disk(dev.fd, cfg.flags & VMM_DISK_F_RO, err);
+		ret = lock_file(dev.fd, cfg.flags & VMM_DISK_F_RO, "disk", err);
 	if (!ret)
 		ret = add_device(vm, &dev, err);
 	if (ret < 0)

@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -1069,6 +1071,52 @@ static void test_strays_of_the_guest_are_harmless(void **state)
 	t_fake_done(fake);
 }
 
+/* ---- Flash --------------------------------------------------------------------- */
+
+static int t_add_flash(struct vmm *vm, int fd, u64 flags, struct vmm_error *err)
+{
+	struct vmm_flash_config cfg = VMM_FLASH_CONFIG_INIT;
+
+	cfg.fd = fd;
+	cfg.flags = flags;
+	return vmm_add_flash(vm, &cfg, err);
+}
+
+/* As a disk is: one writes, or several read. */
+static void test_flash_is_locked(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vms[3] = { t_vm(fake, NULL), t_vm(fake, NULL), t_vm(fake, NULL) };
+	struct vmm_error err;
+	char path[64];
+	int fds[4];
+
+	(void)state;
+	fds[0] = memfd_create("t-flash", MFD_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[0]);
+	for (int i = 1; i < 4; i++)
+		fds[i] = open(path, (i == 1 ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	assert_int_equal(t_add_flash(vms[0], fds[0], 0, &err), 0);
+	assert_int_equal(t_add_flash(vms[1], fds[1], 0, &err), -ETXTBSY);
+	assert_string_equal(err.msg, "flash: somebody else has it open");
+	assert_int_equal(t_add_flash(vms[1], fds[2], VMM_FLASH_F_READONLY, &err), -ETXTBSY);
+	/* It has none yet, and can have the same again, as after a reboot. */
+	assert_int_equal(t_add_flash(vms[1], fds[0], 0, &err), 0);
+	vmm_destroy(vms[0]);
+	vmm_destroy(vms[1]);
+	close(fds[0]);
+	vms[0] = t_vm(fake, NULL);
+	assert_int_equal(t_add_flash(vms[0], fds[2], VMM_FLASH_F_READONLY, &err), 0);
+	assert_int_equal(t_add_flash(vms[2], fds[1], 0, &err), -ETXTBSY);
+	assert_int_equal(t_add_flash(vms[2], fds[3], 0, &err), -EBADF);
+	assert_int_equal(t_add_flash(vms[2], fds[3], VMM_FLASH_F_READONLY, &err), 0);
+	vmm_destroy(vms[0]);
+	vmm_destroy(vms[2]);
+	t_fake_done(fake);
+	for (int i = 1; i < 4; i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -1105,6 +1153,7 @@ int main(void)
 		cmocka_unit_test(test_memory_is_read_and_written_within_bounds),
 		cmocka_unit_test(test_stats_count_by_kind),
 		cmocka_unit_test(test_strays_of_the_guest_are_harmless),
+		cmocka_unit_test(test_flash_is_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,20 +112,6 @@ static int open_disks(struct guest *guest)
 	return status;
 }
 
-/* Two guests that write to it would each undo what the other one has done. */
-static int lock_flash(struct guest *guest, const char *path)
-{
-	struct flock lock = {
-		.l_type = guest->flash_readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET,
-	};
-
-	if (!fcntl(guest->flash_fd, F_OFD_SETLK, &lock))
-		return 0;
-	report_fatal("--flash %s: %s", path, errno == EAGAIN || errno == EACCES ?
-		     "another guest uses it; several may with ',ro'" : strerror(errno));
-	return STATUS_FILE;
-}
-
 static int open_flash(struct guest *guest)
 {
 	const char *arg = guest->opts->flash;
@@ -139,7 +125,7 @@ static int open_flash(struct guest *guest)
 	guest->flash_fd = open(path, (guest->flash_readonly ? O_RDONLY : O_RDWR) | O_NONBLOCK |
 			       O_NOCTTY | O_CLOEXEC);
 	if (guest->flash_fd >= 0)
-		return lock_flash(guest, path);
+		return 0;
 	report_fatal("Unable to open flash %s: %s", path, strerror(errno));
 	return STATUS_FILE;
 }
