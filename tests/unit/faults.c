@@ -28,6 +28,9 @@ static struct {
 	size_t		nr_maps;	/* that the library has */
 	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
 	int		ring;		/* what waiting for a ring does */
+	bool		hinder;
+	size_t		nr_hindered;
+	size_t		nr_turns;
 } faults = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void faults_arm(size_t n, int err)
@@ -79,6 +82,39 @@ void faults_break_rings(int err)
 	pthread_mutex_lock(&faults.lock);
 	faults.ring = err;
 	pthread_mutex_unlock(&faults.lock);
+}
+
+void faults_hinder(void)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.hinder = true;
+	faults.nr_hindered = 0;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+size_t faults_unhinder(void)
+{
+	size_t nr;
+
+	pthread_mutex_lock(&faults.lock);
+	faults.hinder = false;
+	nr = faults.nr_hindered;
+	pthread_mutex_unlock(&faults.lock);
+	return nr;
+}
+
+/* Of @len bytes so many, or 0: the call is interrupted. */
+static size_t part(size_t len)
+{
+	pthread_mutex_lock(&faults.lock);
+	if (faults.hinder) {
+		faults.nr_hindered++;
+		len = faults.nr_turns++ % 2 ? 0 : len / 3 + 1;
+	}
+	pthread_mutex_unlock(&faults.lock);
+	if (!len)
+		errno = EINTR;
+	return len;
 }
 
 static int hit(const char *what, int err)
@@ -215,12 +251,16 @@ int t_fstatfs(int fd, struct statfs *fs)
 
 ssize_t t_pread(int fd, void *buf, size_t len, off_t off)
 {
-	return hit("pread", 0) ? -1 : pread(fd, buf, len, off);
+	if (hit("pread", 0) || (len && !(len = part(len))))
+		return -1;
+	return pread(fd, buf, len, off);
 }
 
 ssize_t t_pread64(int fd, void *buf, size_t len, off_t off)
 {
-	return hit("pread64", 0) ? -1 : pread(fd, buf, len, off);
+	if (hit("pread64", 0) || (len && !(len = part(len))))
+		return -1;
+	return pread(fd, buf, len, off);
 }
 
 int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
@@ -280,5 +320,7 @@ int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
 	pthread_mutex_lock(&faults.lock);
 	err = faults.ring;
 	pthread_mutex_unlock(&faults.lock);
+	if (!err && !part(1))
+		err = EINTR;
 	return err ? -err : io_uring_submit_and_wait(ring, n);
 }

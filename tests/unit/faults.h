@@ -29,4 +29,11 @@ void faults_set_affinity(int err);
 /* Every wait for a ring that begins fails with @err, until it is 0. */
 void faults_break_rings(int err);
 
+/*
+ * Every other read and wait is interrupted, and reads bring a part of what is wanted: none
+ * of it is a failure.  How often that was, when it is switched off.
+ */
+void faults_hinder(void);
+size_t faults_unhinder(void);
+
 #endif

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -478,6 +479,63 @@ static void test_ring_that_breaks_stops_the_vm(void **state)
 	close(fds[1]);
 }
 
+/*
+ * Reads that are interrupted, or bring a part, as they may at any time: the guest has all of
+ * what was read for it, and is heard.
+ */
+static void test_calls_that_do_a_part_are_gone_on_with(void **state)
+{
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	size_t size = MIB(1) + 7;
+	struct vmm_error err = { "" };
+	struct vmm *vm;
+	u8 *initrd = malloc(size);
+	int fds[2];
+	u8 *ram;
+	u8 *at;
+	char c;
+
+	(void)state;
+	assert_non_null(initrd);
+	for (size_t i = 0; i < size; i++)
+		initrd[i] = (u8)(i * 31 + (i >> 8) * 7 + (i >> 16));
+	cfg.flags = VMM_F_RAM_FD;
+	cfg.ram_fd = memfd_create("t-ram", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(cfg.ram_fd, (off_t)T_RAM), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	vm = t_vm(fake, &cfg);
+	boot.kernel_fd = t_kernel();
+	boot.flags = VMM_BOOT_F_INITRD;
+	boot.initrd_fd = t_file(initrd, size);
+	assert_int_equal(vmm_set_boot(vm, &boot, &err), 0);
+	assert_int_equal(t_add_console(vm, fds[0], fds[1]), 0);
+	fake_script(fake, 0, guest, ARRAY_SIZE(guest), 1);
+	faults_hinder();
+	if (vmm_start(vm, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(end_of(vm), 0);
+	assert_true(faults_unhinder() > 10);
+	assert_int_equal(read(fds[0], &c, 1), 1);
+	assert_int_equal(c, 'x');
+	ram = mmap(NULL, T_RAM, PROT_READ, MAP_SHARED, cfg.ram_fd, 0);
+	assert_true(ram != MAP_FAILED);
+	at = memmem(ram, T_RAM, initrd, 64);
+	assert_non_null(at);
+	assert_true((size_t)(ram + T_RAM - at) >= size);
+	assert_memory_equal(at, initrd, size);
+	munmap(ram, T_RAM);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+	free(initrd);
+	close(cfg.ram_fd);
+	close(boot.kernel_fd);
+	close(boot.initrd_fd);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -488,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_each_libc_call_fails_on_a_small_host),
 		cmocka_unit_test(test_each_libc_call_fails_with_everything_on),
 		cmocka_unit_test(test_libc_calls_fail_with_errnos_that_mean_something),
+		cmocka_unit_test(test_calls_that_do_a_part_are_gone_on_with),
 		cmocka_unit_test(test_ring_that_breaks_stops_the_vm),
 	};
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# failing.sh - hosts that fail a guest that runs
+
+CGROUPS=/sys/fs/cgroup
+
+# Out of memory is the end of the one whose limit it is, of nobody else, and leaves nothing
+# that is in the way.
+scenario memory-limit "6.12-a76"
+memory_limit()
+{
+	need_root
+	[ "$HOST" != native ] || say_skip "makes cgroups"
+	grep -qw memory $CGROUPS/cgroup.controllers || say_skip "no memory controller"
+	echo +memory >$CGROUPS/cgroup.subtree_control
+	mkdir $CGROUPS/limit
+	echo 24M >$CGROUPS/limit/memory.max
+	launch other FLAT $(flat) -p t=spin
+	other=$pid
+	ret=0
+	(
+		sh -c "echo \$PPID" >$CGROUPS/limit/cgroup.procs
+		exec "$VMM" run $(linux 6.1) --name limited -p "$QUIET"
+	) </dev/null >"$WORK/log/limited.console" 2>"$WORK/log/limited.stderr" || ret=$?
+	[ $ret = 137 ] || fail "exit status $ret: $(cat "$WORK/log/limited.stderr")"
+	grep -q '^oom_kill [1-9]' $CGROUPS/limit/memory.events || fail "$(cat $CGROUPS/limit/memory.events)"
+	status 0 "$VMM" stat other
+	# The same name again, and within the limit.
+	(
+		sh -c "echo \$PPID" >$CGROUPS/limit/cgroup.procs
+		exec "$VMM" run $(flat) --name limited
+	) </dev/null >"$WORK/log/limited.console" 2>"$WORK/log/limited.stderr" ||
+		fail "exit status $?: $(cat "$WORK/log/limited.stderr")"
+	status 0 "$VMM" stop --force other
+	status 12 wait $other
+	rmdir $CGROUPS/limit
+	echo -memory >$CGROUPS/cgroup.subtree_control
+}
+
+# The host's clock is set, a day on and a week back, under a guest that has its own: it
+# goes on, --timeout waits as long as was said, and so does who counts.
+scenario clock-jumps "6.12-a76"
+clock_jumps()
+{
+	need_root
+	[ "$HOST" != native ] || say_skip "sets the clock"
+	log=$WORK/log
+	export VMM log
+	now=$(date +%s)
+	vm want:GUEST-LISTENS "shell:date -s @$((now + 86400)) >/dev/null" sleep:300 "send:one\n" "want:ECHO one" \
+		"shell:date -s @$((now - 604800)) >/dev/null && \$VMM stat jumps >\$log/stat" "send:two\n" \
+		"want:ECHO two" "shell:date -s @$((now + 5)) >/dev/null" "send:quit\n" exit:0 -- \
+		$(linux 6.1) --name jumps --timeout 600 -p "$QUIET t=echo"
+	silent
+	grep -q "^jumps: running, process [0-9]*, up 0:[0-9]*$" "$log/stat" || fail "$(cat "$log/stat")"
+}
