@@ -15,6 +15,7 @@
 #include "devices/pl031.h"
 #include "devices/pl061.h"
 #include "devices/pvpanic.h"
+#include "devices/virtio_console.h"
 #include "vmm/error.h"
 #include "vmm/irq.h"
 #include "vmm/machine.h"
@@ -252,8 +253,14 @@ void machine_drain(struct vmm *vm, bool abandon)
 			m->nr_draining++;
 			chardev_drain(m->chardevs[i], drained_one, m);
 		}
+		if (m->hvc) {
+			m->nr_draining++;
+			virtio_console_drain(m->hvc, drained_one, m);
+		}
 		drained_one(m);
 	}
+	if (abandon && m->hvc)
+		virtio_console_abandon(m->hvc);
 	for (u32 i = 0; abandon && i < VM_MAX_CONSOLES; i++)
 		if (m->chardevs[i])
 			chardev_abandon(m->chardevs[i]);

@@ -71,6 +71,7 @@ struct machine {
 	struct pl031		*rtc;
 	struct pl061		*gpio;
 	struct pvpanic		*pvpanic;
+	struct virtio		*hvc;		/* one of .virtio[]; NULL: there is none */
 	bool			draining;	/* on I/O thread 0 */
 	u32			nr_draining;
 

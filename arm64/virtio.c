@@ -23,6 +23,7 @@
 #include "devices/virtio.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
+#include "devices/virtio_console.h"
 #include "devices/virtio_fs.h"
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_net.h"
@@ -125,6 +126,19 @@ static int balloon_up(struct machine *m, u32 i, struct vmm_error *err)
 	return virtio_balloon_create(&m->virtio[i].dev, m->virtio_env, i, &params, err);
 }
 
+static int hvc_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct vm_device *dev = &m->vm->devices[i];
+	const struct virtio_console_params params = {
+		.in_fd = dev->fd, .out_fd = dev->out_fd,
+		.cols = m->vm->hvc_cols, .rows = m->vm->hvc_rows,
+	};
+	int ret = virtio_console_create(&m->virtio[i].dev, m->virtio_env, i, &params, err);
+
+	m->hvc = m->virtio[i].dev;
+	return ret;
+}
+
 static int create(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct vm_device *dev = &m->vm->devices[i];
@@ -146,6 +160,8 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 	case VM_VSOCK:
 		return virtio_vsock_create(&m->virtio[i].dev, m->virtio_env, i, dev->cid, dev->fd,
 					   ioctl, err);
+	case VM_HVC:
+		return hvc_up(m, i, err);
 	}
 	return -EINVAL;
 }
@@ -332,6 +348,11 @@ int machine_net_link(struct vmm *vm, u32 index, bool up)
 int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err)
 {
 	return virtio_blk_resize(vm->machine->virtio[index].dev, size, err);
+}
+
+void machine_hvc_resize(struct vmm *vm, u16 cols, u16 rows)
+{
+	virtio_console_resize(vm->machine->hvc, cols, rows);
 }
 
 static struct virtio *balloon(struct vmm *vm)

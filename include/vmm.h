@@ -299,6 +299,16 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *cfg,
 		    struct vmm_error *err);
 
 /*
+ * A virtio-console, hvc0 to Linux, which counts as a virtio device.  Input and output are
+ * as above.  Returns the device's index; -ENOSPC after one.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_add_hvc(struct vmm *vm, const struct vmm_console_config *cfg, struct vmm_error *err);
+
+/* The terminal behind it has so many columns and rows.  -ENOENT: there is no such console. */
+VMM_API VMM_MUST_CHECK int vmm_hvc_resize(struct vmm *vm, uint32_t cols, uint32_t rows);
+
+/*
  * NOR flash, as a firmware's place for what it has to remember: CFI, Intel's commands,
  * blocks of 64 KiB, at 0x02000000.  It is as large as the file, whose size is a power of
  * two from 64 KiB to 16 MiB; vmm_start() says -ENOEXEC if that is not so.  The file is

@@ -147,7 +147,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 	vm->state = VM_NEW;
 	vm->event_fd = -1;
 	vm->flash_fd = -1;
-	vm->balloon = -1;
+	vm->balloon = vm->hvc = -1;
 	vm->boot.kernel_fd = vm->boot.initrd_fd = vm->boot.dtb_fd = -1;
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
 		vm->consoles[i].in_fd = vm->consoles[i].out_fd = -1;
@@ -380,6 +380,22 @@ int vmm_add_overlay(struct vmm *vm, const struct vmm_overlay_config *user, struc
 	return 0;
 }
 
+static int borrow_both(const struct vmm_console_config *cfg, int *in_fd, int *out_fd,
+		       struct vmm_error *err)
+{
+	int ret;
+
+	*in_fd = cfg->in_fd;
+	*out_fd = cfg->out_fd;
+	ret = borrow(in_fd, cfg->flags, VMM_CONSOLE_F_IN, "console input", err);
+	if (ret)
+		return ret;
+	ret = borrow(out_fd, cfg->flags, VMM_CONSOLE_F_OUT, "console output", err);
+	if (ret)
+		fd_close(in_fd);
+	return ret;
+}
+
 int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 		    struct vmm_error *err)
 {
@@ -395,16 +411,9 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 		return ret;
 	if (vm->nr_consoles == VM_MAX_CONSOLES)
 		return error_set(err, -ENOSPC, "console: a VM has at most %u", VM_MAX_CONSOLES);
-	con = (struct vm_console){ .in_fd = cfg.in_fd, .out_fd = -1 };
-	ret = borrow(&con.in_fd, cfg.flags, VMM_CONSOLE_F_IN, "console input", err);
+	ret = borrow_both(&cfg, &con.in_fd, &con.out_fd, err);
 	if (ret)
 		return ret;
-	con.out_fd = cfg.out_fd;
-	ret = borrow(&con.out_fd, cfg.flags, VMM_CONSOLE_F_OUT, "console output", err);
-	if (ret) {
-		fd_close(&con.in_fd);
-		return ret;
-	}
 	vm->consoles[vm->nr_consoles] = con;
 	return (int)vm->nr_consoles++;
 }
@@ -619,6 +628,32 @@ int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_er
 	return ret;
 }
 
+int vmm_add_hvc(struct vmm *vm, const struct vmm_console_config *user, struct vmm_error *err)
+{
+	struct vm_device dev = { .kind = VM_HVC };
+	struct vmm_console_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT,
+			  user, err);
+	if (ret)
+		return ret;
+	if (vm->hvc >= 0)
+		return error_set(err, -ENOSPC, "console: a VM has at most one hvc");
+	ret = borrow_both(&cfg, &dev.fd, &dev.out_fd, err);
+	if (ret)
+		return ret;
+	ret = add_device(vm, &dev, err);
+	if (ret < 0) {
+		fd_close(&dev.fd);
+		fd_close(&dev.out_fd);
+		return ret;
+	}
+	return vm->hvc = ret;
+}
+
 int vmm_add_balloon(struct vmm *vm, const struct vmm_balloon_config *user, struct vmm_error *err)
 {
 	const u64 known = VMM_BALLOON_F_NO_OOM | VMM_BALLOON_F_NO_REPORTING;
@@ -781,6 +816,23 @@ int vmm_disk_resize(struct vmm *vm, uint32_t index, uint64_t *size, struct vmm_e
 	if (index >= vm->nr_devices || vm->devices[index].kind != VM_DISK)
 		return error_set(err, -ENOENT, "disk: device %u is none", index);
 	return machine_disk_resize(vm, index, size ? size : &unwanted, err);
+}
+
+int vmm_hvc_resize(struct vmm *vm, uint32_t cols, uint32_t rows)
+{
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (vm->hvc < 0)
+		return -ENOENT;
+	if (cols > UINT16_MAX || rows > UINT16_MAX)
+		return -EINVAL;
+	if (vm->starting || vm->state == VM_STOPPED)
+		return -EBUSY;
+	vm->hvc_cols = (u16)cols;
+	vm->hvc_rows = (u16)rows;
+	if (vm->state == VM_RUNNING || vm->state == VM_PAUSED)
+		machine_hvc_resize(vm, vm->hvc_cols, vm->hvc_rows);
+	return 0;
 }
 
 /* With the lock held: has a VM that runs a balloon? */

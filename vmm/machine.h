@@ -91,6 +91,9 @@ int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *
 void machine_balloon_set(struct vmm *vm, u64 target);
 void machine_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats);
 
+/* The virtio-console, which there is.  From any thread, while the VM has threads. */
+void machine_hvc_resize(struct vmm *vm, u16 cols, u16 rows);
+
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
  * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the

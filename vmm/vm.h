@@ -40,7 +40,7 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK };
+enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK, VM_HVC };
 
 struct vm_device {
 	enum vm_device_kind	kind;
@@ -58,12 +58,16 @@ struct vm_device {
 	int			vhost_fd;	/* ours, or -1 */
 	/* Of a balloon. */
 	struct vmm_balloon_config balloon;
+	/* Of a console: .fd is the input's. */
+	int			out_fd;
 };
 
 static inline void vm_device_close(struct vm_device *dev)
 {
 	fd_close(&dev->fd);
 	fd_close(&dev->vhost_fd);
+	if (dev->kind == VM_HVC)
+		fd_close(&dev->out_fd);
 }
 
 /* Its rings are served by a process at the other end of .fd. */
@@ -110,6 +114,9 @@ struct vmm {
 	u32				nr_devices;
 	u32				nr_nets;
 	int				balloon;	/* which of .devices; -1: none */
+	int				hvc;		/* ... */
+	u16				hvc_cols;	/* 0: not known */
+	u16				hvc_rows;
 	struct logger			log;
 	int				kick_signal;
 	bool				kick_handled;	/* VMM_F_KICK_HANDLER */

@@ -314,7 +314,7 @@ kernel()	# VERSION
 	modules "$1" "$tree" evdev gpio_keys
 	(cd "$tree" && archive "$nest/guest-$1.cpio") || die "cannot make guest-$1.cpio"
 	modules "$1" "$tree" virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
-		virtio-rng virtio_blk failover net_failover virtio_net virtio_balloon \
+		virtio-rng virtio_blk failover net_failover virtio_net virtio_balloon virtio_console \
 		vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport
 	(cd "$tree" && archive "$nest/virtio-$1.cpio") || die "cannot make virtio-$1.cpio"
 	modules "$1" "$tree" $host_modules

@@ -530,7 +530,7 @@ static void test_options_refuse_bad_words(void **state)
 		{ "k --loglevel warn", "--loglevel warn: not error, warning," },
 		{ "k --loglevel=", "--loglevel : not" },
 		{ "k --irqchip gic", "--irqchip gic: not gicv2," },
-		{ "k --console ser", "--console ser: not serial" },
+		{ "k --console ser", "--console ser: not serial or virtio" },
 		{ "k --name=", "--name : not 1 to 64" },
 		{ "k --name a/b", "--name a/b: only letters" },
 		{ "k --name \xc3\xa4", "only letters" },
@@ -624,8 +624,6 @@ static void test_options_say_what_is_still_to_come(void **state)
 		{ "k --virtio-transport pci-legacy", "there is no legacy virtio here" },
 		{ "k --9p", "--9p: not in this version" },
 		{ "k --psci", "--psci: not in this version" },
-		{ "k --console virtio", "--console virtio: not in this version" },
-		{ "k --console hv", "--console hv: not in this version" },
 		{ "k --irqchip gicv2m", "--irqchip gicv2m: not in this version" },
 		{ "k -n trans=mmio", "trans: all devices have that of --virtio-transport" },
 		{ "k -n trans=pci --virtio-transport mmio", "all devices have that of" },
@@ -808,6 +806,22 @@ static void test_config_says_where_it_is_wrong(void **state)
 	t_refuse("-k a --chroot d --hugetlbfs e", -EINVAL, "--hugetlbfs: excludes --chroot");
 }
 
+static void test_console(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+	char *cmdline;
+
+	(void)state;
+	t_accept(&opts, &line, "k --console virtio -p x --expect y --tty 0");
+	assert_true(opts.hvc);
+	cmdline = options_cmdline(&opts);
+	assert_string_equal(cmdline, "console=hvc0 root=/dev/vda rw x");
+	free(cmdline);
+	t_accept(&opts, &line, "k --console virtio --console serial");
+	assert_false(opts.hvc);
+}
+
 static void test_balloon(void **state)
 {
 	struct run_options opts;
@@ -831,6 +845,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_balloon),
+		cmocka_unit_test(test_console),
 		cmocka_unit_test(test_options_are_zero_unless_given),
 		cmocka_unit_test(test_options_take_the_line_of_kvm_unit_tests),
 		cmocka_unit_test(test_options_take_each_way_to_write_a_value),

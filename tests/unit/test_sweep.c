@@ -145,6 +145,8 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 		ret = vmm_add_net(vm, &net, err);
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_balloon(vm, &balloon, err);
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_hvc(vm, &con, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
 }
 

@@ -14,6 +14,7 @@
 #include "devices/netio.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
+#include "devices/virtio_console.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_rng.h"
 #include "tests/unit/t.h"
@@ -175,6 +176,22 @@ static void balloon_host(const void *data, size_t len)
 		virtio_balloon_set(balloon, *(const u8 *)data * KIB(16));
 }
 
+/* ---- console ------------------------------------------------------------------------- */
+
+static struct virtio *console_make(const struct virtio_env *env)
+{
+	struct virtio_console_params params = { .cols = 80, .rows = 25 };
+	struct virtio *dev;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	params.in_fd = params.out_fd = fds[0];
+	assert_int_equal(virtio_console_create(&dev, env, 0, &params, NULL), 0);
+	close(fds[0]);
+	peer = fds[1];
+	return dev;
+}
+
 const struct victim victims[] = {
 	{
 		.name = "rng", .make = rng_make,
@@ -191,6 +208,10 @@ const struct victim victims[] = {
 		.name = "balloon", .make = balloon_make,
 		.good = { { 64, false } },
 		.header = balloon_header, .host = balloon_host,
+	}, {
+		.name = "console", .make = console_make, .unmake = net_unmake,
+		.queue = 1, .good = { { 76, false } },
+		.host = net_host,
 	},
 };
 const u32 nr_victims = ARRAY_SIZE(victims);

@@ -144,6 +144,18 @@ static void ask_to_stop(struct run *run, int sig)
 		   sigabbrev_np(sig));
 }
 
+/* A serial port has no way to tell it. */
+static void tell_size(struct run *run)
+{
+	unsigned int cols;
+	unsigned int rows;
+
+	/* Of no interest to a guest that has stopped. */
+	if (run->guest.opts->hvc && terminal_size(&cols, &rows) &&
+	    vmm_hvc_resize(run->guest.vm, cols, rows))
+		return;
+}
+
 static void take_signals(struct run *run)
 {
 	int sig;
@@ -156,6 +168,10 @@ static void take_signals(struct run *run)
 			break;
 		case SIGCONT:
 			stdcons_enter(&run->cons);
+			tell_size(run);
+			break;
+		case SIGWINCH:
+			tell_size(run);
 			break;
 		default:
 			ask_to_stop(run, sig);
@@ -398,6 +414,7 @@ static int boot(struct run *run)
 	if (status)
 		return status;
 	stdcons_enter(&run->cons);
+	tell_size(run);
 	status = guest_start(&run->guest);
 	if (status) {
 		guest_destroy(&run->guest);
@@ -434,7 +451,7 @@ static int open_console(struct run *run)
 {
 	int ret;
 
-	if (run->guest.opts->ttys & 1)
+	if (!run->guest.opts->hvc && run->guest.opts->ttys & 1)
 		return 0;
 	ret = stdcons_init(&run->cons);
 	if (ret == 0) {

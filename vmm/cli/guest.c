@@ -524,6 +524,21 @@ static int add_overlays(struct guest *guest, struct vmm_error *err)
 }
 
 /* Ports are numbered as they are added, so those below a wanted one are too. */
+/* The terminal's guest end, where that is no UART. */
+static int add_hvc(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
+{
+	struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
+	int ret;
+
+	if (!guest->opts->hvc)
+		return 0;
+	cfg.flags = VMM_CONSOLE_F_OUT | (in_fd >= 0 ? VMM_CONSOLE_F_IN : 0);
+	cfg.in_fd = in_fd >= 0 ? in_fd : 0;
+	cfg.out_fd = out_fd;
+	ret = vmm_add_hvc(guest->vm, &cfg, err);
+	return ret < 0 ? ret : 0;
+}
+
 static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
 	uint32_t ttys = guest->opts->ttys;
@@ -536,7 +551,7 @@ static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_erro
 			cfg.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
 			cfg.in_fd = guest->ptys[i].fd;
 			cfg.out_fd = guest->ptys[i].fd;
-		} else if (i == 0) {
+		} else if (i == 0 && !guest->opts->hvc) {
 			cfg.flags = VMM_CONSOLE_F_OUT | (in_fd >= 0 ? VMM_CONSOLE_F_IN : 0);
 			cfg.in_fd = in_fd >= 0 ? in_fd : 0;
 			cfg.out_fd = out_fd;
@@ -666,8 +681,11 @@ int guest_build(struct guest *guest, int in_fd, int out_fd)
 		ret = add_overlays(guest, &err);
 	if (ret == 0)
 		ret = add_ports(guest, in_fd, out_fd, &err);
+	/* Behind the disks, whose indices others have to know. */
 	if (ret == 0)
 		ret = add_devices(guest, &err);
+	if (ret == 0)
+		ret = add_hvc(guest, in_fd, out_fd, &err);
 	return ret ? fail(guest, ret, &err) : 0;
 }
 

@@ -155,7 +155,8 @@ static const struct option table[] = {
 	     "do not ask for transparent huge pages"),
 
 	HEADING("Devices"),
-	OPTION(OPT_CONSOLE, 0, "console", "TYPE", "serial (default)"),
+	OPTION(OPT_CONSOLE, 0, "console", "TYPE",
+	       "serial (default), or virtio: hvc0"),
 	OPTION(OPT_TTY, 0, "tty", "N",
 	       "serial port N, 0 to 3, on a new pty; repeatable"),
 	OPTION(OPT_DISK, 'd', "disk", "FILE[,KEY]...",
@@ -383,13 +384,12 @@ static int take_tty(struct run_options *opts, const struct option *opt, const ch
 	return ret;
 }
 
-static int take_console(const char *arg, struct vmm_error *err)
+static int take_console(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
-	if (!strcmp(arg, "serial"))
+	opts->hvc = !strcmp(arg, "virtio");
+	if (opts->hvc || !strcmp(arg, "serial"))
 		return 0;
-	if (!strcmp(arg, "virtio") || !strcmp(arg, "hv"))
-		return refuse_later(err, "--console", arg);
-	return refuse(err, -EINVAL, "--console %s: not serial", arg);
+	return refuse(err, -EINVAL, "--console %s: not serial or virtio", arg);
 }
 
 /* Its words, and that they make sense; who runs the VM takes them apart again. */
@@ -861,7 +861,7 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		opts->nodefaults = true;
 		break;
 	case OPT_CONSOLE:
-		return take_console(arg, err);
+		return take_console(opts, arg, err);
 	case OPT_TTY:
 		return take_tty(opts, opt, arg, err);
 	case OPT_NETWORK:
@@ -1063,7 +1063,7 @@ static int check(const struct run_options *opts, struct vmm_error *err)
 				     VMM_VIRTIO_PCI : VMM_VIRTIO_MMIO))
 		return refuse(err, -ENOTSUP,
 			      "--network: trans: all devices have that of --virtio-transport");
-	if (opts->nr_expect && (opts->ttys & 1))
+	if (opts->nr_expect && (opts->ttys & 1) && !opts->hvc)
 		return refuse(err, -EINVAL, "--expect: excludes --tty 0");
 	if ((flags & VMM_MACHINE_F_E2H0) && !(flags & VMM_MACHINE_F_NESTED))
 		return refuse(err, -EINVAL, "--e2h0: needs --nested");
@@ -1155,7 +1155,7 @@ char *options_cmdline(const struct run_options *opts)
 		root = " root=" OPTIONS_ROOT_TAG " rootfstype=virtiofs rw";
 	else
 		root = " root=/dev/vda rw";
-	if (asprintf(&line, "console=ttyS0%s%s%s", root, *params ? " " : "", params) < 0)
+	if (asprintf(&line, "console=%s%s%s%s", opts->hvc ? "hvc0" : "ttyS0", root, *params ? " " : "", params) < 0)
 		return NULL;
 	return line;
 }

@@ -64,6 +64,7 @@ struct run_options {
 	bool		log_json;
 	bool		has_config;
 	bool		rng;
+	bool		hvc;		/* the terminal's guest end is a virtio-console */
 	bool		balloon;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */

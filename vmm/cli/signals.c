@@ -59,6 +59,7 @@ int signals_open(bool terminal)
 	if (terminal) {
 		take(&taken, SIGTSTP);
 		sigaddset(&taken, SIGCONT);
+		sigaddset(&taken, SIGWINCH);
 	}
 
 	blocked = taken;

@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -35,6 +36,17 @@ bool terminal_is_ours(void)
 	pid_t owner = tcgetpgrp(terminal.fd);
 
 	return owner < 0 || owner == getpgrp();
+}
+
+bool terminal_size(unsigned int *cols, unsigned int *rows)
+{
+	struct winsize size;
+
+	if (terminal.fd < 0 || ioctl(terminal.fd, TIOCGWINSZ, &size) || !size.ws_col)
+		return false;
+	*cols = size.ws_col;
+	*rows = size.ws_row;
+	return true;
 }
 
 void terminal_restore(void)

@@ -22,6 +22,9 @@ void terminal_restore(void);
 /* The shell has taken the terminal, and set it as it likes. */
 void terminal_lost(void);
 
+/* How large it is; false: it does not tell. */
+bool terminal_size(unsigned int *cols, unsigned int *rows);
+
 /* Whether reading the terminal is for us to do. */
 bool terminal_is_ours(void);
 

@@ -23,6 +23,8 @@
  *             says that n is on the disk
  *   faults    write to /dev/vdb until that fails; read both ends of /dev/vda, and the
  *             present one, for each line on the console, power off at `quit`
+ *   hvc       answer each line on /dev/hvc0, a module's, with `HVC line`; power off at `quit`
+ *   size      print the size of the console whenever it is another one, power off at `quit`
  *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
  *             back; at `mem` print what there is; power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
@@ -822,6 +824,41 @@ static void task_faults(void)
 	}
 }
 
+static void task_hvc(void)
+{
+	char line[64];
+	FILE *f;
+
+	load_virtio("/virtio_console.ko");
+	f = fopen("/dev/hvc0", "r+");
+	if (!f) {
+		printf("GUEST-HVC %s\n", strerror(errno));
+		return;
+	}
+	setlinebuf(f);
+	fprintf(f, "GUEST-HVC ready\n");
+	while (fgets(line, sizeof(line), f) && strcmp(line, "quit\n")) {
+		fseek(f, 0, SEEK_CUR);		/* from reading to writing, as C has it */
+		fprintf(f, "HVC %s", line);
+	}
+}
+
+static void task_size(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	struct winsize size = { 0 };
+	char line[16];
+
+	while (!poll(&in, 1, 100) || (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n"))) {
+		struct winsize now;
+
+		if (ioctl(0, TIOCGWINSZ, &now) || !memcmp(&now, &size, sizeof(now)))
+			continue;
+		size = now;
+		printf("GUEST-SIZE %ux%u\n", size.ws_col, size.ws_row);
+	}
+}
+
 static unsigned long meminfo(const char *key)
 {
 	static char text[4096];
@@ -1166,6 +1203,10 @@ int main(void)
 		task_files();
 	else if (!strcmp(task, "faults"))
 		task_faults();
+	else if (!strcmp(task, "hvc"))
+		task_hvc();
+	else if (!strcmp(task, "size"))
+		task_size();
 	else if (!strcmp(task, "balloon"))
 		task_balloon();
 	else if (!strcmp(task, "share"))

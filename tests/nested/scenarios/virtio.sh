@@ -144,6 +144,37 @@ disk_exits_pci()
 	[ "$(cat "$WORK/log/threads")" = 3 ] || fail "$(cat "$WORK/log/threads") threads"
 }
 
+# ---- A console without registers -----------------------------------------------------
+
+# The kernel's own console from the beginning, input, a paste, and the last words.
+scenario hvc-pci-6.12 "6.12-max 6.12-a76"
+hvc_pci_6_12()
+{
+	paste=$(printf '%0999d' 7)
+	vm want:GUEST-READY want:GUEST-LISTENS 'send:hello\n' 'want:ECHO hello' "send:$paste\n" \
+		"want:ECHO $paste" "send:quit\n" "want:Power down" exit:0 -- \
+		$(linux 6.12) --console virtio -p "loglevel=7 panic=-1 cryptomgr.notests=1 t=echo"
+	console | grep -q '\] Run /init as init process' || fail "hvc0 is not the kernel's console"
+	silent
+}
+
+# On a terminal, whose size it is told, and told again.
+scenario hvc-resize "6.12-max"
+hvc_resize()
+{
+	vm -p want:GUEST-READY "shell:stty cols 71 rows 19 </proc/\$PID/fd/0" "want:GUEST-SIZE 71x19" \
+		"send:quit\n" exit:0 -- \
+		$(linux 6.12) --console virtio -p "$QUIET t=size"
+}
+
+# As a module, over virtio-mmio; the kernel's own console stays where it was.
+scenario hvc-mmio-6.1 "6.1-a76"
+hvc_mmio_6_1()
+{
+	vm "want:GUEST-HVC ready" 'send:hello\n' 'want:HVC hello' 'send:quit\n' exit:0 -- \
+		$(virtio 6.1) --console virtio --virtio-transport mmio -p "$QUIET console=ttyS0 t=hvc"
+}
+
 # ---- Memory to and fro -------------------------------------------------------------
 
 # For the shell of a step: how much of the host's memory the vmm has, in KiB.
