@@ -301,6 +301,7 @@ UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-link.sh $(B)/arm64 $(arm64_TOOLS) $(arm64_LDFLAGS)" \
 	"tests/unit/check-reproducible.sh $(B)" \
 	"tests/unit/check-options.sh $(B)/native/vmm" \
+	"tests/unit/check-threads.sh $(B)/native/unit" \
 	"tests/unit/check-service.sh $(B)/native/vmm" \
 	"tests/unit/check-bench.sh" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")

@@ -7,6 +7,8 @@
  * one eventfd, itself watched.  A turn is: take the completions, run the messages and
  * what they have deferred, submit what all have armed, in one system call that also
  * waits.
+ *
+ * Where io_uring is refused, two threads do the same by the same entries: softring.c.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -19,6 +21,7 @@
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/loop.h"
+#include "vmm/softring.h"
 
 #define RING_ENTRIES	64
 #define IS_IO		1ull	/* in user_data */
@@ -26,6 +29,7 @@
 struct loop {
 	struct io_uring		ring;
 	bool			has_ring;
+	struct softring		*soft;		/* in place of it, or NULL */
 	bool			quit;		/* for good; set and read on the loop's thread */
 	int			bell;		/* eventfd: the inbox has something */
 	struct watch		bell_watch;
@@ -36,17 +40,57 @@ struct loop {
 	struct loop_defer	*deferred;	/* the latest first */
 };
 
+/* ---- The ring, whoever it is ------------------------------------------------- */
+
+static int submit(struct loop *loop)
+{
+	if (!loop->soft)
+		return io_uring_submit(&loop->ring);
+	softring_submit(loop->soft);
+	return 0;
+}
+
+static int submit_and_wait(struct loop *loop)
+{
+	if (!loop->soft)
+		return io_uring_submit_and_wait(&loop->ring, 1);
+	softring_wait(loop->soft);
+	return 0;
+}
+
+static struct io_uring_sqe *next_sqe(struct loop *loop)
+{
+	return loop->soft ? softring_sqe(loop->soft) : io_uring_get_sqe(&loop->ring);
+}
+
+/* A completion whose slot is free again: what it calls may call us. */
+static bool next_cqe(struct loop *loop, u64 *user_data, int *res)
+{
+	struct io_uring_cqe *cqe;
+
+	if (loop->soft)
+		return softring_next(loop->soft, user_data, res);
+	if (io_uring_peek_cqe(&loop->ring, &cqe))
+		return false;
+	*user_data = cqe->user_data;
+	*res = cqe->res;
+	io_uring_cqe_seen(&loop->ring, cqe);
+	return true;
+}
+
 static struct io_uring_sqe *get_sqe(struct loop *loop)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
+	struct io_uring_sqe *sqe = next_sqe(loop);
 
 	/* The queue is full: hand over what is in it, which empties it. */
 	while (!sqe) {
-		io_uring_submit(&loop->ring);
-		sqe = io_uring_get_sqe(&loop->ring);
+		submit(loop);
+		sqe = next_sqe(loop);
 	}
 	return sqe;
 }
+
+/* ---- Watches ------------------------------------------------------------------ */
 
 void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events)
 {
@@ -64,45 +108,42 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events)
 }
 
 /* Returns true if the completion was the last of @until. */
-static bool complete(struct io_uring_cqe *cqe, const void *until)
+static bool complete(u64 user_data, int res, const void *until)
 {
-	struct watch *w = io_uring_cqe_get_data(cqe);
+	struct watch *w = (struct watch *)(uintptr_t)user_data;
 
 	if (!w)
 		return false;		/* the answer to a cancellation */
-	if (cqe->user_data & IS_IO) {
-		struct loop_io *io = (struct loop_io *)(uintptr_t)(cqe->user_data & ~IS_IO);
+	if (user_data & IS_IO) {
+		struct loop_io *io = (struct loop_io *)(uintptr_t)(user_data & ~IS_IO);
 
 		io->busy = false;
 		if (io == until)
 			return true;
-		io->done(io, cqe->res);
+		io->done(io, res);
 		return false;
 	}
 	w->armed = false;
 	if (w == until)
 		return true;
 	/* The thread that submitted it has ended, and this one carries on. */
-	if (cqe->res == -ECANCELED) {
+	if (res == -ECANCELED) {
 		loop_watch(w->loop, w, w->fd, w->events);
 		return false;
 	}
 	/* A poll that failed is told as an error of the descriptor, as poll() does. */
-	w->fn(w, cqe->res < 0 ? POLLERR : (u32)cqe->res);
+	w->fn(w, res < 0 ? POLLERR : (u32)res);
 	return false;
 }
 
 /* Take the completions that are there; stop behind that of @until, if it is *@busy. */
 static bool reap(struct loop *loop, const void *until, const bool *busy)
 {
-	struct io_uring_cqe *cqe;
+	u64 user_data;
+	int res;
 
-	while (!io_uring_peek_cqe(&loop->ring, &cqe)) {
-		struct io_uring_cqe copy = *cqe;
-
-		/* Free the slot first: the callback may call us again. */
-		io_uring_cqe_seen(&loop->ring, cqe);
-		if (complete(&copy, until))
+	while (next_cqe(loop, &user_data, &res)) {
+		if (complete(user_data, res, until))
 			return true;
 		if (busy && !*busy)
 			return true;
@@ -121,7 +162,7 @@ static void cancel(struct loop *loop, u64 data, const void *until, const bool *b
 	io_uring_prep_cancel64(sqe, data, 0);
 	io_uring_sqe_set_data(sqe, NULL);
 	while (*busy) {
-		int ret = io_uring_submit_and_wait(&loop->ring, 1);
+		int ret = submit_and_wait(loop);
 
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 			break;
@@ -318,9 +359,34 @@ static int restrict_ring(struct io_uring *ring)
 	return ret;
 }
 
-int loop_create(struct loop **out, struct vmm_error *err)
+/* By the sysctl kernel.io_uring_disabled, a filter of system calls, or for good. */
+static bool is_refusal(int ret)
+{
+	return ret == -ENOSYS || ret == -EPERM;
+}
+
+static int ring_up(struct loop *loop, struct vmm_error *err)
 {
 	struct io_uring_params params = { .flags = IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED };
+	int ret = io_uring_queue_init_params(RING_ENTRIES, &loop->ring, &params);
+
+	if (is_refusal(ret))
+		return softring_create(&loop->soft, err);
+	if (ret)
+		return error_sys(err, ret, "io_uring: setting up a ring");
+	ret = restrict_ring(&loop->ring);
+	if (!ret) {
+		loop->has_ring = true;
+		return 0;
+	}
+	io_uring_queue_exit(&loop->ring);
+	if (is_refusal(ret))
+		return softring_create(&loop->soft, err);
+	return error_sys(err, ret, "io_uring: restricting a ring");
+}
+
+int loop_create(struct loop **out, struct vmm_error *err)
+{
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int ret;
 
@@ -334,22 +400,9 @@ int loop_create(struct loop **out, struct vmm_error *err)
 		ret = error_sys(err, -errno, "loop: eventfd");
 		goto out;
 	}
-	ret = io_uring_queue_init_params(RING_ENTRIES, &loop->ring, &params);
-	if (ret) {
-		if (ret == -ENOSYS || ret == -EPERM)
-			ret = error_set(err, -ENOTSUP,
-					"io_uring: not available to this process (%s); see the sysctl kernel.io_uring_disabled and the seccomp filter in force",
-					ret == -ENOSYS ? "ENOSYS" : "EPERM");
-		else
-			ret = error_sys(err, ret, "io_uring: setting up a ring");
+	ret = ring_up(loop, err);
+	if (ret)
 		goto out;
-	}
-	loop->has_ring = true;
-	ret = restrict_ring(&loop->ring);
-	if (ret) {
-		error_sys(err, ret, "io_uring: restricting a ring");
-		goto out;
-	}
 	loop->bell_watch = (struct watch){ .fn = on_bell, .arg = loop };
 	loop_watch(loop, &loop->bell_watch, loop->bell, POLLIN);
 	*out = loop;
@@ -363,10 +416,11 @@ void loop_destroy(struct loop *loop)
 {
 	if (!loop)
 		return;
-	if (loop->has_ring) {
+	if (loop->bell_watch.armed)
 		loop_unwatch(&loop->bell_watch);
+	if (loop->has_ring)
 		io_uring_queue_exit(&loop->ring);
-	}
+	softring_destroy(loop->soft);
 	fd_close(&loop->bell);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
@@ -380,7 +434,7 @@ static bool transient(int ret)
 int loop_run(struct loop *loop)
 {
 	while (!loop->quit) {
-		int ret = io_uring_submit_and_wait(&loop->ring, 1);
+		int ret = submit_and_wait(loop);
 
 		if (ret < 0 && !transient(ret))
 			return ret;
@@ -394,23 +448,28 @@ int loop_dispatch(struct loop *loop)
 	int ret;
 
 	take_turn(loop);
-	ret = io_uring_submit(&loop->ring);
+	ret = submit(loop);
 	if (ret < 0 && !transient(ret))
 		return ret;
 	/* What was ready at once is there now, and may not ring again. */
 	take_turn(loop);
-	ret = io_uring_submit(&loop->ring);
+	ret = submit(loop);
 	return ret < 0 && !transient(ret) ? ret : 0;
 }
 
 int loop_submit(struct loop *loop)
 {
-	int ret = io_uring_submit(&loop->ring);
+	int ret = submit(loop);
 
 	return ret < 0 && !transient(ret) ? ret : 0;
 }
 
+bool loop_is_soft(const struct loop *loop)
+{
+	return loop->soft;
+}
+
 int loop_fd(const struct loop *loop)
 {
-	return loop->ring.ring_fd;
+	return loop->soft ? softring_fd(loop->soft) : loop->ring.ring_fd;
 }

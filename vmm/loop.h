@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * loop.h - an I/O thread's event loop, on io_uring
+ * loop.h - an I/O thread's event loop, on io_uring or what takes its place
  *
  * A loop belongs to one thread at a time, the one that calls loop_run() or
  * loop_dispatch(), or before that the one that builds the machine.  Callbacks
@@ -94,6 +94,9 @@ int loop_run(struct loop *loop);
 int loop_dispatch(struct loop *loop);
 int loop_submit(struct loop *loop);
 int loop_fd(const struct loop *loop);
+
+/* Is io_uring refused to this process, and do threads do what it would? */
+bool loop_is_soft(const struct loop *loop);
 
 /* From any thread: loop_run() returns once its current turn is over, for good. */
 void loop_quit(struct loop *loop);

@@ -734,6 +734,8 @@ int vm_start(struct vmm *vm, struct vmm_error *err)
 		vm->io[i].pause_msg = (struct loop_msg){ .fn = pause_or_resume, .arg = &vm->io[i] };
 		ret = loop_create(&vm->io[i].loop, err);
 	}
+	if (!ret && loop_is_soft(vm->io[0].loop))
+		log_info(&vm->log, "I/O: by threads, which is slower: io_uring is refused to this process");
 	if (!ret)
 		ret = build(vm, err);
 	if (ret)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -456,6 +457,16 @@ static void test_ring_opens_and_connects_nothing(void **state)
 	loop_destroy(loop);
 }
 
+/* ... and T_NO_IO_URING makes a difference: check-threads.sh. */
+static void test_threads_where_io_uring_is_refused(void **state)
+{
+	struct loop *loop = t_loop();
+
+	(void)state;
+	assert_int_equal(loop_is_soft(loop), !!getenv("T_NO_IO_URING"));
+	loop_destroy(loop);
+}
+
 static void test_operations_have_their_result(void **state)
 {
 	struct loop *loop = t_loop();
@@ -570,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_destroyed_loop_leaves_nothing),
 		cmocka_unit_test(test_unwatch_after_its_thread_ended),
 		cmocka_unit_test(test_ring_opens_and_connects_nothing),
+		cmocka_unit_test(test_threads_where_io_uring_is_refused),
 		cmocka_unit_test(test_operations_have_their_result),
 		cmocka_unit_test(test_cancelled_operation_is_silent),
 		cmocka_unit_test(test_turn_ends_and_then_what_was_deferred_runs_once),

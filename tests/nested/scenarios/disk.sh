@@ -113,3 +113,23 @@ disk_qcow2()
 	cmp "$a" "$WORK/files/b" || fail "what the guest has written is not there"
 	refused 3 "Unable to connect to $socket" $(flat) --vhost-user "type=blk,socket=$socket"
 }
+
+# A host that refuses io_uring: threads do what it would.
+scenario disk-without-io-uring "6.12-a76"
+disk_without_io_uring()
+{
+	[ -n "${NESTED-}" ] || say_skip "disables io_uring"
+	a=$WORK/files/a b=$WORK/files/b
+	dd if=/dev/urandom of="$a" bs=64k count=96 2>/dev/null
+	dd if=/dev/zero of="$b" bs=64k count=96 2>/dev/null
+	echo 2 >/proc/sys/kernel/io_uring_disabled
+	AS=disks
+	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted serial=copy." \
+		exit:0 -- $(virtio 6.1) --loglevel info -d "$a,ro" -d "$b,serial=copy,queues=2" --rng \
+		--io-threads 2 --cpus 2 -p "$QUIET t=disk" || status=$?
+	echo 0 >/proc/sys/kernel/io_uring_disabled
+	[ -z "${status-}" ] || fail "it does not work"
+	stderr | grep -q "I/O: by threads, which is slower: io_uring is refused" || fail "it does not say so"
+	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
+	cmp "$a" "$b" || fail "what the guest has written is not there"
+}
