@@ -218,6 +218,21 @@ ext4_part()
 	rm -rf "$tree"
 }
 
+# fio for guests, which the hosts put on a disk.
+fio_part()
+{
+	out=$build/part-fio.cpio tree=$build/part.tmp from=$cache/fio
+	"$top/tools/debfetch" -q -a arm64 -s trixie -r 'lib*' -r 'zlib*' -k '*/lib/*.so*' \
+		-k '*/bin/fio' -d "$from" fio libc6 || die "cannot fetch fio"
+	older "$out" "$from/.debfetch" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/nest/fio"
+	cp "$from/usr/bin/fio" "$tree/nest/fio/"
+	libraries "$tree/nest/fio/fio" "$from" "$tree/nest/fio/lib"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # QEMU's storage daemon for the hosts, and what makes images for it.
 storage_part()
 {
@@ -473,6 +488,7 @@ build_parts()
 	fs_part
 	ext4_part
 	storage_part
+	fio_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
 			$(printf "%s-$version.ko " $host_modules)

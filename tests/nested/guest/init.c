@@ -21,6 +21,7 @@
  *   files     mount ext4 on /dev/vda, look at the files that are there, of which those up
  *             to flushed= must be, and replace one after the other for ever: `FLUSHED n`
  *             says that n is on the disk
+ *   fio       run the fio that is on /dev/vda, in ext4: write to /dev/vdb and verify
  *   faults    write to /dev/vdb until that fails; read both ends of /dev/vda, and the
  *             present one, for each line on the console, power off at `quit`
  *   hvc       answer each line on /dev/hvc0, a module's, with `HVC line`; power off at `quit`
@@ -751,11 +752,43 @@ static void file_noise(const uint64_t *buf, size_t size)
 			_exit(1);
 }
 
-static void task_files(void)
+static int mount_ext4(unsigned long flags)
 {
 	static const char *const fs[] = {
 		"/crc16.ko", "/crc32c_generic.ko", "/mbcache.ko", "/jbd2.ko", "/ext4.ko",
 	};
+
+	load_virtio("/virtio_blk.ko");
+	for (size_t i = 0; i < sizeof(fs) / sizeof(fs[0]); i++)
+		load_module(fs[i]);
+	mkdir("/mnt", 0755);
+	return mount("/dev/vda", "/mnt", "ext4", flags, NULL);
+}
+
+static void task_fio(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	if (mount_ext4(MS_RDONLY)) {
+		printf("GUEST-FIO mount: %s\n", strerror(errno));
+		return;
+	}
+	pid = fork();
+	if (!pid) {
+		execl("/mnt/lib/ld-linux-aarch64.so.1", "fio", "--library-path", "/mnt/lib", "/mnt/fio",
+		      "--name=v", "--filename=/dev/vdb", "--thread", "--direct=1", "--ioengine=libaio",
+		      "--iodepth=32", "--rw=randrw", "--rwmixread=30", "--bsrange=512-64k",
+		      "--bs_unaligned=0", "--size=4M", "--verify=crc32c", "--verify_backlog=64",
+		      "--verify_fatal=1", "--fsync=50", "--minimal", "--output=/fio.out", NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	printf("GUEST-FIO status=%d.\n", WEXITSTATUS(status));
+}
+
+static void task_files(void)
+{
 	uint64_t flushed = getenv("flushed") ? strtoull(getenv("flushed"), NULL, 0) : 0;
 	size_t size = file_words(8) * 8 + 64;
 	uint64_t *buf = malloc(size);
@@ -764,11 +797,7 @@ static void task_files(void)
 	int lost = 0;
 	int torn = 0;
 
-	load_virtio("/virtio_blk.ko");
-	for (size_t i = 0; i < sizeof(fs) / sizeof(fs[0]); i++)
-		load_module(fs[i]);
-	mkdir("/mnt", 0755);
-	if (mount("/dev/vda", "/mnt", "ext4", 0, NULL)) {
+	if (mount_ext4(0)) {
 		printf("GUEST-FILES mount: %s\n", strerror(errno));
 		return;
 	}
@@ -1201,6 +1230,8 @@ int main(void)
 		task_reads();
 	else if (!strcmp(task, "files"))
 		task_files();
+	else if (!strcmp(task, "fio"))
+		task_fio();
 	else if (!strcmp(task, "faults"))
 		task_faults();
 	else if (!strcmp(task, "hvc"))

@@ -133,3 +133,25 @@ disk_without_io_uring()
 	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
 	cmp "$a" "$b" || fail "what the guest has written is not there"
 }
+
+# 32 requests at a time, of any size, each read back and compared, by fio in the guest.
+scenario disk-fio "6.12-a76"
+disk_fio()
+{
+	[ "$HOST" != native ] || say_skip "needs mke2fs, fio and the modules of ext4"
+	image=$WORK/files/image b=$WORK/files/b
+	cat "$NEST/virtio-6.1.cpio" "$NEST/ext4-6.1.cpio" >"$WORK/files/initrd"
+	dd if=/dev/zero of="$image" bs=1M seek=96 count=0 2>/dev/null
+	/usr/sbin/mke2fs -q -t ext4 -E nodiscard -d "$NEST/fio" "$image"
+	for transport in pci mmio; do
+		dd if=/dev/zero of="$b" bs=64k count=64 2>/dev/null
+		AS=$transport
+		vm "want:GUEST-FIO status=0." exit:0 -- $(virtio 6.1) --initrd "$WORK/files/initrd" \
+			--mem 384 --cpus 2 --virtio-transport $transport -d "$image,ro" \
+			-d "$b,queues=2" -p "$QUIET t=fio"
+		silent
+	done
+	rm "$image"
+	# It has been written to.
+	[ "$(tr -d '\000' <"$b" | wc -c)" -gt 2000000 ] || fail "nothing was written"
+}
