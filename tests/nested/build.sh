@@ -196,21 +196,21 @@ fs_part()
 # The programs of ext4 for the hosts, and its modules for guests with Debian's 6.1.
 ext4_part()
 {
-	out=$build/part-ext4.cpio tree=$build/part.tmp from=$cache/e2fsprogs kernel=$cache/kernel-6.1-ext4
+	out=$build/part-ext4.cpio tree=$build/part.tmp from=$cache/e2fsprogs drivers=$cache/kernel-6.1-ext4
 	"$top/tools/debfetch" -q -a arm64 -s trixie -k '*/lib/*.so*' -k '*/sbin/mke2fs' \
 		-k '*/sbin/e2fsck' -d "$from" e2fsprogs libc6 libext2fs2t64 libcom-err2 libblkid1 \
 		libuuid1 libss2 || die "cannot fetch e2fsprogs"
 	"$top/tools/debfetch" -q -a arm64 -s bookworm -r 'linux-image-*' -k '*/crc16.ko*' \
 		-k '*/crc32c_generic.ko*' -k '*/mbcache.ko*' -k '*/jbd2.ko*' -k '*/ext4.ko*' \
-		-d "$kernel" linux-image-arm64 || die "cannot fetch ext4"
-	older "$out" "$from/.debfetch" "$kernel/.debfetch" || return 0
+		-d "$drivers" linux-image-arm64 || die "cannot fetch ext4"
+	older "$out" "$from/.debfetch" "$drivers/.debfetch" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/usr/sbin" "$tree/modules" "$tree/nest"
 	for program in mke2fs e2fsck; do
 		find "$from/" -name $program -type f -exec cp {} "$tree/usr/sbin/" \;
 		libraries "$tree/usr/sbin/$program" "$from" "$tree/lib"
 	done
-	find "$kernel/" -name '*.ko*' -exec cp {} "$tree/modules/" \;
+	find "$drivers/" -name '*.ko*' -exec cp {} "$tree/modules/" \;
 	find "$tree/modules" -name '*.xz' -exec xz -d -f {} \;
 	(cd "$tree/modules" && archive "$tree/nest/ext4-6.1.cpio") || die "cannot make ext4-6.1.cpio"
 	rm -rf "$tree/modules"
