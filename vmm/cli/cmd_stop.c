@@ -74,30 +74,11 @@ static int stop_all(const struct whom *whom, bool force, int64_t patience)
 
 static int stop_run(int argc, char **argv)
 {
-	const char *timeout = NULL;
-	bool force = false;
-	const struct whom_option options[] = {
-		{ 't', "timeout", NULL, &timeout },
-		{ 'f', "force", &force, NULL },
-		{ 0, NULL, NULL, NULL },
+	static const struct crowd_command stop = {
+		.may_force = true, .patience_ms = PATIENCE * 1000, .run = stop_all, .help = stop_help,
 	};
-	struct whom whom;
-	int64_t patience = PATIENCE * 1000;
-	int status = whom_parse(&whom, options, argc, argv);
 
-	if (!status && !whom.help)
-		status = crowd_patience(timeout, &patience);
-	if (status)
-		return status;
-	if (whom.help) {
-		stop_help();
-		return command_help_done();
-	}
-	status = whom_open(&whom, false);
-	if (!status)
-		status = stop_all(&whom, force, patience);
-	whom_close(&whom);
-	return status;
+	return crowd_command(&stop, argc, argv);
 }
 
 const struct command command_stop = {

@@ -26,11 +26,12 @@ static void wait_help(void)
 	      "  -h, --help         show this text\n", stdout);
 }
 
-static int wait_for(const struct whom *whom, int64_t patience)
+static int wait_for(const struct whom *whom, bool force, int64_t patience)
 {
 	struct crowd crowd;
 	int status = crowd_join(&crowd, whom);
 
+	(void)force;
 	if (crowd_wait(&crowd, patience))
 		status = STATUS_TIMEOUT;
 	for (size_t i = 0; i < crowd.nr && !status; i++)
@@ -43,28 +44,11 @@ static int wait_for(const struct whom *whom, int64_t patience)
 
 static int wait_run(int argc, char **argv)
 {
-	const char *timeout = NULL;
-	const struct whom_option options[] = {
-		{ 't', "timeout", NULL, &timeout },
-		{ 0, NULL, NULL, NULL },
+	static const struct crowd_command wait = {
+		.patience_ms = -1, .run = wait_for, .help = wait_help,
 	};
-	struct whom whom;
-	int64_t patience = -1;
-	int status = whom_parse(&whom, options, argc, argv);
 
-	if (!status && !whom.help)
-		status = crowd_patience(timeout, &patience);
-	if (status)
-		return status;
-	if (whom.help) {
-		wait_help();
-		return command_help_done();
-	}
-	status = whom_open(&whom, false);
-	if (!status)
-		status = wait_for(&whom, patience);
-	whom_close(&whom);
-	return status;
+	return crowd_command(&wait, argc, argv);
 }
 
 const struct command command_wait = {

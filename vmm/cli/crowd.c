@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "vmm/cli/ask.h"
+#include "vmm/cli/command.h"
 #include "vmm/cli/number.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
@@ -88,5 +89,33 @@ int crowd_print(const struct crowd *crowd)
 	}
 	status = ask_print(list);
 	json_decref(list);
+	return status;
+}
+
+int crowd_command(const struct crowd_command *command, int argc, char **argv)
+{
+	const char *timeout = NULL;
+	bool force = false;
+	const struct whom_option options[] = {
+		{ 't', "timeout", NULL, &timeout },
+		{ 'f', command->may_force ? "force" : NULL, &force, NULL },
+		{ 0, NULL, NULL, NULL },
+	};
+	int64_t patience_ms = command->patience_ms;
+	struct whom whom;
+	int status = whom_parse(&whom, options, argc, argv);
+
+	if (!status && !whom.help)
+		status = crowd_patience(timeout, &patience_ms);
+	if (status)
+		return status;
+	if (whom.help) {
+		command->help();
+		return command_help_done();
+	}
+	status = whom_open(&whom, false);
+	if (!status)
+		status = command->run(&whom, force, patience_ms);
+	whom_close(&whom);
 	return status;
 }

@@ -32,4 +32,15 @@ int crowd_print(const struct crowd *crowd);
 /* What an option --timeout means, if it is given: an enum status. */
 int crowd_patience(const char *timeout, int64_t *ms);
 
+/* A command that waits for guests to end. */
+struct crowd_command {
+	bool	may_force;		/* it takes --force */
+	int64_t	patience_ms;		/* without --timeout; negative: no end of it */
+	int	(*run)(const struct whom *whom, bool force, int64_t patience_ms);
+	void	(*help)(void);
+};
+
+/* All of it.  An enum status. */
+int crowd_command(const struct crowd_command *command, int argc, char **argv);
+
 #endif /* VMM_CLI_CROWD_H */
