@@ -305,7 +305,10 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *cfg,
 VMM_API VMM_MUST_CHECK
 int vmm_add_hvc(struct vmm *vm, const struct vmm_console_config *cfg, struct vmm_error *err);
 
-/* The terminal behind it has so many columns and rows.  -ENOENT: there is no such console. */
+/*
+ * NEW, RUNNING or PAUSED.  The terminal behind it has so many columns and rows, at most
+ * 65535.  -ENOENT: there is no such console.
+ */
 VMM_API VMM_MUST_CHECK int vmm_hvc_resize(struct vmm *vm, uint32_t cols, uint32_t rows);
 
 /*
