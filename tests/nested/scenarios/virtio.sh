@@ -99,7 +99,6 @@ scenario disk-refused "6.1-a57"
 disk_refused()
 {
 	refused 3 "Unable to open disk /none" $(flat) -d /none
-	refused 3 "a directory" $(flat) -d "$WORK/files"
 	refused 3 "neither a file" $(flat) -d /dev/null
 	: >"$WORK/files/empty"
 	refused 2 "less than a block" $(flat) -d "$WORK/files/empty"
