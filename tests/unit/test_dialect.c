@@ -277,8 +277,10 @@ static void test_unknown_numbers_are_told(void **state)
 
 	(void)state;
 	assert_null(dialect_find("elisei-v8"));
-	if (dialect_find("elisei-v7")->feature_bit != ABI_NONE)
+	if (dialect_find("elisei-v7")->feature_bit != ABI_NONE) {
+		print_message("skipped: these headers have its numbers\n");
 		skip();
+	}
 	t_open(&h, fake_spe_kernel("elisei-v7"));
 	assert_int_equal(dialect_verify(dialect_find("elisei-v7"), &h.kvm, &h.spu, &err), -ENOTSUP);
 	assert_non_null(strstr(err.msg, "vmm-spe-abi(5)"));

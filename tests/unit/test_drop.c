@@ -130,7 +130,7 @@ static void test_nothing_is_left(void **state)
 
 	(void)state;
 	if (geteuid()) {
-		print_message("only root can try\n");
+		print_message("skipped: only root can try\n");
 		skip();
 	}
 	assert_non_null(mkdtemp(dir));
