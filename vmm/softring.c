@@ -13,7 +13,6 @@
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,8 +25,8 @@
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/softring.h"
+#include "vmm/thread.h"
 
-#define STACK_SIZE	KIB(128)
 #define POLL_EARLY	64	/* of a poll's memory, which grows */
 
 struct op {
@@ -515,29 +514,6 @@ int softring_fd(const struct softring *ring)
 
 /* ---- From the loop ---------------------------------------------------------------- */
 
-/* Every signal is blocked, but those that a thread raises by what it does. */
-static int spawn(pthread_t *thread, void *(*fn)(void *), void *arg)
-{
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
-	pthread_attr_t attr;
-	sigset_t all;
-	int ret;
-
-	sigfillset(&all);
-	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-		sigdelset(&all, faults[i]);
-	ret = pthread_attr_init(&attr);
-	if (ret)
-		return -ret;
-	ret = pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (!ret)
-		ret = pthread_attr_setsigmask_np(&attr, &all);
-	if (!ret)
-		ret = pthread_create(thread, &attr, fn, arg);
-	pthread_attr_destroy(&attr);
-	return -ret;
-}
-
 static int polls_init(struct polls *p)
 {
 	p->fds = malloc(POLL_EARLY * sizeof(*p->fds));
@@ -559,10 +535,10 @@ static int start(struct softring *ring)
 	ring->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ring->wake < 0)
 		return -errno;
-	ret = spawn(&ring->poller, poll_all, ring);
+	ret = thread_spawn(&ring->poller, poll_all, ring);
 	ring->has_poller = !ret;
 	if (!ret) {
-		ret = spawn(&ring->worker, work, ring);
+		ret = thread_spawn(&ring->worker, work, ring);
 		ring->has_worker = !ret;
 	}
 	return ret;

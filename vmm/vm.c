@@ -8,7 +8,6 @@
  * last event, and ends the I/O threads.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +20,8 @@
 #include "vmm/fd.h"
 #include "vmm/machine.h"
 #include "vmm/sandbox.h"
+#include "vmm/thread.h"
 #include "vmm/vm.h"
-
-#define STACK_SIZE	KIB(128)
 
 static void ring(struct vmm *vm)
 {
@@ -528,33 +526,6 @@ static void *io_main(void *arg)
 	return NULL;
 }
 
-/*
- * Every signal is blocked in our threads from their first instruction, but for those
- * that tell of a fault of the thread itself: blocked, they would end the process
- * without a chance for the host's handlers.
- */
-static int spawn(pthread_t *thread, void *(*fn)(void *), void *arg)
-{
-	pthread_attr_t attr;
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
-	sigset_t all;
-	int ret;
-
-	sigfillset(&all);
-	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
-		sigdelset(&all, faults[i]);
-	ret = pthread_attr_init(&attr);
-	if (ret)
-		return -ret;
-	ret = pthread_attr_setstacksize(&attr, STACK_SIZE);
-	if (!ret)
-		ret = pthread_attr_setsigmask_np(&attr, &all);
-	if (!ret)
-		ret = pthread_create(thread, &attr, fn, arg);
-	pthread_attr_destroy(&attr);
-	return -ret;
-}
-
 static int start_io(struct vmm *vm, struct vmm_error *err)
 {
 	for (u32 i = 0; i < vm->cfg.io_threads; i++) {
@@ -568,7 +539,7 @@ static int start_io(struct vmm *vm, struct vmm_error *err)
 				return error_sys(err, ret, "I/O %u: io_uring", i);
 			continue;
 		}
-		ret = spawn(&io->thread, io_main, io);
+		ret = thread_spawn(&io->thread, io_main, io);
 		if (ret)
 			return error_sys(err, ret, "I/O thread %u", i);
 		io->joinable = true;
@@ -591,7 +562,7 @@ static int start_vcpus(struct vmm *vm, struct vmm_error *err)
 
 		vcpu->joinable = true;
 		vm->nr_inside++;
-		ret = spawn(&vcpu->thread, vcpu_thread, vcpu);
+		ret = thread_spawn(&vcpu->thread, vcpu_thread, vcpu);
 		if (!ret)
 			continue;
 		vcpu->joinable = false;
@@ -703,7 +674,7 @@ static int build(struct vmm *vm, struct vmm_error *err)
 
 	if (!placement_binds(&vm->placement, PLACE_ALL))
 		return machine_create(vm, err);
-	ret = spawn(&thread, build_thread, &b);
+	ret = thread_spawn(&thread, build_thread, &b);
 	if (ret)
 		return error_sys(err, ret, "placement: a thread to build the machine");
 	pthread_join(thread, NULL);
