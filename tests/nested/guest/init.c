@@ -27,7 +27,7 @@
  *   hvc       answer each line on /dev/hvc0, a module's, with `HVC line`; power off at `quit`
  *   size      print the size of the console whenever it is another one, power off at `quit`
  *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
- *             back; at `mem` print what there is; power off at `quit`
+ *             back at the next line; at `mem` print what there is; power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
  *             its own busybox; print the script's status, power off
  *   again     the same, but twice: for the second time the device is reset after a
@@ -900,9 +900,10 @@ static unsigned long meminfo(const char *key)
 
 #define FILL_BYTES	(128ul << 20)
 
-/* In the hands of nobody afterwards, as large pieces. */
+/* Until there is another line; in the hands of nobody afterwards, as large pieces. */
 static void fill_memory(void)
 {
+	char line[16];
 	char *mem = mmap(NULL, FILL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (mem == MAP_FAILED) {
@@ -911,8 +912,9 @@ static void fill_memory(void)
 	}
 	for (size_t i = 0; i < FILL_BYTES; i += 4096)
 		mem[i] = 1;
-	munmap(mem, FILL_BYTES);
 	printf("GUEST-FILL done.\n");
+	if (fgets(line, sizeof(line), stdin))
+		munmap(mem, FILL_BYTES);
 }
 
 static void task_balloon(void)

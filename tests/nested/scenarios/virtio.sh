@@ -220,12 +220,13 @@ balloon()
 	kernel=$1
 	shift
 	vm want:GUEST-BALLOON 'send:mem\n' want:GUEST-MEM \
-		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss); $(rss_falls 96); $(note_rss)" \
+		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" \
+		'send:free\n' "shell:$(rss_falls 96); $(note_rss)" \
 		"shell:\$VMM balloon mem 128; $(reaches actual 128 128)" \
 		'send:mem\n' want:GUEST-MEM "shell:$(note_rss); \$VMM stat mem >$WORK/log/stat" \
 		"shell:\$VMM balloon -n mem -d 28 && $(reaches actual 100 100)" \
 		"shell:\$VMM balloon mem 0; $(reaches actual 0 0)" 'send:mem\n' want:GUEST-MEM \
-		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" 'send:quit\n' exit:0 -- \
+		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" 'send:free\n' 'send:quit\n' exit:0 -- \
 		$(virtio "$kernel") --name mem "$@" -p "$QUIET t=balloon"
 	silent
 	note "host: $(rss_at 1) MiB, $(rss_at 2) when free pages are reported, $(rss_at 3) with the balloon, $(rss_at 4) without; guest: $(mem_at 1 total) MiB, $(mem_at 1 available) available, then $(mem_at 2 total), $(mem_at 2 available), then $(mem_at 3 total), $(mem_at 3 available)"
