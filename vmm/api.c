@@ -466,6 +466,21 @@ static int add_device(struct vmm *vm, const struct vm_device *dev, struct vmm_er
 	return (int)vm->nr_devices++;
 }
 
+/* The same with a duplicate of @fd, which is @name to the reader of @err. */
+static int add_device_fd(struct vmm *vm, struct vm_device *dev, int fd, const char *name,
+			 struct vmm_error *err)
+{
+	int ret;
+
+	dev->fd = fd;
+	ret = borrow(&dev->fd, 1, 1, name, err);
+	if (!ret)
+		ret = add_device(vm, dev, err);
+	if (ret < 0)
+		fd_close(&dev->fd);
+	return ret;
+}
+
 int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *user, struct vmm_error *err)
 {
 	const struct vm_device dev = { .kind = VM_RNG, .fd = -1 };
@@ -541,13 +556,7 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_erro
 	if (!cfg.tag || !cfg.tag[0] || strlen(cfg.tag) > VMM_FS_TAG_MAX)
 		return error_set(err, -EINVAL, "fs: a tag has 1 to %u bytes", VMM_FS_TAG_MAX);
 	strcpy(dev.tag, cfg.tag);
-	dev.fd = cfg.fd;
-	ret = borrow(&dev.fd, 1, 1, "fs", err);
-	if (!ret)
-		ret = add_device(vm, &dev, err);
-	if (ret < 0)
-		fd_close(&dev.fd);
-	return ret;
+	return add_device_fd(vm, &dev, cfg.fd, "fs", err);
 }
 
 int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *user,
@@ -570,13 +579,7 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *user,
 		return error_set(err, -EINVAL, "vhost-user: %u queues, of at most %u", cfg.queues,
 				 VMM_VHOST_USER_QUEUES);
 	dev.queues = cfg.queues ? cfg.queues : 1;
-	dev.fd = cfg.fd;
-	ret = borrow(&dev.fd, 1, 1, "vhost-user", err);
-	if (!ret)
-		ret = add_device(vm, &dev, err);
-	if (ret < 0)
-		fd_close(&dev.fd);
-	return ret;
+	return add_device_fd(vm, &dev, cfg.fd, "vhost-user", err);
 }
 
 static void choose_mac(struct vmm *vm, u8 *mac)
@@ -692,13 +695,7 @@ int vmm_add_vsock(struct vmm *vm, const struct vmm_vsock_config *user, struct vm
 	if (cfg.cid < CID_LEAST || cfg.cid == UINT32_MAX)
 		return error_set(err, -EINVAL, "vsock: no guest can have the CID %u", cfg.cid);
 	dev.cid = cfg.cid;
-	dev.fd = cfg.fd;
-	ret = borrow(&dev.fd, 1, 1, "vsock", err);
-	if (!ret)
-		ret = add_device(vm, &dev, err);
-	if (ret < 0)
-		fd_close(&dev.fd);
-	return ret;
+	return add_device_fd(vm, &dev, cfg.fd, "vsock", err);
 }
 
 /* ---- Life --------------------------------------------------------------- */

@@ -523,7 +523,6 @@ static int add_overlays(struct guest *guest, struct vmm_error *err)
 	return ret;
 }
 
-/* Ports are numbered as they are added, so those below a wanted one are too. */
 /* The terminal's guest end, where that is no UART. */
 static int add_hvc(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
@@ -539,6 +538,7 @@ static int add_hvc(struct guest *guest, int in_fd, int out_fd, struct vmm_error 
 	return ret < 0 ? ret : 0;
 }
 
+/* Ports are numbered as they are added, so those below a wanted one are too. */
 static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
 	uint32_t ttys = guest->opts->ttys;
