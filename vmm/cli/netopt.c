@@ -7,26 +7,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/cli/number.h"
+#include "vmm/cli/refuse.h"
 
 #define MTU_MIN		68		/* vmm.h, vmm_net_config.mtu */
 #define MTU_MAX		65535
-
-__attribute__((format(printf, 3, 4)))
-static int refuse(struct vmm_error *err, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return error;
-}
 
 static int take_number(const char *key, const char *text, uint64_t min, uint64_t max,
 		       uint64_t *val, struct vmm_error *err)

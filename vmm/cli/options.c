@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "vmm/cli/conffile.h"
 #include "vmm/cli/netopt.h"
 #include "vmm/cli/number.h"
+#include "vmm/cli/refuse.h"
 #include "vmm/cli/speopt.h"
 #include "vmm/cli/vhostopt.h"
 
@@ -288,17 +288,6 @@ bool options_text(size_t index, struct option_text *text)
 	text->help = table[index].help;
 	text->letter = table[index].letter;
 	return true;
-}
-
-__attribute__((format(printf, 3, 4)))
-static int refuse(struct vmm_error *err, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return error;
 }
 
 static int refuse_later(struct vmm_error *err, const char *what, const char *arg)

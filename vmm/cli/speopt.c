@@ -5,25 +5,14 @@
 #include "vmm/cli/speopt.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/cli/number.h"
+#include "vmm/cli/refuse.h"
 
 #define ABI_FILE_MAX	16384	/* a description is a few hundred bytes */
-
-__attribute__((format(printf, 3, 4)))
-static int refuse(struct vmm_error *err, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return error;
-}
 
 static int take_size(struct speopt *opt, const char *text, struct vmm_error *err)
 {

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,23 +19,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/cli/refuse.h"
 #include "vmm/cli/spawn.h"
 
 #define HOST_IP		"192.168.33.1"	/* kvmtool's */
 #define NETMASK		"255.255.255.0"
 
 _Static_assert(TAPIF_NAME == IFNAMSIZ, "the length of a name");
-
-__attribute__((format(printf, 3, 4)))
-static int refuse(struct vmm_error *err, int error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return error;
-}
 
 static int make(const struct netopt *opt, char *name, struct vmm_error *err)
 {
