@@ -2,7 +2,7 @@
 #
 # console.sh - what is typed reaches the guest, what it prints reaches us
 
-scenario console-pipe "6.1-a76 6.12-a76"
+scenario console-pipe "6.1-a76"
 console_pipe()
 {
 	long=$(printf '%0500d' 7)
@@ -20,7 +20,7 @@ console_pty()
 }
 
 # Ctrl-A x ends the machine, Ctrl-A Ctrl-A is one Ctrl-A, Ctrl-C is the guest's.
-scenario console-escape "6.1-a57 6.12-a76"
+scenario console-escape "6.12-a76"
 console_escape()
 {
 	vm -p want:LISTENS send:ab "want:<a><b>" "send:\x03z" "want:<z>" "send:\x01x" exit:12 -- \

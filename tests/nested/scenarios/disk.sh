@@ -10,7 +10,7 @@ last_flushed()
 # A guest replaces files on ext4, and flushes each, until its vmm is killed, three
 # times: nothing that was flushed may be missing or torn then, and the file system has to
 # be sound.
-scenario disk-power-cuts "6.12-a76"
+scenario disk-power-cuts "6.12-n1"
 disk_power_cuts()
 {
 	[ "$HOST" != native ] || say_skip "needs mke2fs and the modules of ext4"
@@ -43,7 +43,7 @@ long()	# UNITS of 64 KiB
 
 # The host has no more room for what the guest writes, and the image of a disk gets shorter
 # under it: errors of those requests, and all goes on.  Of what it is told it sees the size.
-scenario disk-faults "6.12-a76"
+scenario disk-faults "6.12-n1"
 disk_faults()
 {
 	[ -n "${NESTED-}" ] || say_skip "mounts a file system"
@@ -85,7 +85,7 @@ qcow2()	# FILE SOCKET: serve it, by process $served
 
 # An image in a format that vmm knows nothing of: what the guest writes is in it, and the
 # guest lives on when who serves it is gone.
-scenario disk-qcow2 "6.12-a76"
+scenario disk-qcow2 "6.12-n1"
 disk_qcow2()
 {
 	[ -n "${NESTED-}" ] || say_skip "needs qemu-storage-daemon"
@@ -115,7 +115,7 @@ disk_qcow2()
 }
 
 # A host that refuses io_uring: threads do what it would.
-scenario disk-without-io-uring "6.12-a76"
+scenario disk-without-io-uring "6.12-n1"
 disk_without_io_uring()
 {
 	[ -n "${NESTED-}" ] || say_skip "disables io_uring"
@@ -135,7 +135,7 @@ disk_without_io_uring()
 }
 
 # 32 requests at a time, of any size, each read back and compared, by fio in the guest.
-scenario disk-fio "6.12-a76"
+scenario disk-fio "6.12-n1"
 disk_fio()
 {
 	[ "$HOST" != native ] || say_skip "needs mke2fs, fio and the modules of ext4"

@@ -77,20 +77,20 @@ fs_tree()	# TRANSPORT
 	[ "$(stat -c %a "$s/copy/f4097")" = 4755 ] || fail "the copy has another mode"
 }
 
-scenario fs-tree-pci "6.12-a76 6.1-a76"
+scenario fs-tree-pci "6.1-a76"
 fs_tree_pci()
 {
 	fs_tree pci
 }
 
-scenario fs-tree-mmio "6.12-a76"
+scenario fs-tree-mmio "6.12-n1"
 fs_tree_mmio()
 {
 	fs_tree mmio
 }
 
 # Whatever the guest tries, as root and with the file system mounted for writing.
-scenario fs-read-only "6.12-a76"
+scenario fs-read-only "6.12-n1"
 fs_read_only()
 {
 	share <<-'END'
@@ -149,7 +149,7 @@ until new=$(child) && [ -n "$new" ] && [ "$new" != "$old" ]; do
 done'
 
 # While the guest reads: it and the rest of its machine run on.
-scenario fs-killed "6.12-a76"
+scenario fs-killed "6.12-n1"
 fs_killed()
 {
 	share <<-'END'
@@ -178,7 +178,7 @@ fs_killed()
 }
 
 # After a reset of the device its file system is there again, from another virtiofsd.
-scenario fs-again "6.12-a76"
+scenario fs-again "6.12-n1"
 fs_again()
 {
 	share <<-'END'
@@ -194,7 +194,7 @@ fs_again()
 
 # A Debian kernel with nothing but a directory: no initrd, no disk.  It tells what an
 # overlay has made of its device tree.
-scenario fs-root "6.12-a76"
+scenario fs-root "6.12-n1"
 fs_root()
 {
 	share </dev/null
@@ -222,7 +222,7 @@ fs_root()
 	refused 2 "a directory takes only" $(flat) -d "$s,direct"
 }
 
-scenario fs-refused "6.12-a76"
+scenario fs-refused "6.12-n1"
 fs_refused()
 {
 	need_virtiofsd

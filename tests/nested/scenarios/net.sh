@@ -77,7 +77,7 @@ net_tap_pci()
 	tap_transfer 6.12 --virtio-transport pci
 }
 
-scenario net-vhost "6.1-a76 6.12-a76"
+scenario net-vhost "6.1-a76 6.12-n1"
 net_vhost()
 {
 	for module in tun tap vhost_iotlb vhost vhost_net; do
@@ -90,7 +90,7 @@ net_vhost()
 	esac
 }
 
-scenario net-tap-script "6.12-a76"
+scenario net-tap-script "6.12-n1"
 net_tap_script()
 {
 	need_tap
@@ -145,7 +145,7 @@ need_passt()
 	ADDR=10.9.0.2 PEER=10.9.0.1
 }
 
-scenario net-passt-mmio "6.12-a76"
+scenario net-passt-mmio "6.12-n1"
 net_passt_mmio()
 {
 	need_passt
@@ -165,7 +165,7 @@ net_user()
 }
 
 # Killed in the middle of a transfer, three times over.
-scenario net-passt-killed "6.12-a76"
+scenario net-passt-killed "6.12-n1"
 net_passt_killed()
 {
 	need_passt

@@ -46,7 +46,7 @@ pvpanic_linux()
 }
 
 # The first signal presses the power key; the guest does the rest.
-scenario powerkey-6.1 "6.1-a76 6.1-gicv2"
+scenario powerkey-6.1 "6.1-a76"
 powerkey_6_1()
 {
 	vm want:GUEST-WAITS kill:TERM want:GUEST-POWERKEY exit:0 -- \
@@ -61,7 +61,7 @@ powerkey_6_12()
 }
 
 # The second one pulls the plug, whatever the guest is doing.
-scenario signals "6.1-a76 6.12-a76 6.1-a57"
+scenario signals "6.1-a57 6.12-a76"
 signals()
 {
 	vm want:FLAT kill:TERM sleep:200 kill:TERM exit:12 -- $(flat) -p t=spin

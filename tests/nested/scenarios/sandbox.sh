@@ -67,7 +67,7 @@ sandbox_drop()
 }
 
 # All of a guest's life, and its reboots, without a call that would be refused.
-scenario sandbox-audit "6.1-a76 6.12-a76"
+scenario sandbox-audit "6.1-a76"
 sandbox_audit()
 {
 	need_root

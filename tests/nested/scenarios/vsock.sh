@@ -30,21 +30,15 @@ vsock_both_ways()	# KERNEL OPTION...
 	silent
 }
 
-scenario vsock-pci "6.12-a76"
+scenario vsock-pci "6.12-n1"
 vsock_pci()
 {
 	vsock_both_ways 6.12
 }
 
-scenario vsock-mmio "6.1-a76"
-vsock_mmio()
-{
-	vsock_both_ways 6.1 --virtio-transport mmio
-}
-
 # Each boot has a vhost-vsock of its own, which is opened in the sandbox, and the host hears
 # of the end of the one before.
-scenario vsock-reset "6.12-a76"
+scenario vsock-reset "6.1-a76"
 vsock_reset()
 {
 	need_vsock
@@ -52,7 +46,7 @@ vsock_reset()
 	_peer=$!
 	vm "want:GUEST-NET put=" "shell:$VMM pause a" "shell:$VMM resume a" "shell:$VMM reset a" \
 		"want:GUEST-NET put=" "send:go on\\n" "want:GUEST-VSOCK echoed=65536" exit:0 -- \
-		$(virtio 6.1) --name a --vsock 4294967294 -p "$QUIET t=vsock m=1 h=1"
+		$(virtio 6.1) --virtio-transport mmio --name a --vsock 4294967294 -p "$QUIET t=vsock m=1 h=1"
 	kill $_peer
 	wait $_peer 2>/dev/null || true
 	grep -q "^CID 4294967294 echoes 16 of 16" "$WORK/log/peer" || fail "the host says: $(tail -n 1 "$WORK/log/peer")"
