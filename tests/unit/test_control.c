@@ -1136,6 +1136,51 @@ static void test_resize_tells_the_sizes(void **state)
 	t_fake_done(fake);
 }
 
+static void test_link_of_a_card_or_of_all(void **state)
+{
+	static const struct { const char *request; const char *error; } rows[] = {
+		{ "{\"command\":\"link\",\"up\":false}", "" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":0}", "" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":1}", "" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":2}", "no such network card" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":-1}", "no such network card" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":9223372036854775807}",
+		  "no such network card" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":null}", "no such network card" },
+		{ "{\"command\":\"link\",\"up\":true,\"card\":0.5}", "no such network card" },
+		{ "{\"command\":\"link\"}", "not true or false" },
+		{ "{\"command\":\"link\",\"up\":1}", "not true or false" },
+	};
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
+	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
+	struct vmm *vm = t_vm(fake, NULL);
+	struct answerer who = { .name = "a", .vm = vm, .cpus = 1, .first_net = 1 };
+	json_t *reply;
+
+	(void)state;
+	assert_int_equal(vmm_add_rng(vm, &rng, NULL), 0);
+	reply = t_ask(&who, rows[0].request);
+	assert_string_equal(ask_string(reply, "error"), "the guest has no network card");
+	json_decref(reply);
+	for (; who.nets < 2; who.nets++)
+		assert_int_equal(vmm_add_net(vm, &cfg, NULL), 1 + who.nets);
+	t_start(vm);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		reply = t_ask(&who, rows[i].request);
+		assert_non_null(strstr(ask_string(reply, "error"), rows[i].error));
+		assert_int_equal(!*rows[i].error, !*ask_string(reply, "error"));
+		json_decref(reply);
+	}
+	vmm_stop(vm);
+	t_stopped(vm, VMM_STOP_HOST);
+	reply = t_ask(&who, rows[0].request);
+	assert_string_equal(ask_string(reply, "error"), "the guest has stopped");
+	json_decref(reply);
+	vmm_destroy(vm);
+	t_fake_done(fake);
+}
+
 static void test_sysrq_is_one_character(void **state)
 {
 	static const char *const refused[] = {
@@ -1313,6 +1358,7 @@ int main(void)
 		TEST(test_balloon_that_is_not_there),
 		TEST(test_dump_follows_the_frames),
 		TEST(test_resize_tells_the_sizes),
+		TEST(test_link_of_a_card_or_of_all),
 		TEST(test_sysrq_is_one_character),
 		TEST(test_news_say_what_applies),
 		TEST(test_ask_takes_any_answer),

@@ -317,6 +317,27 @@ static json_t *resize(const struct answerer *who)
 			 sizes);
 }
 
+/* Take out the cable of network card "card", or of all of them, or put it in. */
+static json_t *set_link(const struct answerer *who, const json_t *request)
+{
+	const json_t *card = json_object_get(request, "card");
+	const json_t *up = json_object_get(request, "up");
+	json_int_t first = card ? json_integer_value(card) : 0;
+	json_int_t end;
+
+	if (!json_is_boolean(up))
+		return refuse("\"up\" is not true or false");
+	if (!who->nets)
+		return refuse("the guest has no network card");
+	if (card && (!json_is_integer(card) || first < 0 || first >= who->nets))
+		return refuse("the guest has no such network card");
+	end = card ? first + 1 : who->nets;
+	for (json_int_t i = first; i < end; i++)
+		if (vmm_net_link(who->vm, who->first_net + (uint32_t)i, json_is_true(up)))
+			return refuse("the guest has stopped");
+	return tell_state(who);
+}
+
 /* A number of bytes that may be left out: 0, or -EINVAL. */
 static int take_bytes(const json_t *request, const char *key, uint64_t *bytes)
 {
@@ -427,6 +448,8 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return sysrq(who, request);
 	if (!strcmp(command, "resize"))
 		return resize(who);
+	if (!strcmp(command, "link"))
+		return set_link(who, request);
 	if (!strcmp(command, "balloon"))
 		return balloon(who, request);
 	if (!strcmp(command, "events")) {

@@ -20,6 +20,8 @@ struct answerer {
 	struct control	*control;	/* for news */
 	uint32_t	cpus;
 	uint32_t	disks;		/* devices 0 and up */
+	uint32_t	first_net;	/* devices from here on */
+	uint32_t	nets;
 	uint64_t	boots;
 	uint64_t	booted_ms;	/* CLOCK_MONOTONIC, of the latest boot */
 	bool		asked;		/* to power off */

@@ -30,6 +30,7 @@ struct command {
 	row(resume)	\
 	row(reset)	\
 	row(resize)	\
+	row(link)	\
 	row(debug)	\
 	row(balloon)	\
 	row(host)	\

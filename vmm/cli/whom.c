@@ -168,9 +168,23 @@ static int tell_each(const struct whom *whom, const char *request, json_t *repli
 	return status;
 }
 
+int whom_send(struct whom *whom, const char *request)
+{
+	json_t *replies = json_array();
+	int status = whom_open(whom, false);
+
+	if (!status) {
+		status = tell_each(whom, request, replies);
+		if (whom->json && ask_print(replies))
+			status = STATUS_ERROR;
+	}
+	whom_close(whom);
+	json_decref(replies);
+	return status;
+}
+
 int whom_tell(int argc, char **argv, const char *request, void (*help)(void))
 {
-	json_t *replies;
 	struct whom whom;
 	int status = whom_parse(&whom, NULL, argc, argv);
 
@@ -180,14 +194,5 @@ int whom_tell(int argc, char **argv, const char *request, void (*help)(void))
 		help();
 		return command_help_done();
 	}
-	replies = json_array();
-	status = whom_open(&whom, false);
-	if (!status) {
-		status = tell_each(&whom, request, replies);
-		if (whom.json && ask_print(replies))
-			status = STATUS_ERROR;
-	}
-	whom_close(&whom);
-	json_decref(replies);
-	return status;
+	return whom_send(&whom, request);
 }

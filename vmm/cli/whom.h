@@ -41,10 +41,10 @@ int whom_parse(struct whom *whom, const struct whom_option *options, int argc, c
 int whom_open(struct whom *whom, bool lone);
 void whom_close(struct whom *whom);
 
-/*
- * All of a command that sends each of its guests one request: parse, find, ask, and
- * print what they answer under --json.
- */
+/* Find the guests that were parsed, ask each, and print what they answer under --json. */
+int whom_send(struct whom *whom, const char *request);
+
+/* All of a command that sends each of its guests one request, of no other words. */
 int whom_tell(int argc, char **argv, const char *request, void (*help)(void));
 
 /* What their help says of it. */

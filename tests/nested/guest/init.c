@@ -33,7 +33,8 @@
  *   again     the same, but twice: for the second time the device is reset after a
  *             line on the console
  *   rng       read random numbers from the host's; print, power off
- *   net       bring up eth0, transfer m= MiB both ways, with its sum; print, power off
+ *   net       bring up eth0, transfer m= MiB both ways, with its sum; with l=1 see its
+ *             link go down and up; print, power off
  *   vsock     m= MiB each way over vsock; with h=1 wait for a line on the console; be
  *             connected to and echo; print, power off
  *   chunks    eight transfers, each begun again until it is through; print, power off
@@ -1123,10 +1124,23 @@ static void net_both_ways(int fd)
 	}
 }
 
+/* The cable is taken out and put in again. */
+static void net_watch_link(void)
+{
+	for (long carrier = 0; carrier <= 1; carrier++) {
+		for (int i = 0; i < 1000 && net_number("carrier") != carrier; i++)
+			usleep(10000);
+		printf("GUEST-LINK carrier=%ld\n", net_number("carrier"));
+	}
+}
+
 static void task_net(void)
 {
-	if (!net_up())
-		net_both_ways(net_connect(60));
+	if (net_up())
+		return;
+	net_both_ways(net_connect(60));
+	if (!strcmp(env("l", "0"), "1"))
+		net_watch_link();
 }
 
 static long vsock_echo(int fd)

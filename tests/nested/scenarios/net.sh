@@ -39,13 +39,16 @@ same_bytes()	# BYTES
 	note "$(console | sed -n 's/^GUEST-NET \(got\|put\)=[0-9]* ms=\([0-9]*\) .*/\1: \2 ms/p' | tr '\n' ' ')"
 }
 
-# net KERNEL MIB OPTION...: the guest is ADDR and talks to PEER.
+# net KERNEL MIB OPTION...: the guest is ADDR and talks to PEER; then its cable is taken
+# out and put in.
 net()
 {
 	kernel=$1 mib=$2
 	shift 2
-	vm "want:GUEST-NET got=$((mib << 20))" "want:GUEST-NET put=$((mib << 20))" exit:0 -- \
-		$(virtio "$kernel") "$@" -p "$QUIET t=net a=$ADDR p=$PEER m=$mib"
+	vm "want:GUEST-NET got=$((mib << 20))" "want:GUEST-NET put=$((mib << 20))" \
+		"shell:$VMM link net 0 down" "want:GUEST-LINK carrier=0" \
+		"shell:$VMM link net up" "want:GUEST-LINK carrier=1" exit:0 -- \
+		$(virtio "$kernel") --name net "$@" -p "$QUIET t=net l=1 a=$ADDR p=$PEER m=$mib"
 }
 
 # 100 MiB each way; an emulated guest has less than a real one.
