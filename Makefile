@@ -192,7 +192,8 @@ endif
 
 DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
 	libjansson-dev libseccomp-dev
-DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils device-tree-compiler qemu-system-arm
+DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils device-tree-compiler qemu-system-arm \
+	dpkg-dev debhelper lintian
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
 endif
@@ -358,6 +359,12 @@ $(B)/cbmc/.debfetch: tools/debfetch
 check-cbmc: $(B)/cbmc/.debfetch
 	@tests/cbmc/run $(B)/cbmc
 
+# ---- Debian's packages ------------------------------------------------------------
+
+.PHONY: check-package
+check-package:
+	@BUILD=$(abspath $(B)) VERSION=$(VERSION) tests/package/run
+
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
 .PHONY: bench bench-compare
@@ -365,7 +372,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-nested check-spe check-smoke
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-nested check-spe check-smoke
 
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.  And what
 # has changed between two builds, given as programs or as bench.json of theirs:
