@@ -21,6 +21,12 @@
 
 #define MAX_ARGS	16
 
+/*
+ * It sends as much as the guest's window lets it, and what the socket has no room for
+ * again two seconds later: so as much room as the kernel gives.
+ */
+#define BUFFER		(1 << 30)
+
 static int launch(struct passt *passt, const struct netopt *opt, int fd)
 {
 	const char *argv[MAX_ARGS] = { "passt", "--foreground", "--quiet", "--fd" };
@@ -56,6 +62,7 @@ int passt_start(struct passt *passt, const struct netopt *opt, int *fd, struct v
 		snprintf(err->msg, sizeof(err->msg), "--network: sockets: %s", strerror(-ret));
 		return ret;
 	}
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &(int){ BUFFER }, sizeof(int));
 	ret = launch(passt, opt, pair[1]);
 	close(pair[1]);
 	if (!ret) {
