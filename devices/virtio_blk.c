@@ -6,11 +6,16 @@
  * has to be on the disk before it is done.  As many as a queue holds may be under way;
  * each has its place from the start, so taking one cannot fail.  What the host cannot
  * do the guest sees as an I/O error of that request.
+ *
+ * A file in memory needs no ring: there is nothing to wait for, and as the kernel cannot
+ * know that of a tmpfs (it has not FMODE_NOWAIT, mm/shmem.c) the ring would hand over each
+ * request to a thread.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
 #include <stdatomic.h>
@@ -18,6 +23,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
 
 #include "devices/virtio.h"
 #include "devices/virtio_blk.h"
@@ -29,6 +36,7 @@
 #define FEW_SEGS	4			/* that need no memory of their own */
 #define SECTOR		512u
 #define MAX_ZEROED	(GIB(1) / SECTOR)	/* sectors a request */
+#define LONG		KIB(64)			/* to copy; others do so meanwhile */
 
 struct blk_queue;
 
@@ -62,6 +70,7 @@ struct blk {
 	_Atomic u64			capacity;	/* as in .config, for the queues */
 	int				fd;
 	bool				ro;
+	bool				in_memory;
 	atomic_bool			writeback;	/* the driver flushes */
 	char				serial[VIRTIO_BLK_SERIAL];
 	struct ratelimit		limit;
@@ -92,17 +101,33 @@ static bool moves(const struct blk_req *req)
 	return req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT;
 }
 
+static void on_done(struct loop_io *io, int res);
+
 static void submit_flush(struct blk_req *req)
 {
 	req->sync = false;
-	loop_fdatasync(req->bq->q->loop, &req->io, blk_of(req)->fd);
+	if (blk_of(req)->in_memory)
+		on_done(&req->io, 0);
+	else
+		loop_fdatasync(req->bq->q->loop, &req->io, blk_of(req)->fd);
+}
+
+static void move_at_once(struct blk_req *req)
+{
+	bool in = req->type == VIRTIO_BLK_T_IN;
+	ssize_t n = (in ? preadv : pwritev)(blk_of(req)->fd, req->iov, (int)req->nr_iov,
+					    (off_t)req->off);
+
+	on_done(&req->io, n < 0 ? -errno : (int)n);
 }
 
 static void submit_move(struct blk_req *req)
 {
 	struct loop *loop = req->bq->q->loop;
 
-	if (req->type == VIRTIO_BLK_T_IN)
+	if (blk_of(req)->in_memory && req->left < LONG)
+		move_at_once(req);
+	else if (req->type == VIRTIO_BLK_T_IN)
 		loop_readv(loop, &req->io, blk_of(req)->fd, req->iov, req->nr_iov, req->off, 0);
 	else
 		loop_writev(loop, &req->io, blk_of(req)->fd, req->iov, req->nr_iov, req->off,
@@ -405,6 +430,19 @@ static u32 direct_unit(int fd)
 	return unit;
 }
 
+/* Of block devices the file system is the one that their names are in. */
+static int find_out_where(struct blk *blk, struct vmm_error *err)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(blk->fd, &st) || fstatfs(blk->fd, &fs))
+		return error_sys(err, -errno, "%s: which file system is it in", blk->virtio.name);
+	blk->in_memory = S_ISREG(st.st_mode) &&
+			 ((u32)fs.f_type == TMPFS_MAGIC || (u32)fs.f_type == RAMFS_MAGIC);
+	return 0;
+}
+
 /* Returns how long it is, and its block size. */
 static int measure(int fd, u64 *size, u32 *unit)
 {
@@ -450,6 +488,8 @@ static int describe(struct blk *blk, const struct blk_config *cfg, struct vmm_er
 	u32 unit = 0;
 	int ret = take_capacity(blk, &capacity, &unit, err);
 
+	if (!ret)
+		ret = find_out_where(blk, err);
 	if (ret)
 		return ret;
 	atomic_init(&blk->capacity, capacity);

@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
@@ -234,6 +235,16 @@ int t_file(const void *data, size_t len)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, data, len), len);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+int t_disk_file(void)
+{
+	char name[] = "t-disk-XXXXXX";
+	int fd = mkostemp(name, O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	unlink(name);
 	return fd;
 }
 

@@ -63,6 +63,8 @@ const char *t_process_diff(const struct t_process *before, char *buf, size_t siz
 
 /* A memfd with this in it. */
 int t_file(const void *data, size_t len);
+/* An empty file without a name, where the tests run: on a disk, if that is. */
+int t_disk_file(void);
 /* A kernel: a flat binary of a page. */
 int t_kernel(void);
 /* Read until @len bytes or the end; the number. */
