@@ -196,6 +196,8 @@ DEPS_TEST := g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-ut
 	dpkg-dev debhelper lintian
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
+else
+DEPS_TEST += iproute2
 endif
 
 # Asks for root only if something is missing.

@@ -473,6 +473,8 @@ build_nest()
 	done
 	formats
 	embed_files
+	fetch busybox bookworm busybox-static
+	ln -sfn "$cache/busybox/bin/busybox" "$nest/busybox"
 	exec 7>&-
 }
 
@@ -480,7 +482,6 @@ build_nest()
 build_parts()
 {
 	need qemu-system-aarch64
-	fetch busybox bookworm busybox-static
 	fetch passt bookworm -r libc6 -k '*/bin/passt' -k '*/ld-linux-aarch64.so.1' \
 		-k '*/libc.so.6' passt
 	compile_pmus

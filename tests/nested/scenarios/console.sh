@@ -76,7 +76,7 @@ console_tty()
 	until grep -q /dev/pts/ "$WORK/log/vm.stderr"; do
 		n=$((n + 1))
 		[ $n -lt 300 ] || fail "no pty: $(stderr)"
-		usleep 100000
+		sleep 0.1
 	done
 	pts=$(sed -n 's|.*ttyS0: \(/dev/pts/[0-9]*\).*|\1|p' "$WORK/log/vm.stderr")
 	# Not by this shell, whose controlling terminal it could become.

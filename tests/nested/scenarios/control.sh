@@ -14,7 +14,7 @@ launch()
 	until grep -q -e "$_text" "$WORK/log/$_name.console"; do
 		_n=$((_n + 1))
 		[ $_n -lt $((600 * SLOW)) ] || fail "$_name does not start: $(tail -n 3 "$WORK/log/$_name".*)"
-		usleep 100000
+		sleep 0.1
 	done
 }
 
@@ -39,7 +39,7 @@ stop_politely()
 	text=$!
 	"$VMM" wait web --json >"$log/wait" &
 	waits=$!
-	usleep 500000
+	sleep 0.5
 	status 0 "$VMM" stop -n web --json >"$log/stop"
 	# It is gone, not merely going.
 	[ ! -e "/proc/$pid/exe" ] || fail "the process is still there"
@@ -75,7 +75,7 @@ stop_anyway()
 	launch a FLAT $(flat) -p t=spin
 	"$VMM" wait a 2>"$log/wait" &
 	waits=$!
-	usleep 300000
+	sleep 0.3
 	status 0 "$VMM" stop --force a
 	status 12 wait $pid
 	status 12 wait $waits
@@ -90,7 +90,7 @@ wait_killed()
 	launch a FLAT $(flat) -p t=spin
 	"$VMM" wait a 2>"$log/wait" &
 	waits=$!
-	usleep 500000
+	sleep 0.5
 	kill -9 $pid
 	status 137 wait $pid
 	status 1 wait $waits
@@ -110,7 +110,7 @@ events_reboot()
 	until grep -q 'booted, boot [0-9]' "$log/events"; do
 		n=$((n + 1))
 		[ $n -lt $((600 * SLOW)) ] || fail "no second boot: $(cat "$log/events")"
-		usleep 100000
+		sleep 0.1
 	done
 	status 0 "$VMM" stop --force a
 	status 12 wait $pid
@@ -219,7 +219,7 @@ reset_100()
 		until [ "$(grep -o FLAT "$log/a.console" | wc -l)" -gt $i ]; do
 			n=$((n + 1))
 			[ $n -lt $((100 * SLOW)) ] || fail "no boot after $i resets"
-			usleep 50000
+			sleep 0.05
 		done
 	done
 	"$VMM" stat --json a >"$log/stat"
@@ -247,7 +247,7 @@ debug_linux()
 	until grep -q "sysrq: HELP" "$log/web.console"; do
 		n=$((n + 1))
 		[ $n -lt $((100 * SLOW)) ] || fail "no answer: $(cat "$log/web.console")"
-		usleep 100000
+		sleep 0.1
 	done
 	status 0 "$VMM" pause web
 	status 0 "$VMM" debug --json --dump web >"$log/json"
@@ -323,7 +323,7 @@ pause_disk()
 	while "$VMM" pause copy 2>/dev/null; do
 		pauses=$((pauses + 1))
 		one=$(md5sum <"$b")
-		usleep 20000
+		sleep 0.02
 		[ "$(md5sum <"$b")" = "$one" ] || fail "written to in pause $pauses"
 		[ "$one" = "${last-}" ] || busy=$((busy + 1))
 		last=$one

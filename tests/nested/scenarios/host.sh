@@ -118,7 +118,7 @@ stat_killed()
 		until grep -q FLAT "$WORK/log/killed"; do
 			n=$((n + 1))
 			[ $n -lt 300 ] || fail "it does not start: $(cat "$WORK/log/killed")"
-			usleep 100000
+			sleep 0.1
 		done
 		[ "$(ls -l "$sock" | cut -c1-10)" = "srw-------" ] || fail "$(ls -l "$sock")"
 		[ "$(ls -ld "${sock%/*}" | cut -c1-10)" = "drwx------" ] || fail "$(ls -ld "${sock%/*}")"

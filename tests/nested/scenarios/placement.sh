@@ -43,7 +43,7 @@ said()	# N TEXT
 {
 	for i in $(seq 300); do
 		[ "$(grep -c -e "$2" "$WORK/log/vm.stderr")" -lt "$1" ] || return 0
-		usleep 100000
+		sleep 0.1
 	done
 	fail "not $1 lines on standard error with: $2"
 }
@@ -122,7 +122,7 @@ storm_is_over()
 storm_steady()
 {
 	on_2_3
-	usleep 1000000
+	sleep 1
 	[ "$(counted wrong_cpu)" = 0 ] || fail "wrong-CPU exits in a steady run: $(counted wrong_cpu)"
 }
 
@@ -176,7 +176,7 @@ stall_offline()
 	[ "$(grep -c '"state": "stalled"' "$WORK/files/stat")" -eq 3 ] || fail "$(cat "$WORK/files/stat")"
 	# It waits: nothing runs.
 	before=$(switches)
-	usleep 2000000
+	sleep 2
 	[ "$(switches)" = "$before" ] || fail "it is not asleep: $before, $(switches)"
 	# The wrong ones come and go.
 	online 1 0

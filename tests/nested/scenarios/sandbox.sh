@@ -45,7 +45,7 @@ sandbox_drop()
 	until [ "$(grep -o FLAT "$WORK/log/drop.console" | wc -l)" -ge 3 ]; do
 		n=$((n + 1))
 		[ $n -lt $((300 * SLOW)) ] || fail "no reboot: $(cat "$WORK/log/drop.stderr")"
-		usleep 50000
+		sleep 0.05
 	done
 	of_threads $pid Uid | grep -q "^[1-4] 65534	65534	65534	65534$" || fail "$(of_threads $pid Uid)"
 	of_threads $pid Gid | grep -q "^[1-4] 65533	65533	65533	65533$" || fail "$(of_threads $pid Gid)"
@@ -74,7 +74,7 @@ sandbox_audit()
 	grep -qw log /proc/sys/kernel/seccomp/actions_logged || say_skip "this kernel logs nothing"
 	dmesg -c >/dev/null
 	launch audit FLAT $(flat) --sandbox audit -c 2 --rng -p t=reset
-	usleep 2000000
+	sleep 2
 	"$VMM" stat audit >/dev/null
 	status 0 "$VMM" stop --force audit
 	status 12 wait $pid
