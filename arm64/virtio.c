@@ -34,7 +34,8 @@
 #include "vmm/error.h"
 #include "vmm/machine.h"
 
-_Static_assert(VMM_VHOST_USER_QUEUES == VHOST_USER_MAX_QUEUES, "what vmm.h promises");
+_Static_assert(VMM_VHOST_USER_QUEUES == VHOST_USER_MAX_QUEUES &&
+	       VMM_NET_QUEUES == VIRTIO_NET_PAIRS, "what vmm.h promises");
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
 
@@ -95,25 +96,39 @@ static int disk_up(struct machine *m, u32 i, struct vmm_error *err)
 	return virtio_blk_create(&m->virtio[i].dev, m->virtio_env, i, &cfg, err);
 }
 
-static int net_up(struct machine *m, u32 i, struct vmm_error *err)
+/* One of its pairs of queues, and what is behind it. */
+static int net_pair(const struct vm_device *d, u32 i, struct virtio_net_params *params,
+		    struct vmm_error *err)
 {
-	const struct vm_device *d = &m->vm->devices[i];
-	struct virtio_net_params params = { .mtu = d->net.mtu, .lost = on_lost, .ctx = m };
-	struct netio *io = NULL;
+	const int fd = i ? d->net.more_fds[i - 1] : d->fd;
+	const int vhost_fd = i ? d->net.more_vhost_fds[i - 1] : d->vhost_fd;
+	int ret = 0;
+
+	if (d->net.flags & VMM_NET_F_STREAM)
+		ret = netstream_create(&params->io[i], fd, err);
+	else if (d->net.flags & VMM_NET_F_TAP)
+		ret = nettap_create(&params->io[i], fd, ioctl, err);
+	if (!ret && d->net.flags & VMM_NET_F_VHOST)
+		ret = vhost_net_create(&params->vhost[i], vhost_fd, ioctl, err);
+	return ret;
+}
+
+static int net_up(struct machine *m, u32 index, struct vmm_error *err)
+{
+	const struct vm_device *d = &m->vm->devices[index];
+	struct virtio_net_params params = {
+		.mtu = d->net.mtu, .nr_pairs = d->net.queues, .lost = on_lost, .ctx = m,
+	};
 	int ret = 0;
 
 	memcpy(params.mac, d->net.mac, sizeof(params.mac));
-	if (d->net.flags & VMM_NET_F_STREAM)
-		ret = netstream_create(&io, d->fd, err);
-	else if (d->net.flags & VMM_NET_F_TAP)
-		ret = nettap_create(&io, d->fd, ioctl, err);
-	if (!ret && d->net.flags & VMM_NET_F_VHOST)
-		ret = vhost_net_create(&params.vhost, d->vhost_fd, ioctl, err);
+	for (u32 i = 0; i < d->net.queues && !ret; i++)
+		ret = net_pair(d, i, &params, err);
 	if (ret) {
-		netio_destroy(io);
+		virtio_net_forget(&params);
 		return ret;
 	}
-	return virtio_net_create(&m->virtio[i].dev, m->virtio_env, i, &params, io, err);
+	return virtio_net_create(&m->virtio[index].dev, m->virtio_env, index, &params, err);
 }
 
 static int balloon_up(struct machine *m, u32 i, struct vmm_error *err)

@@ -3,7 +3,7 @@
  * netio.h - what is behind a network device: where its frames go and come from
  *
  * A frame is preceded by virtio-net's header of NETIO_HEADER bytes (virtio 1.2, 5.1.6),
- * whoever it is for.  All calls are made on the device's thread, and none blocks: who
+ * whoever it is for.  All calls are made on the thread of its queues, none blocks: who
  * cannot go on polls .fd.
  */
 #ifndef DEVICES_NETIO_H
@@ -39,6 +39,12 @@ struct netio_ops {
 	/* What the driver may ask for, bits of virtio-net; then what it has. */
 	u64	(*offers)(struct netio *io);
 	int	(*start)(struct netio *io, u64 features);
+
+	/*
+	 * One of several queues of an interface: frames are to come and go by it, as in the
+	 * beginning, or by the others alone.  NULL: there is one.
+	 */
+	int	(*enable)(struct netio *io, bool on);
 
 	/*
 	 * Send frames in their order: how many were taken, for good, or an errno: the

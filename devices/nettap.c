@@ -33,6 +33,7 @@
 struct nettap {
 	struct netio	io;		/* first */
 	nettap_control	*control;
+	bool		detached;	/* from the interface */
 	size_t		held;		/* bytes of a frame in .buf */
 	u8		buf[NETIO_LONGEST];
 };
@@ -97,6 +98,18 @@ static u64 offers(struct netio *io)
 static int start(struct netio *io, u64 features)
 {
 	return set_offload(of(io), offload_of(features));
+}
+
+/* The kernel spreads what comes over the queues that are attached, as the guest has sent. */
+static int enable(struct netio *io, bool on)
+{
+	struct ifreq ifr = { .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+	struct nettap *t = of(io);
+	int ret = on == t->detached ? control(t, io->fd, TUNSETQUEUE, &ifr) : 0;
+
+	if (!ret)
+		t->detached = !on;
+	return ret;
 }
 
 /* ---- Frames -------------------------------------------------------------------- */
@@ -193,8 +206,10 @@ static void drop(struct netio *io)
 
 /* ------------------------------------------------------------------------------------ */
 
+/* The descriptor may be in use again, by another device. */
 static void destroy(struct netio *io)
 {
+	enable(io, true);
 	fd_close(&io->fd);
 	free(of(io));
 }
@@ -202,6 +217,7 @@ static void destroy(struct netio *io)
 static const struct netio_ops ops = {
 	.offers = offers,
 	.start = start,
+	.enable = enable,
 	.send = send_frames,
 	.unsent = unsent,
 	.next = next,

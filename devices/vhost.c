@@ -50,19 +50,19 @@ static int set_memory(const struct vhost *v, const struct gmem *mem)
 	return vhost_tell(v, VHOST_SET_MEM_TABLE, &u);
 }
 
-static int set_queue(const struct vhost *v, struct virtio_queue *q)
+static int set_queue(const struct vhost *v, u32 index, struct virtio_queue *q)
 {
 	const struct gmem *mem = q->dev->env->mem;
-	const struct vhost_vring_state num = { .index = q->index, .num = q->layout.size };
-	const struct vhost_vring_state base = { .index = q->index };
+	const struct vhost_vring_state num = { .index = index, .num = q->layout.size };
+	const struct vhost_vring_state base = { .index = index };
 	const struct vhost_vring_addr addr = {
-		.index = q->index,
+		.index = index,
 		.desc_user_addr = host(mem, q->layout.desc),
 		.avail_user_addr = host(mem, q->layout.avail),
 		.used_user_addr = host(mem, q->layout.used),
 	};
-	const struct vhost_vring_file kick = { .index = q->index, .fd = q->kick_fd };
-	const struct vhost_vring_file call = { .index = q->index, .fd = virtio_irq_fd(q) };
+	const struct vhost_vring_file kick = { .index = index, .fd = q->kick_fd };
+	const struct vhost_vring_file call = { .index = index, .fd = virtio_irq_fd(q) };
 	int ret = vhost_tell(v, VHOST_SET_VRING_NUM, &num);
 
 	if (!ret)
@@ -74,7 +74,7 @@ static int set_queue(const struct vhost *v, struct virtio_queue *q)
 	return ret ? ret : vhost_tell(v, VHOST_SET_VRING_CALL, &call);
 }
 
-int vhost_set_up(struct vhost *v, const struct virtio *dev, u32 nr_rings)
+int vhost_set_up(struct vhost *v, const struct virtio *dev, u32 first, u32 nr_rings)
 {
 	const u64 features = dev->features & v->features;
 	int ret = vhost_tell(v, VHOST_SET_FEATURES, &features);
@@ -82,8 +82,8 @@ int vhost_set_up(struct vhost *v, const struct virtio *dev, u32 nr_rings)
 	if (!ret)
 		ret = set_memory(v, dev->env->mem);
 	for (u32 i = 0; i < nr_rings && !ret; i++)
-		if (dev->queues[i].ready)
-			ret = set_queue(v, &dev->queues[i]);
+		if (dev->queues[first + i].ready)
+			ret = set_queue(v, i, &dev->queues[first + i]);
 	return ret;
 }
 

@@ -28,8 +28,8 @@ void vhost_destroy(struct vhost *vhost);
 /* Of @features of .._create(): those that this kernel has. */
 u64 vhost_features(const struct vhost *vhost);
 
-/* Tell it where the first @nr_rings rings of @dev are, those that are ready. */
-int vhost_set_up(struct vhost *vhost, const struct virtio *dev, u32 nr_rings);
+/* Tell it where rings @first and up of @dev are, those that are ready: its rings 0 and up. */
+int vhost_set_up(struct vhost *vhost, const struct virtio *dev, u32 first, u32 nr_rings);
 
 /* A request of the device's own: 0 or a negative errno. */
 int vhost_tell(const struct vhost *vhost, unsigned long request, const void *arg);

@@ -10,23 +10,25 @@
 #include "devices/vhost_net.h"
 #include "devices/virtio.h"
 
+#define PAIR	2u		/* rings */
+
 /* What the driver may have negotiated, of that which is the kernel's here. */
 #define FEATURES	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX | \
 			 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_NET_F_MRG_RXBUF)
 
-int vhost_net_start(struct vhost *v, const struct virtio *dev)
+int vhost_net_start(struct vhost *v, const struct virtio *dev, u32 first)
 {
-	return vhost_set_up(v, dev, dev->nr_queues);
+	return vhost_set_up(v, dev, first, PAIR);
 }
 
-int vhost_net_plug(struct vhost *v, const struct virtio *dev, int tap)
+int vhost_net_plug(struct vhost *v, const struct virtio *dev, u32 first, int tap)
 {
 	int ret = 0;
 
-	for (u32 i = 0; i < dev->nr_queues && !ret; i++) {
+	for (u32 i = 0; i < PAIR && !ret; i++) {
 		const struct vhost_vring_file file = { .index = i, .fd = tap };
 
-		if (dev->queues[i].ready)
+		if (dev->queues[first + i].ready)
 			ret = vhost_tell(v, VHOST_NET_SET_BACKEND, &file);
 	}
 	return ret;

@@ -11,11 +11,11 @@
 int vhost_net_create(struct vhost **vhost, int fd, vhost_control *ctl, struct vmm_error *err);
 
 /*
- * At home.  The rings of @dev are the kernel's from .._start() on, and frames go by way
- * of the tap interface @tap from .._plug() on; with -1 they rest, and nothing of them is
- * in the kernel any more.
+ * At home.  Rings @first of @dev and the one behind it are the kernel's from .._start() on,
+ * and frames go by way of the tap interface @tap from .._plug() on; with -1 they rest, and
+ * nothing of them is in the kernel any more.
  */
-int vhost_net_start(struct vhost *vhost, const struct virtio *dev);
-int vhost_net_plug(struct vhost *vhost, const struct virtio *dev, int tap);
+int vhost_net_start(struct vhost *vhost, const struct virtio *dev, u32 first);
+int vhost_net_plug(struct vhost *vhost, const struct virtio *dev, u32 first, int tap);
 
 #endif

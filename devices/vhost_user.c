@@ -519,7 +519,7 @@ static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 		 const struct vhost_user_config *cfg, struct vmm_error *err)
 {
 	struct virtio *dev = &v->virtio;
-	int ret = virtio_init(dev, cfg->ops, env, index, cfg->nr_queues, cfg->features, true, err);
+	int ret = virtio_init(dev, cfg->ops, env, index, cfg->nr_queues, cfg->features, 0, err);
 
 	if (ret)
 		return ret;

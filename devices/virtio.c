@@ -178,11 +178,16 @@ void virtio_pause(struct virtio *dev, struct loop *loop)
 	rest(dev, loop);
 }
 
+static bool is_ours(const struct virtio_queue *q)
+{
+	return q->index >= q->dev->nr_elsewhere;
+}
+
 static bool is_at_rest(struct virtio_queue *q)
 {
 	const struct virtio_ops *ops = q->dev->ops;
 
-	if (!q->running || ops->stop)
+	if (!q->running || !is_ours(q))
 		return true;
 	return ops->at_rest ? ops->at_rest(q) : !q->vq.nr_inflight;
 }
@@ -204,7 +209,7 @@ void virtio_resume(struct virtio *dev, struct loop *loop)
 		if (q->loop != loop || !q->paused)
 			continue;
 		q->paused = false;
-		if (!dev->ops->stop)
+		if (is_ours(q))
 			virtio_run(q);
 	}
 	rest(dev, loop);
@@ -321,7 +326,7 @@ static void start_device(void *arg)
 		virtio_break(dev, "it cannot start: %s", strerrordesc_np(-ret));
 		return;
 	}
-	for (u32 i = 0; i < dev->nr_queues && !dev->ops->stop; i++)
+	for (u32 i = dev->nr_elsewhere; i < dev->nr_queues; i++)
 		if (dev->queues[i].ready)
 			loop_post(dev->queues[i].loop, &dev->queues[i].start_msg);
 }
@@ -331,19 +336,18 @@ static void stop_device(void *arg)
 	struct virtio *dev = arg;
 
 	dev->nr_running = 1;
-	if (dev->ops->stop && dev->started) {
-		dev->ops->stop(dev);
-		return;
-	}
-	for (u32 i = 0; i < dev->nr_queues; i++) {
+	for (u32 i = dev->nr_elsewhere; i < dev->nr_queues; i++) {
 		struct virtio_queue *q = &dev->queues[i];
 
-		if (!q->ready || dev->ops->stop)
+		if (!q->ready)
 			continue;
 		dev->nr_running++;
 		loop_post(q->loop, &q->stop_msg);
 	}
-	one_less(dev);
+	if (dev->ops->stop && dev->started)
+		dev->ops->stop(dev);
+	else
+		one_less(dev);
 }
 
 /* ---- Registers: with the lock held --------------------------------------------------- */
@@ -517,7 +521,7 @@ static int init_queue(struct virtio *dev, u32 i, struct loop *loop)
 }
 
 int virtio_init(struct virtio *dev, const struct virtio_ops *ops, const struct virtio_env *env,
-		u32 index, u32 nr_queues, u64 features, bool one_loop, struct vmm_error *err)
+		u32 index, u32 nr_queues, u64 features, u32 share, struct vmm_error *err)
 {
 	int ret = 0;
 
@@ -527,6 +531,7 @@ int virtio_init(struct virtio *dev, const struct virtio_ops *ops, const struct v
 	snprintf(dev->name, sizeof(dev->name), "%s%u", ops->name, index);
 	dev->nr_queues = nr_queues ? nr_queues : ops->nr_queues;
 	assert(dev->nr_queues && dev->nr_queues <= VIRTIO_MAX_QUEUES);
+	dev->nr_elsewhere = ops->stop ? dev->nr_queues : 0;
 	dev->offered = features | 1ull << VIRTIO_F_VERSION_1 |
 		       1ull << VIRTIO_RING_F_EVENT_IDX | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
 	dev->start_msg = (struct loop_msg){ .fn = start_device, .arg = dev };
@@ -539,7 +544,7 @@ int virtio_init(struct virtio *dev, const struct virtio_ops *ops, const struct v
 	for (u32 i = 0; i < dev->nr_queues; i++)
 		dev->queues[i].kick_fd = -1;
 	for (u32 i = 0; i < dev->nr_queues && !ret; i++)
-		ret = init_queue(dev, i, env->loops[(index + (one_loop ? 0 : i)) % env->nr_loops]);
+		ret = init_queue(dev, i, env->loops[(index + (share ? i / share : 0)) % env->nr_loops]);
 	forget_queues(dev);
 	return ret ? error_sys(err, ret, "%s: eventfd", dev->name) : 0;
 }

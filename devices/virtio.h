@@ -90,7 +90,8 @@ struct virtio_ops {
 	/*
 	 * Set by a device whose rings are served elsewhere, by the kernel or by another
 	 * process, which rings and is rung itself: .start hands .kick_fd and what
-	 * virtio_irq_fd() says over, and none of the queues' calls above is made.  At
+	 * virtio_irq_fd() says over, and none of the queues' calls above is made.  All
+	 * rings are, unless the device sets .nr_elsewhere of its struct virtio to less.  At
 	 * home: take the rings back, and call virtio_stopped() when they are, now or later.
 	 */
 	void	(*stop)(struct virtio *dev);
@@ -156,6 +157,7 @@ struct virtio {
 	u64			offered;	/* features */
 	struct virtio_queue	*queues;
 	u32			nr_queues;
+	u32			nr_elsewhere;	/* of them: the first ones, served by others */
 
 	const struct virtio_transport_ops *transport;
 	void			*transport_dev;
@@ -185,11 +187,11 @@ struct virtio {
 /*
  * Begin: @dev is zeroes but for what the device has set by itself: .config and
  * .config_size, which must outlive it.  Features of the ring and VERSION_1 are added
- * to @features.  Queue i is on loop (@index + i) of the machine's, counted round, and all
- * of them are on one if @one_loop.
+ * to @features.  Queue i is on loop (@index + i / @share) of the machine's, counted round;
+ * with 0 all of them are on one.
  */
 int virtio_init(struct virtio *dev, const struct virtio_ops *ops, const struct virtio_env *env,
-		u32 index, u32 nr_queues, u64 features, bool one_loop, struct vmm_error *err);
+		u32 index, u32 nr_queues, u64 features, u32 share, struct vmm_error *err);
 
 /* The last thing .destroy does. */
 void virtio_fini(struct virtio *dev);

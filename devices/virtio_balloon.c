@@ -455,7 +455,7 @@ int virtio_balloon_create(struct virtio **dev, const struct virtio_env *env, u32
 	b->virtio.config = (u8 *)&b->config;
 	b->virtio.config_size = offsetof(struct virtio_balloon_config, free_page_hint_cmd_id);
 	b->ask_msg = (struct loop_msg){ .fn = on_ask, .arg = b };
-	ret = virtio_init(&b->virtio, &ops, env, index, 0, offered(b, params->flags), true, err);
+	ret = virtio_init(&b->virtio, &ops, env, index, 0, offered(b, params->flags), 0, err);
 	if (!ret && !b->held)
 		ret = error_set(err, -ENOMEM, "balloon%u: no memory", index);
 	if (ret) {

@@ -550,7 +550,7 @@ int virtio_blk_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 		memcpy(blk->serial, cfg->serial, strnlen(cfg->serial, sizeof(blk->serial)));
 	blk->virtio.config = (u8 *)&blk->config;
 	blk->virtio.config_size = sizeof(blk->config);
-	ret = virtio_init(&blk->virtio, &ops, env, index, cfg->nr_queues, features, false, err);
+	ret = virtio_init(&blk->virtio, &ops, env, index, cfg->nr_queues, features, 1, err);
 	if (ret)
 		goto fail;
 	blk->fd = fd_dup(cfg->fd);

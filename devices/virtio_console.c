@@ -228,7 +228,7 @@ int virtio_console_create(struct virtio **dev, const struct virtio_env *env, u32
 	con->virtio.config = (u8 *)&con->config;
 	con->virtio.config_size = offsetof(struct virtio_console_config, max_nr_ports);
 	ret = virtio_init(&con->virtio, &ops, &con->env, index, 0, 1ull << VIRTIO_CONSOLE_F_SIZE,
-			  true, err);
+			  0, err);
 	if (!ret)
 		ret = chardev_create(&con->chr, env->loops[0], &chr, err);
 	if (ret) {

@@ -2,10 +2,14 @@
 /*
  * virtio_net.c - a network card (virtio 1.2, 5.1)
  *
- * Queue 0 receives, queue 1 transmits, on one loop.  Frames to transmit are with the
- * backend before the turn ends, or back on the ring until it has room.  Buffers to
- * receive to are held before there is a frame, as many as the longest one takes; for a
- * driver that offers less the next frame's length is found out first.
+ * Queue 0 receives, queue 1 transmits, on one loop; and so do the next two, with a netio
+ * of their own, if there are more pairs.  Frames to transmit are with the backend before
+ * the turn ends, or back on the ring until it has room.  Buffers to receive to are held
+ * before there is a frame, as many as the longest one takes; for a driver that offers less
+ * the next frame's length is found out first.
+ *
+ * Only if there are more pairs is there a control queue behind them (5.1.6.5.5): its one
+ * command says how many of them the driver uses, at first one.
  */
 #include <endian.h>
 #include <errno.h>
@@ -49,26 +53,46 @@ struct batch {
 	struct iovec		iov[IOV_SIZE];
 };
 
-struct virtio_net {
-	struct virtio			virtio;		/* first */
-	struct virtio_net_params	params;
-	struct virtio_net_config	config;
-
-	/* At home, where both queues are. */
+/* At the loop of its queues, but for what is said of others. */
+struct pair {
+	struct virtio_net		*net;
+	u32				index;
+	struct vhost			*vhost;		/* NULL: we serve it */
 	struct netio			*io;		/* NULL: nobody is there */
 	int				gone;		/* why .io is of no use any more */
 	bool				cable;		/* is in, as far as the host goes */
-	bool				mergeable;
+	bool				used;		/* by the driver */
 	u32				nr_dropped;	/* that were told */
 	struct watch			in;		/* for a frame to come */
 	struct watch			out;		/* for room to send */
 	struct room			room;
 	struct batch			batch;
+	struct loop_msg			change_msg;
+	atomic_uint			applied;	/* .new_used, as it was last found */
+};
+
+/* The command that has not come to its end, on the loop of its queue. */
+struct control {
+	bool				pending;
+	u32				wanted;		/* pairs */
+	struct virtq_chain		chain;
+	struct iovec			iov[QUEUE_SIZE];
+	struct loop_msg			applied_msg;
+};
+
+struct virtio_net {
+	struct virtio			virtio;		/* first */
+	struct virtio_net_params	params;
+	struct virtio_net_config	config;
+	u32				nr_pairs;
+	struct pair			*pairs;
+	struct control			control;
+	bool				mergeable;
 
 	/* Under the device's lock: how it shall be. */
-	struct netio			*new_io;
+	struct netio			*new_io;	/* of the first pair */
 	bool				new_cable;
-	struct loop_msg			change_msg;
+	u32				new_used;	/* pairs */
 };
 
 static struct virtio_net *of(struct virtio *dev)
@@ -76,21 +100,21 @@ static struct virtio_net *of(struct virtio *dev)
 	return (struct virtio_net *)dev;
 }
 
-static struct loop *home(struct virtio_net *net)
+static struct virtio_queue *queue(const struct pair *p, u32 which)
 {
-	return net->virtio.queues[RX].loop;
+	return &p->net->virtio.queues[2 * p->index + which];
 }
 
-static bool has_peer(const struct virtio_net *net)
+static bool has_peer(const struct pair *p)
 {
-	return net->io && !net->gone;
+	return p->io && !p->gone && p->used;
 }
 
 /* On the next turn, when nobody is amid a batch. */
-static void lose_peer(struct virtio_net *net, int error)
+static void lose_peer(struct pair *p, int error)
 {
-	net->gone = error;
-	loop_post(home(net), &net->change_msg);
+	p->gone = error;
+	loop_post(queue(p, RX)->loop, &p->change_msg);
 }
 
 /* ---- Receiving: the driver's buffers ------------------------------------------ */
@@ -109,11 +133,11 @@ static void hold(struct room *r, const struct virtq_chain *chain)
 }
 
 /* Hold enough for a frame of @len. */
-static enum fit make_room(struct virtio_net *net, struct virtio_queue *q, size_t len)
+static enum fit make_room(struct pair *p, struct virtio_queue *q, size_t len)
 {
-	struct room *r = &net->room;
+	struct room *r = &p->room;
 
-	while (!r->nr || (net->mergeable && r->len < len)) {
+	while (!r->nr || (p->net->mergeable && r->len < len)) {
 		struct virtq_chain chain = { .iov = r->iov + r->iov_used, .max = QUEUE_SIZE };
 
 		if (r->nr == q->vq.size || r->iov_used + QUEUE_SIZE > IOV_SIZE)
@@ -129,9 +153,9 @@ static enum fit make_room(struct virtio_net *net, struct virtio_queue *q, size_t
 }
 
 /* A frame of @len is in the first of them. */
-static void deliver(struct virtio_net *net, struct virtio_queue *q, size_t len)
+static void deliver(struct pair *p, struct virtio_queue *q, size_t len)
 {
-	struct room *r = &net->room;
+	struct room *r = &p->room;
 	size_t left = len;
 	u32 iovs = 0;
 	u32 nr = 0;
@@ -157,9 +181,9 @@ static void deliver(struct virtio_net *net, struct virtio_queue *q, size_t len)
 	memmove(r->iov, r->iov + iovs, r->iov_used * sizeof(r->iov[0]));
 }
 
-static void give_back(struct virtio_net *net, struct virtio_queue *q)
+static void give_back(struct pair *p, struct virtio_queue *q)
 {
-	struct room *r = &net->room;
+	struct room *r = &p->room;
 
 	for (u32 i = 0; i < r->nr; i++)
 		r->chains[i].len = 0;
@@ -170,65 +194,65 @@ static void give_back(struct virtio_net *net, struct virtio_queue *q)
 }
 
 /* How long the next frame is, and where it goes. */
-static ssize_t next_frame(struct virtio_net *net, struct virtio_queue *q, enum fit *fit)
+static ssize_t next_frame(struct pair *p, struct virtio_queue *q, enum fit *fit)
 {
-	ssize_t len = net->io->ops->next(net->io, !net->cable);
+	ssize_t len = p->io->ops->next(p->io, !p->cable);
 
 	*fit = NEVER;
-	if (len <= 0 || !net->cable)
+	if (len <= 0 || !p->cable)
 		return len;
-	*fit = make_room(net, q, (size_t)len);
+	*fit = make_room(p, q, (size_t)len);
 	if (*fit == FITS)
 		return len;
-	len = net->io->ops->next(net->io, true);
+	len = p->io->ops->next(p->io, true);
 	if (len > 0)
-		*fit = make_room(net, q, (size_t)len);
+		*fit = make_room(p, q, (size_t)len);
 	return len;
 }
 
 /* One frame: 1, 0 if there is none, -EAGAIN if it waits for buffers, or the peer's errno. */
-static ssize_t receive_one(struct virtio_net *net, struct virtio_queue *q)
+static ssize_t receive_one(struct pair *p, struct virtio_queue *q)
 {
 	enum fit fit;
-	ssize_t len = next_frame(net, q, &fit);
+	ssize_t len = next_frame(p, q, &fit);
 
 	if (len <= 0)
 		return len;
 	if (fit == LATER)
 		return -EAGAIN;
 	if (fit == NEVER) {
-		net->io->ops->drop(net->io);
+		p->io->ops->drop(p->io);
 		return 1;
 	}
-	len = net->io->ops->receive(net->io, net->room.iov, net->room.iov_used);
+	len = p->io->ops->receive(p->io, p->room.iov, p->room.iov_used);
 	if (len <= 0)
 		return len;
-	deliver(net, q, (size_t)len);
+	deliver(p, q, (size_t)len);
 	return 1;
 }
 
-static bool receive(struct virtio_net *net, struct virtio_queue *q)
+static bool receive(struct pair *p, struct virtio_queue *q)
 {
 	ssize_t ret = 1;
 
-	if (net->in.armed || !has_peer(net))
+	if (p->in.armed || !has_peer(p))
 		return false;
 	for (u32 i = 0; i < FRAMES_A_RUN && ret > 0; i++)
-		ret = receive_one(net, q);
+		ret = receive_one(p, q);
 	if (ret == -EAGAIN)
 		return true;
 	if (ret < 0)
-		lose_peer(net, (int)ret);
+		lose_peer(p, (int)ret);
 	else
-		loop_watch(q->loop, &net->in, net->io->fd, POLLIN);
+		loop_watch(q->loop, &p->in, p->io->fd, POLLIN);
 	return false;
 }
 
 /* ---- Transmitting ---------------------------------------------------------------- */
 
-static void collect(struct virtio_net *net, struct virtio_queue *q)
+static void collect(struct pair *p, struct virtio_queue *q)
 {
-	struct batch *b = &net->batch;
+	struct batch *b = &p->batch;
 	struct virtq_chain chain = { .max = QUEUE_SIZE };
 	u32 used = 0;
 
@@ -246,41 +270,41 @@ static void collect(struct virtio_net *net, struct virtio_queue *q)
 }
 
 /* How many of the batch are done with. */
-static u32 send_batch(struct virtio_net *net)
+static u32 send_batch(struct pair *p)
 {
-	struct batch *b = &net->batch;
-	struct netio *io = net->io;
+	struct batch *b = &p->batch;
+	struct netio *io = p->io;
 	int ret;
 
-	if (!has_peer(net) || !net->cable)
+	if (!has_peer(p) || !p->cable)
 		return b->nr;
 	ret = io->ops->send(io, b->frames, b->nr);
 	if (ret < 0)
-		lose_peer(net, ret);
-	if (io->nr_dropped != net->nr_dropped)
-		log_limited(net->virtio.env->log, &net->virtio.limit, VMM_LOG_WARN,
-			    "%s: frames that make no sense are dropped", net->virtio.name);
-	net->nr_dropped = io->nr_dropped;
+		lose_peer(p, ret);
+	if (io->nr_dropped != p->nr_dropped)
+		log_limited(p->net->virtio.env->log, &p->net->virtio.limit, VMM_LOG_WARN,
+			    "%s: frames that make no sense are dropped", p->net->virtio.name);
+	p->nr_dropped = io->nr_dropped;
 	return ret < 0 ? b->nr : (u32)ret;
 }
 
-static bool transmit(struct virtio_net *net, struct virtio_queue *q)
+static bool transmit(struct pair *p, struct virtio_queue *q)
 {
-	struct batch *b = &net->batch;
+	struct batch *b = &p->batch;
 
-	if (net->out.armed)
+	if (p->out.armed)
 		return false;
 	do {
 		u32 done;
 
-		collect(net, q);
-		done = send_batch(net);
+		collect(p, q);
+		done = send_batch(p);
 		if (done)
 			virtio_push_all(q, b->chains, done);
 		for (u32 i = b->nr; i > done; i--)
 			virtio_unpop(q, b->chains[i - 1].head);
-		if (has_peer(net) && (done < b->nr || net->io->ops->unsent(net->io))) {
-			loop_watch(q->loop, &net->out, net->io->fd, POLLOUT);
+		if (has_peer(p) && (done < b->nr || p->io->ops->unsent(p->io))) {
+			loop_watch(q->loop, &p->out, p->io->fd, POLLOUT);
 			return false;
 		}
 	} while (b->nr);
@@ -291,81 +315,136 @@ static bool transmit(struct virtio_net *net, struct virtio_queue *q)
 
 static void tell_link(struct virtio_net *net)
 {
-	const __virtio16 status = htole16(has_peer(net) && net->cable ? VIRTIO_NET_S_LINK_UP : 0);
+	const struct pair *first = &net->pairs[0];
+	const __virtio16 status = htole16(has_peer(first) && first->cable ? VIRTIO_NET_S_LINK_UP : 0);
 
 	if (status != net->config.status)
 		virtio_set_config(&net->virtio, offsetof(struct virtio_net_config, status),
 				  &status, sizeof(status));
 }
 
-/* With nobody there nothing is watched, whatever happens while we wait. */
-static void detach(struct virtio_net *net)
+static void unwatch(struct pair *p)
 {
-	struct netio *io = net->io;
+	if (p->in.armed)
+		loop_unwatch(&p->in);
+	if (p->out.armed)
+		loop_unwatch(&p->out);
+}
 
-	net->io = NULL;
-	if (net->in.armed)
-		loop_unwatch(&net->in);
-	if (net->out.armed)
-		loop_unwatch(&net->out);
+/* With nobody there nothing is watched, whatever happens while we wait. */
+static void detach(struct pair *p)
+{
+	struct netio *io = p->io;
+
+	p->io = NULL;
+	unwatch(p);
 	netio_destroy(io);
 }
 
-static void attach(struct virtio_net *net, struct netio *io)
+static void attach(struct pair *p, struct netio *io)
 {
-	detach(net);
-	net->gone = 0;
-	net->nr_dropped = 0;
-	if (net->virtio.started)
-		net->gone = io->ops->start(io, net->virtio.features);
-	net->io = io;
+	detach(p);
+	p->gone = 0;
+	p->nr_dropped = 0;
+	if (p->net->virtio.started)
+		p->gone = io->ops->start(io, p->net->virtio.features);
+	p->io = io;
 }
 
 /* What the kernel serves it serves while the cable is in, and nothing during a pause. */
-static int plug(struct virtio_net *net)
+static int plug(struct pair *p)
 {
-	const bool in = net->cable && !net->virtio.queues[RX].paused;
+	const bool in = p->used && p->cable && !queue(p, RX)->paused;
 
-	return vhost_net_plug(net->params.vhost, &net->virtio, in ? net->io->fd : VHOST_FILE_UNBIND);
+	return vhost_net_plug(p->vhost, &p->net->virtio, queue(p, RX)->index,
+			      in ? p->io->fd : VHOST_FILE_UNBIND);
+}
+
+static void unplug(struct virtio_net *net)
+{
+	for (u32 i = 0; i < net->nr_pairs; i++)
+		vhost_net_plug(net->pairs[i].vhost, &net->virtio, 2 * i, VHOST_FILE_UNBIND);
+}
+
+static void replug_pair(struct pair *p)
+{
+	int ret = plug(p);
+
+	if (ret)
+		virtio_break(&p->net->virtio, "vhost: %s", strerrordesc_np(-ret));
 }
 
 static void replug(struct virtio *dev)
 {
-	int ret = plug(of(dev));
+	for (u32 i = 0; i < of(dev)->nr_pairs; i++)
+		replug_pair(&of(dev)->pairs[i]);
+}
 
+/* What is not used has no frames, and nobody looks at it. */
+static void use(struct pair *p, bool used)
+{
+	int ret;
+
+	if (p->used == used || !p->io)
+		return;
+	p->used = used;
+	unwatch(p);
+	if (p->vhost && p->net->virtio.started && !used)
+		replug_pair(p);
+	ret = p->io->ops->enable(p->io, used);
 	if (ret)
-		virtio_break(dev, "vhost: %s", strerrordesc_np(-ret));
+		p->gone = ret;
+}
+
+static void tell_lost(const struct virtio_net *net, int error)
+{
+	char msg[VMM_MSG_SIZE];
+
+	snprintf(msg, sizeof(msg), "%s: the link is down, its peer has gone: %s", net->virtio.name,
+		 strerrordesc_np(-error));
+	net->params.lost(net->params.ctx, net->virtio.index, msg);
 }
 
 static void on_change(void *arg)
 {
-	struct virtio_net *net = arg;
-	struct netio *io;
+	struct pair *p = arg;
+	struct virtio_net *net = p->net;
+	struct netio *io = NULL;
+	u32 used;
 	int gone;
 
 	pthread_mutex_lock(&net->virtio.lock);
-	io = net->new_io;
-	net->new_io = NULL;
-	net->cable = net->new_cable;
+	if (!p->index) {
+		io = net->new_io;
+		net->new_io = NULL;
+	}
+	p->cable = net->new_cable;
+	used = net->new_used;
 	pthread_mutex_unlock(&net->virtio.lock);
 	if (io)
-		attach(net, io);
-	if (net->params.vhost && net->virtio.started)
-		replug(&net->virtio);
-	gone = net->gone;
+		attach(p, io);
+	use(p, p->index < used);
+	if (p->vhost && net->virtio.started)
+		replug_pair(p);
+	gone = p->gone;
 	if (gone)
-		detach(net);
-	net->gone = 0;
-	tell_link(net);
-	if (gone) {
-		char msg[VMM_MSG_SIZE];
-
-		snprintf(msg, sizeof(msg), "%s: the link is down, its peer has gone: %s",
-			 net->virtio.name, strerrordesc_np(-gone));
-		net->params.lost(net->params.ctx, net->virtio.index, msg);
-	}
+		detach(p);
+	p->gone = 0;
+	/* An interface goes with all its queues. */
+	if (!p->index)
+		tell_link(net);
+	if (gone && !p->index)
+		tell_lost(net, gone);
+	atomic_store(&p->applied, used);
+	loop_post(net->virtio.queues[net->virtio.nr_queues - 1].loop, &net->control.applied_msg);
 	for (u32 i = RX; i <= TX; i++)
-		virtio_run(&net->virtio.queues[i]);
+		virtio_run(queue(p, i));
+}
+
+static void change(struct virtio_net *net)
+{
+	for (u32 i = 0; i < net->nr_pairs; i++)
+		loop_post(queue(&net->pairs[i], RX)->loop, &net->pairs[i].change_msg);
 }
 
 static void on_ready(struct watch *w, u32 revents)
@@ -384,7 +463,7 @@ void virtio_net_attach(struct virtio *dev, struct netio *io)
 	net->new_io = io;
 	pthread_mutex_unlock(&dev->lock);
 	netio_destroy(old);
-	loop_post(home(net), &net->change_msg);
+	change(net);
 }
 
 void virtio_net_link(struct virtio *dev, bool up)
@@ -394,37 +473,129 @@ void virtio_net_link(struct virtio *dev, bool up)
 	pthread_mutex_lock(&dev->lock);
 	net->new_cable = up;
 	pthread_mutex_unlock(&dev->lock);
-	loop_post(home(net), &net->change_msg);
+	change(net);
+}
+
+/* ---- The control queue --------------------------------------------------------------- */
+
+static bool is_control(const struct virtio_queue *q)
+{
+	return q->index == 2 * of(q->dev)->nr_pairs;
+}
+
+static void set_used(struct virtio_net *net, u32 nr)
+{
+	pthread_mutex_lock(&net->virtio.lock);
+	net->new_used = nr;
+	pthread_mutex_unlock(&net->virtio.lock);
+	change(net);
+}
+
+static void acknowledge(struct virtio_net *net, struct virtio_queue *q, u8 ack)
+{
+	const struct virtq_chain *chain = &net->control.chain;
+
+	iov_write(chain->iov + chain->nr_out, chain->nr_in, 0, &ack, sizeof(ack));
+	virtio_push(q, chain->head, chain->in_len ? sizeof(ack) : 0);
+}
+
+/* How many pairs it asks for; 0: it makes no sense. */
+static u32 read_command(const struct virtio_net *net)
+{
+	const struct virtq_chain *chain = &net->control.chain;
+	struct {
+		struct virtio_net_ctrl_hdr	hdr;
+		struct virtio_net_ctrl_mq	mq;
+	} __attribute__((packed)) cmd = { .hdr = { 0 } };
+	u32 nr;
+
+	if (iov_read(chain->iov, chain->nr_out, 0, &cmd, sizeof(cmd)) < sizeof(cmd) ||
+	    cmd.hdr.class != VIRTIO_NET_CTRL_MQ || cmd.hdr.cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
+		return 0;
+	nr = le16toh(cmd.mq.virtqueue_pairs);
+	return nr <= net->nr_pairs ? nr : 0;
+}
+
+/* A command comes to its end when no frame comes any more that it forbids. */
+static bool take_commands(struct virtio_net *net, struct virtio_queue *q)
+{
+	struct control *c = &net->control;
+
+	while (!c->pending) {
+		c->chain = (struct virtq_chain){ .iov = c->iov, .max = QUEUE_SIZE };
+		if (!virtio_pop(q, &c->chain))
+			return true;
+		c->wanted = read_command(net);
+		c->pending = c->wanted;
+		if (c->pending)
+			set_used(net, c->wanted);
+		else
+			acknowledge(net, q, VIRTIO_NET_ERR);
+	}
+	return false;
+}
+
+static void on_applied(void *arg)
+{
+	struct virtio_net *net = arg;
+	struct virtio_queue *q = &net->virtio.queues[2 * net->nr_pairs];
+
+	if (!net->control.pending)
+		return;
+	for (u32 i = 0; i < net->nr_pairs; i++)
+		if (atomic_load(&net->pairs[i].applied) != net->control.wanted)
+			return;
+	net->control.pending = false;
+	acknowledge(net, q, VIRTIO_NET_OK);
+	virtio_run(q);
 }
 
 /* ---- The device ------------------------------------------------------------------------ */
 
+static struct pair *pair_of(const struct virtio_queue *q)
+{
+	return &of(q->dev)->pairs[q->index / 2];
+}
+
 static bool kick(struct virtio_queue *q)
 {
-	struct virtio_net *net = of(q->dev);
-
-	return q->index == RX ? receive(net, q) : transmit(net, q);
+	if (is_control(q))
+		return take_commands(of(q->dev), q);
+	return q->index % 2 == RX ? receive(pair_of(q), q) : transmit(pair_of(q), q);
 }
 
 /* What is held for frames to come is not touched before a run. */
 static bool at_rest(struct virtio_queue *q)
 {
-	(void)q;
-	return true;
+	return !is_control(q) || !of(q->dev)->control.pending;
+}
+
+static void stop_control(struct virtio_net *net, struct virtio_queue *q)
+{
+	if (net->control.pending)
+		virtio_push(q, net->control.chain.head, 0);
+	net->control.pending = false;
 }
 
 static void stop_queue(struct virtio_queue *q)
 {
-	struct virtio_net *net = of(q->dev);
-	struct watch *w = q->index == RX ? &net->in : &net->out;
+	struct watch *w;
 
+	if (is_control(q)) {
+		stop_control(of(q->dev), q);
+		return;
+	}
+	w = q->index % 2 == RX ? &pair_of(q)->in : &pair_of(q)->out;
 	if (w->armed)
 		loop_unwatch(w);
-	if (q->index == RX)
-		give_back(net, q);
+	if (q->index % 2 == RX)
+		give_back(pair_of(q), q);
 }
 
-/* virtio 1.2, 5.1.3.1: segments of ours have checksums that are to be made. */
+/*
+ * virtio 1.2, 5.1.3.1: segments of ours have checksums that are to be made.  The control
+ * queue is for pairs alone, and without them it would be another one.
+ */
 static bool accept(struct virtio *dev, u64 features)
 {
 	const u64 host = BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
@@ -433,35 +604,57 @@ static bool accept(struct virtio *dev, u64 features)
 			  BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
 
 	(void)dev;
-	return !(features & host && !(features & BIT(VIRTIO_NET_F_CSUM))) &&
+	return !(features & BIT(VIRTIO_NET_F_MQ)) == !(features & BIT(VIRTIO_NET_F_CTRL_VQ)) &&
+	       !(features & host && !(features & BIT(VIRTIO_NET_F_CSUM))) &&
 	       !(features & guest && !(features & BIT(VIRTIO_NET_F_GUEST_CSUM)));
 }
 
+/* The offloads are those of the interface.  The pairs hear of it before their first kick. */
 static int start(struct virtio *dev)
 {
 	struct virtio_net *net = of(dev);
+	struct netio *io = net->pairs[0].io;
 
 	net->mergeable = virtio_has(dev, VIRTIO_NET_F_MRG_RXBUF);
-	return net->io ? net->io->ops->start(net->io, dev->features) : 0;
+	if (net->nr_pairs > 1)
+		set_used(net, 1);
+	return io ? io->ops->start(io, dev->features) : 0;
 }
 
 static void reset(struct virtio *dev)
 {
-	struct virtio_net *net = of(dev);
+	struct netio *io = of(dev)->pairs[0].io;
 
-	if (net->io)
-		net->io->ops->start(net->io, 0);
+	if (io)
+		io->ops->start(io, 0);
+}
+
+void virtio_net_forget(const struct virtio_net_params *params)
+{
+	for (u32 i = 0; i < VIRTIO_NET_PAIRS; i++) {
+		netio_destroy(params->io[i]);
+		vhost_destroy(params->vhost[i]);
+	}
 }
 
 static void destroy(struct virtio *dev)
 {
 	struct virtio_net *net = of(dev);
 
-	while (net->change_msg.queued && !loop_dispatch(home(net)))
+	for (u32 i = 0; net->pairs && i < net->nr_pairs; i++) {
+		struct pair *p = &net->pairs[i];
+
+		while (p->change_msg.queued && !loop_dispatch(queue(p, RX)->loop))
+			;
+	}
+	while (net->control.applied_msg.queued &&
+	       !loop_dispatch(dev->queues[dev->nr_queues - 1].loop))
 		;
-	netio_destroy(net->io);
+	for (u32 i = 0; net->pairs && i < net->nr_pairs; i++)
+		net->params.io[i] = net->pairs[i].io;
+	virtio_net_forget(&net->params);
 	netio_destroy(net->new_io);
-	vhost_destroy(net->params.vhost);
+	free(net->pairs);
 	virtio_fini(dev);
 	free(net);
 }
@@ -471,39 +664,41 @@ static int start_vhost(struct virtio *dev)
 	struct virtio_net *net = of(dev);
 	int ret = start(dev);
 
-	if (!ret)
-		ret = vhost_net_start(net->params.vhost, dev);
-	if (!ret)
-		ret = plug(net);
-	/* Of two rings one may be at work. */
+	for (u32 i = 0; i < net->nr_pairs && !ret; i++) {
+		ret = vhost_net_start(net->pairs[i].vhost, dev, 2 * i);
+		if (!ret)
+			ret = plug(&net->pairs[i]);
+	}
+	/* Of the rings some may be at work. */
 	if (ret)
-		vhost_net_plug(net->params.vhost, dev, VHOST_FILE_UNBIND);
+		unplug(net);
 	return ret;
 }
 
 static void stop_vhost(struct virtio *dev)
 {
-	vhost_net_plug(of(dev)->params.vhost, dev, VHOST_FILE_UNBIND);
+	unplug(of(dev));
 	virtio_stopped(dev);
 }
 
 static const struct virtio_ops vhost_ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
-	.nr_queues = 2,
 	.queue_size = QUEUE_SIZE,
 	.accept = accept,
 	.start = start_vhost,
 	.stop = stop_vhost,
 	.rest = replug,
 	.reset = reset,
+	.kick = kick,			/* of the control queue */
+	.stop_queue = stop_queue,
+	.at_rest = at_rest,
 	.destroy = destroy,
 };
 
 static const struct virtio_ops ops = {
 	.name = "net",
 	.id = VIRTIO_ID_NET,
-	.nr_queues = 2,
 	.queue_size = QUEUE_SIZE,
 	.accept = accept,
 	.start = start,
@@ -517,44 +712,69 @@ static const struct virtio_ops ops = {
 static void set_config(struct virtio_net *net)
 {
 	memcpy(net->config.mac, net->params.mac, sizeof(net->config.mac));
-	net->config.status = htole16(net->io ? VIRTIO_NET_S_LINK_UP : 0);
+	net->config.status = htole16(net->params.io[0] ? VIRTIO_NET_S_LINK_UP : 0);
+	net->config.max_virtqueue_pairs = htole16((u16)net->nr_pairs);
 	net->config.mtu = htole16(net->params.mtu);
 	net->virtio.config = (u8 *)&net->config;
 	net->virtio.config_size = offsetof(struct virtio_net_config, speed);
 }
 
-static u64 offered(struct virtio_net *net)
+static u64 offered(const struct virtio_net *net)
 {
+	struct netio *io = net->params.io[0];
+
 	return BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
 	       (net->params.mtu ? BIT(VIRTIO_NET_F_MTU) : 0) |
-	       (net->io ? net->io->ops->offers(net->io) : 0);
+	       (net->nr_pairs > 1 ? BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ) : 0) |
+	       (io ? io->ops->offers(io) : 0);
+}
+
+static void init_pair(struct virtio_net *net, u32 i)
+{
+	struct pair *p = &net->pairs[i];
+
+	p->net = net;
+	p->index = i;
+	p->io = net->params.io[i];
+	p->vhost = net->params.vhost[i];
+	p->cable = p->used = true;
+	p->change_msg = (struct loop_msg){ .fn = on_change, .arg = p };
+	p->in = (struct watch){ .fn = on_ready, .arg = queue(p, RX) };
+	p->out = (struct watch){ .fn = on_ready, .arg = queue(p, TX) };
 }
 
 int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 index,
-		      const struct virtio_net_params *params, struct netio *io,
-		      struct vmm_error *err)
+		      const struct virtio_net_params *params, struct vmm_error *err)
 {
 	struct virtio_net *net = calloc(1, sizeof(*net));
+	const bool vhost = params->vhost[0];
 	int ret;
 
 	if (!net) {
-		vhost_destroy(params->vhost);
-		netio_destroy(io);
+		virtio_net_forget(params);
 		return error_set(err, -ENOMEM, "net%u: no memory", index);
 	}
 	net->params = *params;
-	net->io = io;
-	net->cable = net->new_cable = true;
+	net->nr_pairs = params->nr_pairs ? params->nr_pairs : 1;
+	net->new_cable = true;
+	net->new_used = net->nr_pairs;
+	net->control.applied_msg = (struct loop_msg){ .fn = on_applied, .arg = net };
 	set_config(net);
-	ret = virtio_init(&net->virtio, params->vhost ? &vhost_ops : &ops, env, index, 0, offered(net),
-			  true, err);
+	/* Each pair on a loop; the kernel's are all told at home. */
+	ret = virtio_init(&net->virtio, vhost ? &vhost_ops : &ops, env, index,
+			  2 * net->nr_pairs + (net->nr_pairs > 1), offered(net), vhost ? 0 : 2, err);
+	if (!ret) {
+		net->pairs = calloc(net->nr_pairs, sizeof(*net->pairs));
+		ret = net->pairs ? 0 : error_set(err, -ENOMEM, "net%u: no memory", index);
+	}
 	if (ret) {
 		destroy(&net->virtio);
 		return ret;
 	}
-	net->in = (struct watch){ .fn = on_ready, .arg = &net->virtio.queues[RX] };
-	net->out = (struct watch){ .fn = on_ready, .arg = &net->virtio.queues[TX] };
-	net->change_msg = (struct loop_msg){ .fn = on_change, .arg = net };
+	if (vhost)
+		net->virtio.nr_elsewhere = 2 * net->nr_pairs;
+	for (u32 i = 0; i < net->nr_pairs; i++)
+		init_pair(net, i);
 	*dev = &net->virtio;
 	return 0;
 }

@@ -14,22 +14,28 @@ struct vhost;
 struct virtio;
 struct virtio_env;
 
+#define VIRTIO_NET_PAIRS	8	/* of queues, at most */
+
 struct virtio_net_params {
 	u8	mac[6];
 	u16	mtu;			/* 0: the driver is told nothing of it */
-	struct vhost *vhost;	/* the kernel serves a tap's rings; NULL: we do */
+	u32	nr_pairs;		/* 0: one; more: each by a queue of one tap interface */
+	struct netio *io[VIRTIO_NET_PAIRS];	/* NULL: nothing is behind it yet */
+	struct vhost *vhost[VIRTIO_NET_PAIRS];	/* the kernel serves a tap's rings; NULL: we do */
 	/* The peer has gone, and the link is down; on the home loop, no lock held. */
 	void	(*lost)(void *ctx, u32 index, const char *msg);
 	void	*ctx;
 };
 
 /*
- * To be destroyed by virtio_destroy().  @io and .vhost are the device's from here on,
- * also upon failure; NULL: nothing is behind it yet, and its link is down.
+ * To be destroyed by virtio_destroy().  All .io and .vhost are the device's from here on,
+ * also upon failure; without an .io its link is down.
  */
 int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 index,
-		      const struct virtio_net_params *cfg, struct netio *io,
-		      struct vmm_error *err);
+		      const struct virtio_net_params *params, struct vmm_error *err);
+
+/* Of a device that was not made: all .io and .vhost. */
+void virtio_net_forget(const struct virtio_net_params *params);
 
 /*
  * From any thread: put another one behind it, which offers what the first one did, or

@@ -108,7 +108,7 @@ int virtio_rng_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 
 	if (!rng)
 		return error_set(err, -ENOMEM, "rng%u: no memory", index);
-	ret = virtio_init(&rng->virtio, &ops, env, index, 0, 0, true, err);
+	ret = virtio_init(&rng->virtio, &ops, env, index, 0, 0, 0, err);
 	if (ret) {
 		destroy(&rng->virtio);
 		return ret;

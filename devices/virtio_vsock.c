@@ -45,7 +45,7 @@ static int set_running(struct virtio *dev, int run)
 
 static int start(struct virtio *dev)
 {
-	int ret = vhost_set_up(of(dev)->vhost, dev, NR_PACKETS);
+	int ret = vhost_set_up(of(dev)->vhost, dev, 0, NR_PACKETS);
 
 	return ret ? ret : set_running(dev, !dev->queues[RX].paused);
 }
@@ -112,7 +112,7 @@ int virtio_vsock_create(struct virtio **dev, const struct virtio_env *env, u32 i
 	vsock->virtio.config = (u8 *)&vsock->config;
 	vsock->virtio.config_size = sizeof(vsock->config);
 	ret = virtio_init(&vsock->virtio, &ops, env, index, 0,
-			  vhost_features(vhost) & BIT(VIRTIO_VSOCK_F_SEQPACKET), true, err);
+			  vhost_features(vhost) & BIT(VIRTIO_VSOCK_F_SEQPACKET), 0, err);
 	if (!ret)
 		ret = set_cid(vhost, cid, err);
 	if (ret) {

@@ -431,6 +431,7 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *cfg,
 #define VMM_NET_F_VHOST		(1ull << 2)	/* ... and .vhost_fd of /dev/vhost-net: the
 						 * kernel serves the guest's rings */
 
+#define VMM_NET_QUEUES		8
 struct vmm_net_config {
 	size_t		size;
 	uint64_t	flags;		/* VMM_NET_F_* */
@@ -438,6 +439,10 @@ struct vmm_net_config {
 	uint16_t	mtu;		/* told to the guest; 0: nothing is told */
 	uint8_t		mac[6];		/* zeroes: 02:15:15:15:15:15, the last byte counts */
 	int		vhost_fd;
+	/* Of a tap interface made with IFF_MULTI_QUEUE: one pair of queues for each .fd. */
+	uint32_t	queues;		/* pairs; 0: one; at most VMM_NET_QUEUES */
+	int		more_fds[VMM_NET_QUEUES - 1];		/* behind the first */
+	int		more_vhost_fds[VMM_NET_QUEUES - 1];	/* likewise */
 };
 #define VMM_NET_CONFIG_INIT { .size = sizeof(struct vmm_net_config) }
 

@@ -593,38 +593,69 @@ static void choose_mac(struct vmm *vm, u8 *mac)
 	mac[5] = (u8)(mac[5] + vm->nr_nets);
 }
 
-int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_error *err)
+static int check_net(const struct vmm_net_config *cfg, struct vmm_error *err)
 {
 	const u64 kinds = VMM_NET_F_STREAM | VMM_NET_F_TAP;
-	struct vm_device dev = { .kind = VM_NET };
-	struct vmm_net_config *cfg = &dev.net;
-	int ret;
 
-	KEEP_ERRNO();
-	HOLD_LOCK(vm);
-	ret = take_config(vm, cfg, sizeof(*cfg), &cfg->flags, kinds | VMM_NET_F_VHOST, user, err);
-	if (ret)
-		return ret;
 	if ((cfg->flags & kinds) == kinds)
 		return error_set(err, -EINVAL, "net: a stream socket excludes a tap interface");
 	if (cfg->flags & VMM_NET_F_VHOST && !(cfg->flags & VMM_NET_F_TAP))
 		return error_set(err, -EINVAL, "net: vhost-net needs a tap interface");
+	if (cfg->queues > VMM_NET_QUEUES)
+		return error_set(err, -EINVAL, "net: %u pairs of queues; there may be %d", cfg->queues,
+				 VMM_NET_QUEUES);
+	if (cfg->queues > 1 && !(cfg->flags & VMM_NET_F_TAP))
+		return error_set(err, -EINVAL, "net: more queues need a tap interface");
 	if (cfg->mtu && cfg->mtu < MTU_LEAST)
 		return error_set(err, -EINVAL, "net: an MTU of %u is below %u", cfg->mtu, MTU_LEAST);
 	if (cfg->mac[0] & 1)
 		return error_set(err, -EINVAL, "net: the MAC address is one of a group");
-	choose_mac(vm, cfg->mac);
-	dev.fd = cfg->fd;
-	dev.vhost_fd = cfg->vhost_fd;
-	ret = borrow(&dev.fd, cfg->flags, kinds, "net", err);
+	return 0;
+}
+
+/* All descriptors of @dev are -1 or ours, whatever is returned. */
+static int borrow_net(struct vm_device *dev, const struct vmm_net_config *cfg, struct vmm_error *err)
+{
+	int ret = 0;
+
+	for (u32 i = 0; i < dev->net.queues && !ret; i++) {
+		int *fd = i ? &dev->net.more_fds[i - 1] : &dev->fd;
+		int *vhost_fd = i ? &dev->net.more_vhost_fds[i - 1] : &dev->vhost_fd;
+
+		*fd = i ? cfg->more_fds[i - 1] : cfg->fd;
+		ret = borrow(fd, cfg->flags, VMM_NET_F_STREAM | VMM_NET_F_TAP, "net", err);
+		if (ret)
+			break;
+		*vhost_fd = i ? cfg->more_vhost_fds[i - 1] : cfg->vhost_fd;
+		ret = borrow(vhost_fd, cfg->flags, VMM_NET_F_VHOST, "vhost-net", err);
+	}
+	return ret;
+}
+
+int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_error *err)
+{
+	const u64 known = VMM_NET_F_STREAM | VMM_NET_F_TAP | VMM_NET_F_VHOST;
+	struct vm_device dev = { .kind = VM_NET, .fd = -1, .vhost_fd = -1 };
+	struct vmm_net_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, known, user, err);
+	if (!ret)
+		ret = check_net(&cfg, err);
 	if (ret)
 		return ret;
-	ret = borrow(&dev.vhost_fd, cfg->flags, VMM_NET_F_VHOST, "vhost-net", err);
+	choose_mac(vm, cfg.mac);
+	dev.net = cfg;
+	dev.net.queues = cfg.queues ? cfg.queues : 1;
+	memset(dev.net.more_fds, -1, sizeof(dev.net.more_fds));
+	memset(dev.net.more_vhost_fds, -1, sizeof(dev.net.more_vhost_fds));
+	ret = borrow_net(&dev, &cfg, err);
 	if (!ret)
 		ret = add_device(vm, &dev, err);
 	if (ret < 0) {
-		fd_close(&dev.fd);
-		fd_close(&dev.vhost_fd);
+		vm_device_close(&dev);
 		return ret;
 	}
 	vm->nr_nets++;

@@ -103,6 +103,7 @@ static const struct sandbox_rule sandbox_rules[] = {
 	RULE("ppoll", IO, "waiting for a descriptor"),
 	RULE("ioctl", IO, "vhost-net, vhost-vsock", IF(1, TYPE_MASK, VHOST_TYPE)),
 	RULE("ioctl", IO, "TUNSETOFFLOAD", IF(1, WHOLE, 0x400454d0)),
+	RULE("ioctl", IO, "TUNSETQUEUE", IF(1, WHOLE, 0x400454d9)),
 	RULE("ioctl", IO, "FIONREAD", IF(1, WHOLE, 0x541b)),
 	RULE("getrandom", IO, "virtio-rng"),
 	RULE("close", IO, "consoles and connections that end"),

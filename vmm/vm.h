@@ -54,7 +54,7 @@ struct vm_device {
 	/* Of a vsock. */
 	u32			cid;
 	/* Of a network card. */
-	struct vmm_net_config	net;		/* its descriptors are not looked at */
+	struct vmm_net_config	net;		/* .queues are counted; .more_.. are ours, or -1 */
 	int			vhost_fd;	/* ours, or -1 */
 	/* Of a balloon. */
 	struct vmm_balloon_config balloon;
@@ -66,6 +66,10 @@ static inline void vm_device_close(struct vm_device *dev)
 {
 	fd_close(&dev->fd);
 	fd_close(&dev->vhost_fd);
+	for (u32 i = 0; i + 1 < dev->net.queues; i++) {
+		fd_close(&dev->net.more_fds[i]);
+		fd_close(&dev->net.more_vhost_fds[i]);
+	}
 	if (dev->kind == VM_HVC)
 		fd_close(&dev->out_fd);
 }

@@ -132,7 +132,7 @@ static struct t_rig *t_open(u32 nr_loops)
 	rig->virtio.config = rig->config;
 	rig->virtio.config_size = sizeof(rig->config);
 	assert_int_equal(virtio_init(&rig->virtio, &ops, &rig->d.env, 3, 0,
-				     1ull << T_FEATURE | 1ull << T_REFUSED, false, &err), 0);
+				     1ull << T_FEATURE | 1ull << T_REFUSED, 1, &err), 0);
 	driver_attach(&rig->d, &rig->virtio);
 	return rig;
 }

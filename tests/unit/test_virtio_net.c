@@ -56,13 +56,13 @@ static void t_lost(void *ctx, u32 index, const char *msg)
 static void t_create(struct t_net *t, struct netio *io, u64 features)
 {
 	const struct virtio_net_params params = {
-		.mac = { 2, 3, 4, 5, 6, 7 }, .mtu = 9000, .lost = t_lost, .ctx = t,
+		.mac = { 2, 3, 4, 5, 6, 7 }, .mtu = 9000, .io = { io }, .lost = t_lost, .ctx = t,
 	};
 	struct vmm_error err;
 	struct virtio *dev;
 
 	driver_open(&t->d, 1);
-	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, io, &err), 0);
+	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, &err), 0);
 	driver_attach(&t->d, dev);
 	driver_start(&t->d, features);
 	driver_turn(&t->d);
@@ -762,6 +762,8 @@ static short t_tap_flags;
 static unsigned long t_tap_knows;	/* TUN_F_* */
 static unsigned long t_tap_offload;
 static int t_tap_header;
+static int t_tap_set_queue;		/* errno */
+static bool t_tap_detached[64];		/* by descriptor */
 
 static int t_fails(int error)
 {
@@ -773,12 +775,20 @@ static int t_tap_control(int fd, unsigned long request, ...)
 {
 	va_list ap;
 	void *arg;
+	bool off;
 
-	(void)fd;
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
 	switch (request) {
+	case TUNSETQUEUE:
+		assert_in_range(fd, 0, ARRAY_SIZE(t_tap_detached) - 1);
+		off = ((struct ifreq *)arg)->ifr_flags == IFF_DETACH_QUEUE;
+		assert_int_not_equal(off, t_tap_detached[fd]);
+		if (t_tap_set_queue)
+			return t_fails(t_tap_set_queue);
+		t_tap_detached[fd] = off;
+		return 0;
 	case TUNGETIFF:
 		*(struct ifreq *)arg = (struct ifreq){ .ifr_name = "t0", .ifr_flags = t_tap_flags };
 		return t_tap_flags ? 0 : t_fails(EBADFD);
@@ -989,6 +999,281 @@ static void test_tap_of_the_wrong_kind(void **state)
 	close(peer);
 }
 
+/* ---- Pairs of queues ---------------------------------------------------------------------- */
+
+#define T_MQ		(T_MERGE | BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ))
+#define T_CONTROL	4		/* with two of them */
+#define T_COMMAND	(DRIVER_DATA + KIB(900))
+#define T_ACK		(T_COMMAND + 64)
+
+struct t_pairs {
+	struct t_net	net;
+	struct netio	*io[2];
+	int		peer[2];
+};
+
+static void t_open_pairs(struct t_pairs *t)
+{
+	struct virtio_net_params params = { .mac = { 2 }, .nr_pairs = 2, .lost = t_lost, .ctx = &t->net };
+	struct vmm_error err;
+	struct virtio *dev;
+
+	*t = (struct t_pairs){ .net.peer = -1 };
+	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	t_tap_knows = T_TAP_TSO;
+	t_tap_set_queue = 0;
+	memset(t_tap_detached, 0, sizeof(t_tap_detached));
+	for (u32 i = 0; i < 2; i++) {
+		assert_int_equal(t_tap(&t->io[i], &t->peer[i], SOCK_NONBLOCK, &err), 0);
+		params.io[i] = t->io[i];
+	}
+	driver_open(&t->net.d, 2);
+	assert_int_equal(virtio_net_create(&dev, &t->net.d.env, 3, &params, &err), 0);
+	driver_attach(&t->net.d, dev);
+	driver_start(&t->net.d, T_MQ);
+	driver_turn(&t->net.d);
+}
+
+static void t_close_pairs(struct t_pairs *t)
+{
+	t_close(&t->net);
+	for (u32 i = 0; i < 2; i++)
+		close(t->peer[i]);
+}
+
+static bool t_attached(const struct t_pairs *t, u32 i)
+{
+	return !t_tap_detached[t->io[i]->fd];
+}
+
+static void t_say(struct driver *d, u8 class, u8 cmd, u16 pairs)
+{
+	const struct driver_buf bufs[] = { { T_COMMAND, 4, false }, { T_ACK, 1, true } };
+	u8 *p = driver_at(&d->q[T_CONTROL], T_COMMAND);
+
+	p[0] = class;
+	p[1] = cmd;
+	p[2] = (u8)pairs;
+	p[3] = (u8)(pairs >> 8);
+	*(u8 *)driver_at(&d->q[T_CONTROL], T_ACK) = 0xee;
+	driver_add(&d->q[T_CONTROL], bufs, 2);
+	virtio_kick(d->dev, T_CONTROL);
+}
+
+/* What it says to the command that was the last. */
+static u8 t_ack(struct driver *d)
+{
+	u32 head;
+	u32 len;
+
+	driver_turn(d);
+	assert_true(driver_used(&d->q[T_CONTROL], &head, &len));
+	assert_int_equal(len, 1);
+	return *(u8 *)driver_at(&d->q[T_CONTROL], T_ACK);
+}
+
+static u8 t_use(struct driver *d, u16 pairs)
+{
+	t_say(d, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, pairs);
+	return t_ack(d);
+}
+
+/* Each way one frame by pair @i: do they come through?  What goes out is used anyway. */
+static bool t_passes(struct t_pairs *t, u32 i)
+{
+	const struct driver_buf out = { DRIVER_DATA, T_HEADER + 100, false };
+	const struct driver_buf in = { DRIVER_DATA + 4000, 1526, true };
+	struct driver *d = &t->net.d;
+	u8 buf[200] = { 0 };
+	u32 head;
+	u32 len;
+	bool sent;
+
+	t_put(&t->net, DRIVER_DATA, 1, 100);
+	driver_add(&d->q[2 * i + T_TX], &out, 1);
+	driver_kick(d, 2 * i + T_TX);
+	assert_true(driver_used(&d->q[2 * i + T_TX], &head, &len));
+	sent = recv(t->peer[i], buf, sizeof(buf), MSG_DONTWAIT) == T_HEADER + 100;
+	driver_add(&d->q[2 * i + T_RX], &in, 1);
+	driver_kick(d, 2 * i + T_RX);
+	memset(buf, 0, sizeof(buf));
+	assert_int_equal(send(t->peer[i], buf, T_HEADER + 50, 0), T_HEADER + 50);
+	driver_turn(d);
+	assert_int_equal(driver_used(&d->q[2 * i + T_RX], &head, &len), sent);
+	assert_true(!sent || len == T_HEADER + 50);
+	return sent;
+}
+
+static void test_pairs_are_used_as_the_driver_says(void **state)
+{
+	struct t_pairs t;
+	struct driver *d = &t.net.d;
+	u16 max;
+	int fd;
+
+	(void)state;
+	t_open_pairs(&t);
+	driver_locked(d, virtio_config_read(d->dev, offsetof(struct virtio_net_config,
+							     max_virtqueue_pairs), &max, 2));
+	assert_int_equal(max, 2);
+	/* One, until it says otherwise: no frame comes where nobody looks. */
+	assert_true(t_attached(&t, 0) && !t_attached(&t, 1));
+	assert_true(t_passes(&t, 0));
+	assert_false(t_passes(&t, 1));
+	assert_int_equal(t_use(d, 2), VIRTIO_NET_OK);
+	assert_true(t_attached(&t, 0) && t_attached(&t, 1));
+	driver_turn(d);
+	assert_int_equal(t_done(&t.net, 2 + T_RX), 1);	/* what came before */
+	assert_true(t_passes(&t, 1) && t_passes(&t, 0));
+	assert_int_equal(t_use(d, 2), VIRTIO_NET_OK);
+	assert_int_equal(t_use(d, 1), VIRTIO_NET_OK);
+	assert_true(t_attached(&t, 0) && !t_attached(&t, 1));
+	assert_false(t_passes(&t, 1));
+	assert_int_equal(t_use(d, 2), VIRTIO_NET_OK);
+	/* A driver that is new. */
+	driver_status(d, 0);
+	driver_turn(d);
+	driver_start(d, T_MQ);
+	driver_turn(d);
+	assert_true(t_attached(&t, 0) && !t_attached(&t, 1));
+	assert_true(t_passes(&t, 0));
+	/* Another device may have the descriptor next. */
+	fd = t.io[1]->fd;
+	assert_int_equal(t.net.d.nr_broken + t.net.nr_lost, 0);
+	t_close_pairs(&t);
+	assert_false(t_tap_detached[fd]);
+}
+
+static void test_cable_is_that_of_all_pairs(void **state)
+{
+	struct t_pairs t;
+
+	(void)state;
+	t_open_pairs(&t);
+	assert_int_equal(t_use(&t.net.d, 2), VIRTIO_NET_OK);
+	virtio_net_link(t.net.d.dev, false);
+	assert_int_equal(t_status(&t.net), 0);
+	assert_false(t_passes(&t, 0) || t_passes(&t, 1));
+	virtio_net_link(t.net.d.dev, true);
+	assert_int_equal(t_status(&t.net), VIRTIO_NET_S_LINK_UP);
+	assert_true(t_passes(&t, 0) && t_passes(&t, 1));
+	t_close_pairs(&t);
+}
+
+/* HOSTILE: each is refused, or cannot be, and what follows is done. */
+static void test_commands_that_make_no_sense(void **state)
+{
+	static const struct { u8 class; u8 cmd; u16 pairs; } rows[] = {
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 0 },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 3 },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 0x102 },
+		{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 0xffff },
+		{ VIRTIO_NET_CTRL_MQ, 1, 2 }, { VIRTIO_NET_CTRL_RX, 0, 2 }, { 0xff, 0xff, 2 },
+	};
+	const struct driver_buf bad[][2] = {
+		{ { T_COMMAND, 3, false }, { T_ACK, 1, true } },	/* too short */
+		{ { T_COMMAND, 4, false }, { T_COMMAND, 4, false } },	/* no room for an answer */
+		{ { T_ACK, 1, true }, { T_ACK, 1, true } },		/* an answer to nothing */
+	};
+	struct t_pairs t;
+	struct driver *d = &t.net.d;
+	u32 head;
+	u32 len;
+
+	(void)state;
+	t_open_pairs(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		t_say(d, rows[i].class, rows[i].cmd, rows[i].pairs);
+		assert_int_equal(t_ack(d), VIRTIO_NET_ERR);
+		assert_false(t_attached(&t, 1));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		u8 *ack = driver_at(&d->q[T_CONTROL], T_ACK);
+
+		*ack = 0xee;
+		driver_add(&d->q[T_CONTROL], bad[i], 2);
+		driver_kick(d, T_CONTROL);
+		/* Without room it is a command all the same, and a good one or not. */
+		assert_true(driver_used(&d->q[T_CONTROL], &head, &len));
+		assert_int_equal(len, bad[i][1].in);
+		assert_int_equal(*ack, bad[i][1].in ? VIRTIO_NET_ERR : 0xee);
+	}
+	assert_int_equal(t_use(d, 2), VIRTIO_NET_OK);
+	assert_int_equal(d->nr_broken, 0);
+	t_close_pairs(&t);
+}
+
+/* Each pair is on a loop of its own, and one of them is slow. */
+static void test_command_ends_when_all_have_heard(void **state)
+{
+	struct t_pairs t;
+	struct driver *d = &t.net.d;
+	struct loop *control;
+	u8 *ack;
+
+	(void)state;
+	t_open_pairs(&t);
+	ack = driver_at(&d->q[T_CONTROL], T_ACK);
+	control = d->dev->queues[T_CONTROL].loop;
+	assert_ptr_not_equal(control, d->dev->queues[2].loop);
+	for (u32 round = 0; round < 2; round++) {
+		t_say(d, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2);
+		for (u32 i = 0; i < 4; i++)
+			assert_int_equal(loop_dispatch(control), 0);
+		assert_int_equal(*ack, 0xee);
+		assert_int_equal(t_done(&t.net, T_CONTROL), 0);
+		/* A reset does not wait for it. */
+		driver_status(d, round ? -1 : 0);
+		if (!round) {
+			driver_turn(d);
+			assert_int_equal(driver_status(d, -1), 0);
+			driver_start(d, T_MQ);
+			driver_turn(d);
+			assert_false(t_attached(&t, 1));
+		}
+	}
+	assert_int_equal(t_ack(d), VIRTIO_NET_OK);
+	assert_true(t_attached(&t, 1));
+	t_close_pairs(&t);
+}
+
+static void test_queue_that_cannot_be_had(void **state)
+{
+	struct t_pairs t;
+	struct driver *d = &t.net.d;
+
+	(void)state;
+	t_open_pairs(&t);
+	t_tap_set_queue = E2BIG;
+	assert_int_equal(t_use(d, 2), VIRTIO_NET_OK);
+	t_add(&t.net, DRIVER_DATA, 1, 100);
+	driver_kick(d, T_TX);
+	assert_int_equal(t_done(&t.net, T_TX), 1);
+	assert_int_equal(d->nr_broken, 0);
+	t_close_pairs(&t);
+}
+
+static void test_pairs_need_the_control_queue(void **state)
+{
+	struct t_pairs t;
+	struct driver *d = &t.net.d;
+
+	(void)state;
+	t_open_pairs(&t);
+	driver_status(d, 0);
+	driver_turn(d);
+	assert_false(driver_negotiate(d, T_MERGE | BIT(VIRTIO_NET_F_MQ)));
+	driver_status(d, 0);
+	assert_false(driver_negotiate(d, T_MERGE | BIT(VIRTIO_NET_F_CTRL_VQ)));
+	driver_status(d, 0);
+	/* A driver that knows of neither has the first pair. */
+	driver_start(d, T_MERGE);
+	driver_turn(d);
+	assert_true(t_passes(&t, 0));
+	assert_false(t_passes(&t, 1));
+	t_close_pairs(&t);
+}
+
 /* ---- The kernel's rings ------------------------------------------------------------------- */
 
 static struct {
@@ -1063,7 +1348,6 @@ static void t_open_vhost(struct t_net *t, u32 fail)
 	struct virtio_net_params params = { .mac = { 2 }, .lost = t_lost, .ctx = t };
 	struct vmm_error err;
 	struct virtio *dev;
-	struct netio *io;
 
 	*t = (struct t_net){ .peer = -1 };
 	memset(&t_vhost, 0, sizeof(t_vhost));
@@ -1071,11 +1355,11 @@ static void t_open_vhost(struct t_net *t, u32 fail)
 	t_vhost.backend[0] = t_vhost.backend[1] = -1;
 	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	t_tap_knows = T_TAP_TSO;
-	assert_int_equal(t_tap(&io, &t->peer, SOCK_NONBLOCK, &err), 0);
-	assert_int_equal(vhost_net_create(&params.vhost, t->peer, t_vhost_control, &err), 0);
+	assert_int_equal(t_tap(&params.io[0], &t->peer, SOCK_NONBLOCK, &err), 0);
+	assert_int_equal(vhost_net_create(&params.vhost[0], t->peer, t_vhost_control, &err), 0);
 	t_vhost.fail = fail;
 	driver_open(&t->d, 1);
-	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, io, &err), 0);
+	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, &err), 0);
 	driver_attach(&t->d, dev);
 	driver_start(&t->d, T_TSO);
 	driver_turn(&t->d);
@@ -1126,6 +1410,58 @@ static void test_vhost_gets_the_rings(void **state)
 	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
 	t_close(&t);
 	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+}
+
+static void test_vhost_gets_each_pair(void **state)
+{
+	struct virtio_net_params params = { .mac = { 2 }, .nr_pairs = 2, .lost = t_lost };
+	struct vmm_error err;
+	struct virtio *dev;
+	struct driver d;
+	int peer[2];
+	u32 second;
+
+	(void)state;
+	memset(&t_vhost, 0, sizeof(t_vhost));
+	t_vhost.features = T_VHOST_HAS;
+	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	t_tap_set_queue = 0;
+	memset(t_tap_detached, 0, sizeof(t_tap_detached));
+	for (u32 i = 0; i < 2; i++) {
+		t_vhost.nr_owners = 0;
+		assert_int_equal(t_tap(&params.io[i], &peer[i], SOCK_NONBLOCK, &err), 0);
+		assert_int_equal(vhost_net_create(&params.vhost[i], peer[i], t_vhost_control, &err), 0);
+	}
+	second = (u32)params.io[1]->fd;
+	driver_open(&d, 2);
+	assert_int_equal(virtio_net_create(&dev, &d.env, 3, &params, &err), 0);
+	driver_attach(&d, dev);
+	driver_start(&d, T_MQ);
+	/* Rings 0 and 1 of the one that was told last are queues 2 and 3; the control is ours. */
+	driver_turn(&d);
+	for (u32 i = 0; i < 2; i++) {
+		assert_ptr_equal((void *)(uintptr_t)t_vhost.addr[i].desc_user_addr, d.q[2 + i].desc);
+		assert_int_equal(t_vhost.kick[i], dev->queues[2 + i].kick_fd);
+	}
+	/* It rests until the driver wants it; the first has nothing to do with that. */
+	assert_true(t_tap_detached[second]);
+	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(t_use(&d, 2), VIRTIO_NET_OK);
+	assert_false(t_tap_detached[second]);
+	assert_int_equal(t_vhost.backend[0], second);
+	assert_int_equal(t_use(&d, 3), VIRTIO_NET_ERR);
+	assert_int_equal(t_use(&d, 1), VIRTIO_NET_OK);
+	assert_int_equal(t_vhost.backend[1], -1);
+	driver_status(&d, 0);
+	driver_turn(&d);
+	assert_int_equal(driver_status(&d, -1), 0);
+	driver_start(&d, T_MQ);
+	driver_turn(&d);
+	assert_int_equal(t_use(&d, 2), VIRTIO_NET_OK);
+	assert_int_equal(d.nr_broken, 0);
+	driver_close(&d);
+	for (u32 i = 0; i < 2; i++)
+		close(peer[i]);
 }
 
 /* Whatever it is that fails: the device breaks, and nothing is at work. */
@@ -1183,6 +1519,18 @@ static void test_vm_adds_cards(void **state)
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
 	cfg.flags = VMM_NET_F_STREAM | VMM_NET_F_VHOST;
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.flags = VMM_NET_F_STREAM;
+	cfg.queues = 2;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.flags = VMM_NET_F_TAP;
+	cfg.queues = VMM_NET_QUEUES + 1;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	/* Those before it are given back. */
+	cfg.queues = 3;
+	cfg.fd = cfg.more_fds[0] = fds[0];
+	cfg.more_fds[1] = -1;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EBADF);
+	cfg.queues = 0;
 	cfg.flags = VMM_NET_F_STREAM;
 	cfg.fd = -1;
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EBADF);
@@ -1265,7 +1613,14 @@ int main(void)
 		cmocka_unit_test(test_tap_waits_for_room),
 		cmocka_unit_test(test_tap_receives),
 		cmocka_unit_test(test_tap_of_the_wrong_kind),
+		cmocka_unit_test(test_pairs_are_used_as_the_driver_says),
+		cmocka_unit_test(test_cable_is_that_of_all_pairs),
+		cmocka_unit_test(test_commands_that_make_no_sense),
+		cmocka_unit_test(test_command_ends_when_all_have_heard),
+		cmocka_unit_test(test_queue_that_cannot_be_had),
+		cmocka_unit_test(test_pairs_need_the_control_queue),
 		cmocka_unit_test(test_vhost_gets_the_rings),
+		cmocka_unit_test(test_vhost_gets_each_pair),
 		cmocka_unit_test(test_vhost_that_fails),
 		cmocka_unit_test(test_vhost_of_an_old_kernel),
 		cmocka_unit_test(test_vm_adds_cards),

@@ -591,7 +591,7 @@ static void test_who_serves_elsewhere_is_relayed(void **state)
 	virtio_pci_destroy(rig->vpci[0]);
 	pci_destroy(rig->pci);
 	assert_int_equal(pci_create(&rig->pci, T_WINDOW, T_WINDOW_SIZE, &err), 0);
-	assert_int_equal(virtio_init(&far->virtio, &far_ops, &rig->d[0].env, 0, 0, 0, true, &err), 0);
+	assert_int_equal(virtio_init(&far->virtio, &far_ops, &rig->d[0].env, 0, 0, 0, 0, &err), 0);
 	driver_attach(&rig->d[0], &far->virtio);
 	assert_int_equal(virtio_pci_create(&rig->vpci[0], &far->virtio, &host, &err), 0);
 	pci_add(rig->pci, 0, virtio_pci_fn(rig->vpci[0]));

@@ -5,7 +5,11 @@
  * Those of virtio-fs are served by its backend, another process.
  */
 #include <errno.h>
+#include <linux/if.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_net.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -99,22 +103,66 @@ static void net_lost(void *ctx, u32 index, const char *msg)
 
 static struct virtio *net_make(const struct virtio_env *env)
 {
-	const struct virtio_net_params params = { .mac = { 2 }, .lost = net_lost };
+	struct virtio_net_params params = { .mac = { 2 }, .lost = net_lost };
 	struct virtio *dev;
-	struct netio *io;
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(netstream_create(&io, fds[0], NULL), 0);
+	assert_int_equal(netstream_create(&params.io[0], fds[0], NULL), 0);
 	close(fds[0]);
 	peer = fds[1];
-	assert_int_equal(virtio_net_create(&dev, env, 0, &params, io, NULL), 0);
+	assert_int_equal(virtio_net_create(&dev, env, 0, &params, NULL), 0);
 	return dev;
 }
 
 static void net_unmake(void)
 {
 	close(peer);
+}
+
+/* A tap interface that is content with everything. */
+static int tap_control(int fd, unsigned long request, ...)
+{
+	va_list ap;
+
+	(void)fd;
+	va_start(ap, request);
+	if (request == TUNGETIFF)
+		va_arg(ap, struct ifreq *)->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	va_end(ap);
+	return 0;
+}
+
+/* Two pairs of queues; of the host's only the first is heard of. */
+static struct virtio *net_mq_make(const struct virtio_env *env)
+{
+	struct virtio_net_params params = { .mac = { 2 }, .nr_pairs = 2, .lost = net_lost };
+	struct virtio *dev;
+	int fds[2];
+
+	for (u32 i = 0; i < params.nr_pairs; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+					    fds), 0);
+		assert_int_equal(nettap_create(&params.io[i], fds[0], tap_control, NULL), 0);
+		close(fds[0]);
+		if (i)
+			close(fds[1]);
+		else
+			peer = fds[1];
+	}
+	assert_int_equal(virtio_net_create(&dev, env, 0, &params, NULL), 0);
+	return dev;
+}
+
+/* A command to use so many pairs, or what looks like one. */
+static size_t net_mq_header(u8 *buf, u8 how, u64 arg)
+{
+	const struct virtio_net_ctrl_hdr hdr = { .class = VIRTIO_NET_CTRL_MQ, .cmd = how & 1 };
+	const u16 pairs = arg & 0x8000 ? (u16)arg : arg % 4;
+
+	memcpy(buf, &hdr, sizeof(hdr));
+	memcpy(buf + sizeof(hdr), &pairs, sizeof(pairs));
+	return sizeof(hdr) + sizeof(pairs);
 }
 
 static size_t net_header(u8 *buf, u8 how, u64 arg)
@@ -212,6 +260,10 @@ const struct victim victims[] = {
 		.name = "console", .make = console_make, .unmake = net_unmake,
 		.queue = 1, .good = { { 76, false } },
 		.host = net_host,
+	}, {
+		.name = "net-mq", .make = net_mq_make, .unmake = net_unmake,
+		.queue = 4, .good = { { 4, false }, { 1, true } },
+		.header = net_mq_header, .host = net_host,
 	},
 };
 const u32 nr_victims = ARRAY_SIZE(victims);

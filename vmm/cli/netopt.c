@@ -85,14 +85,6 @@ static int take_vhost(struct netopt *opt, const char *text, struct vmm_error *er
 	return ret;
 }
 
-/* What this version does in one way only. */
-static int take_only(const char *key, const char *text, const char *only, struct vmm_error *err)
-{
-	if (!strcmp(text, only))
-		return 0;
-	return refuse(err, -ENOTSUP, "--network: %s=%s: not in this version", key, text);
-}
-
 static int take_trans(struct netopt *opt, const char *text, struct vmm_error *err)
 {
 	if (!strcmp(text, "pci"))
@@ -125,8 +117,6 @@ static int take_word(struct netopt *opt, char *key, struct vmm_error *err)
 		return take_ip(key, text, &opt->guest_ip, err);
 	if (!strcmp(key, "vhost"))
 		return take_vhost(opt, text, err);
-	if (!strcmp(key, "mq"))
-		return take_only(key, text, "1", err);
 	if (!strcmp(key, "trans"))
 		return take_trans(opt, text, err);
 	if (!strcmp(key, "script")) {
@@ -136,6 +126,9 @@ static int take_word(struct netopt *opt, char *key, struct vmm_error *err)
 	} else if (!strcmp(key, "mtu")) {
 		ret = take_number(key, text, MTU_MIN, MTU_MAX, &val, err);
 		opt->mtu = (uint16_t)val;
+	} else if (!strcmp(key, "mq")) {
+		ret = take_number(key, text, 1, VMM_NET_QUEUES, &val, err);
+		opt->queues = (uint32_t)val;
 	} else if (!strcmp(key, "fd")) {
 		ret = take_number(key, text, 0, INT32_MAX, &val, err);
 		opt->fd = (int)val;
@@ -151,6 +144,8 @@ static int check(const struct netopt *opt, struct vmm_error *err)
 {
 	if (opt->has_fd && opt->tapif)
 		return refuse(err, -EINVAL, "--network: fd excludes tapif");
+	if (opt->queues > 1 && (opt->has_fd || opt->mode != NETOPT_TAP))
+		return refuse(err, -EINVAL, "--network: mq needs mode=tap, and excludes fd");
 	if (opt->mode != NETOPT_TAP && (opt->tapif || opt->script || opt->downscript || opt->vhost))
 		return refuse(err, -EINVAL,
 			      "--network: tapif, script, downscript and vhost need mode=tap");
@@ -164,6 +159,7 @@ int netopt_parse(struct netopt *opt, const char *arg, struct vmm_error *err)
 	int ret = 0;
 
 	memset(opt, 0, sizeof(*opt));
+	opt->queues = 1;
 	opt->words = next = strdup(arg);
 	if (!next)
 		return refuse(err, -ENOMEM, "out of memory");

@@ -22,6 +22,7 @@ struct netopt {
 	bool		has_fd;
 	bool		vhost;		/* tap: by the kernel's vhost-net */
 	int		fd;		/* tap: of the interface; user: to who is like passt */
+	uint32_t	queues;		/* tap: pairs of them, each with a descriptor */
 	uint16_t	mtu;		/* 0: none was given */
 	uint32_t	trans;		/* enum vmm_virtio_transport; AUTO: none was given */
 	uint8_t		mac[6];		/* zeroes: none was given */

@@ -17,11 +17,15 @@ static bool wants_passt(const struct net *net)
 
 static int open_vhost(struct net *net, struct vmm_error *err)
 {
-	net->vhost_fd = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
-	if (net->vhost_fd >= 0)
-		return 0;
-	snprintf(err->msg, sizeof(err->msg), "--network: vhost=1: /dev/vhost-net: %s", strerror(errno));
-	return -ENOTSUP;
+	for (uint32_t i = 0; i < net->opt.queues; i++) {
+		net->vhost_fds[i] = open("/dev/vhost-net", O_RDWR | O_CLOEXEC);
+		if (net->vhost_fds[i] >= 0)
+			continue;
+		snprintf(err->msg, sizeof(err->msg), "--network: vhost=1: /dev/vhost-net: %s",
+			 strerror(errno));
+		return -ENOTSUP;
+	}
+	return 0;
 }
 
 static int open_net(struct net *net, struct vmm_error *err)
@@ -30,14 +34,12 @@ static int open_net(struct net *net, struct vmm_error *err)
 
 	if (ret)
 		return ret;
-	if (net->opt.mode == NETOPT_TAP) {
-		net->fd = tapif_open(&net->opt, net->name, err);
-		return net->fd < 0 ? net->fd : 0;
-	}
+	if (net->opt.mode == NETOPT_TAP)
+		return tapif_open(&net->opt, net->fds, net->name, err);
 	if (!net->opt.has_fd)
 		return 0;
-	net->fd = fcntl(net->opt.fd, F_DUPFD_CLOEXEC, 3);
-	if (net->fd >= 0)
+	net->fds[0] = fcntl(net->opt.fd, F_DUPFD_CLOEXEC, 3);
+	if (net->fds[0] >= 0)
 		return 0;
 	snprintf(err->msg, sizeof(err->msg), "--network: fd=%d: %s", net->opt.fd, strerror(errno));
 	return -errno;
@@ -73,7 +75,8 @@ int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_erro
 	for (uint32_t i = 0; i < opts->nr_nets && !ret; i++) {
 		struct net *net = &nets->net[nets->nr];
 
-		net->fd = net->vhost_fd = -1;
+		memset(net->fds, -1, sizeof(net->fds));
+		memset(net->vhost_fds, -1, sizeof(net->vhost_fds));
 		ret = netopt_parse(&net->opt, opts->nets[i], err);
 		if (net->opt.mode == NETOPT_NONE) {
 			netopt_fini(&net->opt);
@@ -86,15 +89,20 @@ int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_erro
 	return ret ? ret : start_keeper(nets, err);
 }
 
+static void close_all(const int *fds)
+{
+	for (uint32_t i = 0; i < VMM_NET_QUEUES; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 void nets_close(struct nets *nets)
 {
 	/* It runs scripts about interfaces that have to be there. */
 	netkeep_stop(&nets->keep);
 	for (unsigned int i = 0; i < nets->nr; i++) {
-		if (nets->net[i].fd >= 0)
-			close(nets->net[i].fd);
-		if (nets->net[i].vhost_fd >= 0)
-			close(nets->net[i].vhost_fd);
+		close_all(nets->net[i].fds);
+		close_all(nets->net[i].vhost_fds);
 		netopt_fini(&nets->net[i].opt);
 	}
 	nets->nr = 0;
@@ -109,10 +117,11 @@ static int add(struct net *net, int fd, struct vmm *vm, struct vmm_error *err)
 
 	cfg.flags = net->opt.mode == NETOPT_USER ? VMM_NET_F_STREAM : VMM_NET_F_TAP;
 	cfg.fd = fd;
-	if (net->opt.vhost) {
-		cfg.flags |= VMM_NET_F_VHOST;
-		cfg.vhost_fd = net->vhost_fd;
-	}
+	cfg.flags |= net->opt.vhost ? VMM_NET_F_VHOST : 0;
+	cfg.vhost_fd = net->opt.vhost ? net->vhost_fds[0] : 0;
+	cfg.queues = net->opt.queues;
+	memcpy(cfg.more_fds, net->fds + 1, sizeof(cfg.more_fds));
+	memcpy(cfg.more_vhost_fds, net->vhost_fds + 1, sizeof(cfg.more_vhost_fds));
 	cfg.mtu = net->opt.mtu;
 	if (wants_passt(net) && !cfg.mtu)
 		cfg.mtu = PASST_MTU;
@@ -146,7 +155,7 @@ int nets_add(struct nets *nets, struct vmm *vm, struct vmm_error *err)
 		snprintf(err->msg, sizeof(err->msg), "--network: who starts passt has gone");
 	for (unsigned int i = 0; i < nets->nr && !ret; i++) {
 		struct net *net = &nets->net[i];
-		int fd = net->fd;
+		int fd = net->fds[0];
 
 		if (wants_passt(net))
 			ret = take_passt(nets, i, &fd, err);

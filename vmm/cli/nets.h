@@ -21,8 +21,9 @@
 struct net {
 	struct netopt	opt;
 	char		name[TAPIF_NAME];	/* of a tap interface */
-	int		fd;			/* for all boots: tap or fd=N; or -1 */
-	int		vhost_fd;		/* likewise */
+	/* For all boots: one of each for a pair of queues, or -1. */
+	int		fds[VMM_NET_QUEUES];	/* tap or fd=N */
+	int		vhost_fds[VMM_NET_QUEUES];
 	uint32_t	index;			/* the device's */
 };
 

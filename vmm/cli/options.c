@@ -186,8 +186,8 @@ static const struct option table[] = {
 	OPTION(OPT_NETWORK, 'n', "network", "KEY=VALUE,...",
 	       "a network card; repeatable; keys are\n"
 	       "mode=tap|user|none (tap; user: by passt), tapif,\n"
-	       "fd, script, downscript, vhost, host_ip, guest_ip,\n"
-	       "guest_mac, mtu (default: no network)"),
+	       "fd, script, downscript, vhost, mq, host_ip,\n"
+	       "guest_ip, guest_mac, mtu (default: no network)"),
 
 	HEADING("The machine"),
 	OPTION(OPT_IRQCHIP, 0, "irqchip", "TYPE",

@@ -27,7 +27,8 @@
 
 _Static_assert(TAPIF_NAME == IFNAMSIZ, "the length of a name");
 
-static int make(const struct netopt *opt, char *name, struct vmm_error *err)
+/* A queue of an interface, that of @name if it has one already. */
+static int make_queue(const struct netopt *opt, char *name, struct vmm_error *err)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -35,7 +36,12 @@ static int make(const struct netopt *opt, char *name, struct vmm_error *err)
 
 	if (fd < 0)
 		return refuse(err, -errno, "--network: /dev/net/tun: %s", strerror(errno));
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", opt->tapif ? opt->tapif : "tap%d");
+	if (opt->queues > 1)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	if (name[0])
+		memcpy(ifr.ifr_name, name, TAPIF_NAME);
+	else
+		snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", opt->tapif ? opt->tapif : "tap%d");
 	if (ioctl(fd, TUNSETIFF, &ifr)) {
 		ret = refuse(err, -errno, "--network: tap interface %s: %s",
 			     opt->tapif ? opt->tapif : "", strerror(errno));
@@ -44,6 +50,17 @@ static int make(const struct netopt *opt, char *name, struct vmm_error *err)
 	}
 	memcpy(name, ifr.ifr_name, TAPIF_NAME);
 	return fd;
+}
+
+static int make(const struct netopt *opt, int *fds, char *name, struct vmm_error *err)
+{
+	name[0] = '\0';
+	for (uint32_t i = 0; i < opt->queues; i++) {
+		fds[i] = make_queue(opt, name, err);
+		if (fds[i] < 0)
+			return fds[i];
+	}
+	return 0;
 }
 
 static int run_script(const char *script, const char *name)
@@ -115,21 +132,16 @@ static int inherit(const struct netopt *opt, char *name, struct vmm_error *err)
 	return fd;
 }
 
-int tapif_open(const struct netopt *opt, char *name, struct vmm_error *err)
+int tapif_open(const struct netopt *opt, int *fds, char *name, struct vmm_error *err)
 {
 	int ret;
-	int fd;
 
-	if (opt->has_fd)
-		return inherit(opt, name, err);
-	fd = make(opt, name, err);
-	if (fd < 0 || opt->tapif)
-		return fd;
-	ret = set_up(opt, name, err);
-	if (!ret)
-		return fd;
-	close(fd);
-	return ret;
+	if (opt->has_fd) {
+		fds[0] = inherit(opt, name, err);
+		return fds[0] < 0 ? fds[0] : 0;
+	}
+	ret = make(opt, fds, name, err);
+	return ret || opt->tapif ? ret : set_up(opt, name, err);
 }
 
 void tapif_down(const struct netopt *opt, const char *name)

@@ -64,7 +64,7 @@ tap_transfer()	# KERNEL OPTION...
 	need_tap
 	ADDR=192.168.33.15 PEER=192.168.33.1 peer net "$kernel" "$(amount)" -n "${NIC:-mode=tap}" "$@"
 	same_bytes $(($(amount) << 20))
-	console | grep -q 'GUEST-LINK mac=02:15:15:15:15:15 mtu=1500 carrier=1' || fail "the link is not as it shall be"
+	console | grep -q "GUEST-LINK mac=02:15:15:15:15:15 mtu=1500 carrier=1 pairs=${PAIRS:-1}" || fail "the link is not as it shall be"
 	silent
 }
 
@@ -77,7 +77,7 @@ net_tap_mmio()
 scenario net-tap-pci "6.12-max"
 net_tap_pci()
 {
-	tap_transfer 6.12 --virtio-transport pci
+	NIC=mode=tap,mq=2 PAIRS=2 tap_transfer 6.12 --virtio-transport pci --cpus 2 --io-threads 2
 }
 
 scenario net-vhost "6.1-a76 6.12-n1"
@@ -89,7 +89,7 @@ net_vhost()
 	[ -c /dev/vhost-net ] || say_skip "no /dev/vhost-net"
 	case $HOST in
 	6.1-*) NIC=mode=tap,vhost=1 tap_transfer 6.1 --virtio-transport mmio ;;
-	*) NIC=mode=tap,vhost=1 tap_transfer 6.12 --virtio-transport pci ;;
+	*) NIC=mode=tap,vhost=1,mq=2 PAIRS=2 tap_transfer 6.12 --virtio-transport pci --cpus 2 ;;
 	esac
 }
 
