@@ -19,7 +19,8 @@ static void check(const struct run_options *opts)
 	int ret;
 
 	must(opts->nr_expect <= EXPECT_MAX);
-	must(!(opts->ttys >> OPTIONS_SERIAL_PORTS));
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+		must((opts->ttys[i].kind >= TTY_FILE) == (opts->ttys[i].path && *opts->ttys[i].path));
 	cmdline = options_cmdline(opts);
 	must(cmdline);
 	free(cmdline);

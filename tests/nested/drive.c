@@ -10,6 +10,7 @@
  *   not:TEXT    nothing written so far contains TEXT
  *   send:TEXT   write TEXT to it; \n \r \\ \xHH are understood
  *   close       end of its input
+ *   dial:PATH   from here on talk to it by the unix socket there, as a new client
  *   kill:NAME   send it SIGTERM, SIGINT, SIGHUP, SIGKILL, SIGSTOP or SIGCONT
  *   sleep:MS    let some time pass
  *   shell:CMD   run CMD by sh with PID set; it has to succeed
@@ -34,6 +35,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -289,6 +292,40 @@ static void step_shell(struct drive *d, const char *what)
 		fail(d, "failed: %s", what);
 }
 
+/* Where there may be no socket yet. */
+static int dial(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)) &&
+	    !fcntl(fd, F_SETFL, O_NONBLOCK))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void step_dial(struct drive *d, const char *what)
+{
+	char buf[64];
+
+	if (d->out >= 0 && d->out != d->in)
+		close(d->out);
+	if (d->in >= 0)
+		close(d->in);
+	d->in = d->out = -1;
+	while ((d->in = dial(what)) < 0) {
+		look_for_exit(d);
+		if (d->exited)
+			fail(d, "ended by %s without %s", how_it_ended(d, buf, sizeof(buf)), what);
+		if (now_ms() > d->deadline)
+			fail(d, "timeout, connecting to %s", what);
+		usleep(20000);
+	}
+	d->out = d->in;
+}
+
 static void do_step(struct drive *d, const char *step)
 {
 	const char *arg = strchr(step, ':');
@@ -300,7 +337,7 @@ static void do_step(struct drive *d, const char *step)
 	} steps[] = {
 		{ "want", step_want }, { "send", step_send }, { "kill", step_kill },
 		{ "sleep", step_sleep }, { "shell", step_shell }, { "exit", step_exit },
-		{ "signal", step_signal },
+		{ "signal", step_signal }, { "dial", step_dial },
 	};
 
 	if (!strcmp(step, "close")) {

@@ -102,7 +102,8 @@ static void test_options_are_zero_unless_given(void **state)
 	assert_int_equal(opts.ram_size, 0);
 	assert_int_equal(opts.ram_base, 0);
 	assert_int_equal(opts.vm_flags, 0);
-	assert_int_equal(opts.ttys, 0);
+	assert_int_equal(opts.ttys[0].kind, TTY_STDIO);
+	assert_int_equal(opts.ttys[1].kind, TTY_NOTHING);
 	assert_int_equal(opts.log_level, VMM_LOG_INFO);
 	assert_false(opts.nodefaults || opts.no_reboot || opts.memfd || opts.help);
 	assert_int_equal(opts.machine.size, sizeof(opts.machine));
@@ -339,8 +340,27 @@ static void test_options_collect_ttys(void **state)
 	struct t_line line;
 
 	(void)state;
-	t_accept(&opts, &line, "k --tty 0 --tty=3 --tty 3");
-	assert_int_equal(opts.ttys, 1 << 0 | 1 << 3);
+	t_accept(&opts, &line, "k --tty 0 --tty=3 --tty 3,pty");
+	assert_int_equal(opts.ttys[0].kind, TTY_PTY);
+	assert_int_equal(opts.ttys[1].kind, TTY_NOTHING);
+	assert_int_equal(opts.ttys[3].kind, TTY_PTY);
+	assert_int_equal(options_stdio_port(&opts), -1);
+
+	t_accept(&opts, &line, "k --tty 1,file=a,b --tty 2,socket=s --tty 3,file=x --tty 3,socket=y=");
+	assert_int_equal(options_stdio_port(&opts), 0);
+	assert_int_equal(opts.ttys[1].kind, TTY_FILE);
+	assert_string_equal(opts.ttys[1].path, "a,b");
+	assert_int_equal(opts.ttys[2].kind, TTY_SOCKET);
+	assert_string_equal(opts.ttys[2].path, "s");
+	assert_int_equal(opts.ttys[3].kind, TTY_SOCKET);
+	assert_string_equal(opts.ttys[3].path, "y=");
+
+	/* The terminal is one port's. */
+	t_accept(&opts, &line, "k --tty 2,stdio --expect up");
+	assert_int_equal(opts.ttys[0].kind, TTY_NOTHING);
+	assert_int_equal(options_stdio_port(&opts), 2);
+	t_accept(&opts, &line, "k --tty 1,file=a --console virtio");
+	assert_int_equal(opts.ttys[0].kind, TTY_NOTHING);
 }
 
 static void test_options_collect_disks(void **state)
@@ -483,6 +503,12 @@ static void test_options_refuse_bad_numbers(void **state)
 		{ "k -c 99999999999999999999999", "not within 1 to 4294967295" },
 		{ "k --tty 4", "--tty 4: not within 0 to 3" },
 		{ "k --tty -1", "--tty -1: not a number" },
+		{ "k --tty ,pty", "--tty : not a number" },
+		{ "k --tty 1,", "--tty 1,: not stdio, pty, file=FILE or socket=PATH" },
+		{ "k --tty 1,tcp=x", "--tty 1,tcp=x: not stdio, pty, file=FILE or socket=PATH" },
+		{ "k --tty 1,file=", "--tty 1,file=: not stdio" },
+		{ "k --tty 1,file", "--tty 1,file: not stdio" },
+		{ "k --tty 1,stdio,", "--tty 1,stdio,: not stdio" },
 		{ "k --io-threads 0", "not within 1 to 16" },
 		{ "k --io-threads 17", "not within 1 to 16" },
 		{ "k --sve-max-vl 0", "not within 128 to 2048" },
@@ -553,6 +579,9 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --firmware-address 0x90000000", "--firmware-address: needs --firmware" },
 		{ "k --hugetlbfs /h --memfd", "--hugetlbfs: excludes --memfd" },
 		{ "k --tty 0 --expect up", "--expect: excludes --tty 0" },
+		{ "k --tty 0,stdio --tty 2,stdio", "--tty 2,stdio: port 0 is" },
+		{ "k --tty 1,stdio --console virtio", "--tty 1,stdio: excludes --console virtio" },
+		{ "k --tty 1,socket=s --chroot /", "--tty 1,socket: excludes --chroot" },
 		{ "k --e2h0", "--e2h0: needs --nested" },
 		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
 		{ "k --virtio-transport isa", "--virtio-transport isa: not pci or mmio" },
@@ -668,6 +697,8 @@ static void test_cmdline_is_generated_as_by_kvmtool(void **state)
 		{ { 0 }, "console=ttyS0 root=/dev/vda rw" },
 		{ { .params = "" }, "console=ttyS0 root=/dev/vda rw" },
 		{ { .params = "quiet" }, "console=ttyS0 root=/dev/vda rw quiet" },
+		{ { .ttys = { [2] = { .kind = TTY_STDIO } } }, "console=ttyS2 root=/dev/vda rw" },
+		{ { .ttys = { [2] = { .kind = TTY_PTY } } }, "console=ttyS0 root=/dev/vda rw" },
 		{ { .initrd = "i" }, "console=ttyS0" },
 		{ { .initrd = "i", .params = "quiet" }, "console=ttyS0 quiet" },
 		{ { .params = "root=/dev/sda" }, "console=ttyS0 root=/dev/sda" },

@@ -401,7 +401,7 @@ static void booted(struct run *run)
 	ready_tell(&run->ready);
 }
 
-/* Where serial port 0 writes: to who reads along, or right to stdout. */
+/* Where the console writes: to who reads along, or right to stdout. */
 static int build(struct run *run)
 {
 	int out_fd = run->tee.wr >= 0 ? run->tee.wr : run->cons.out_fd;
@@ -448,12 +448,12 @@ static int boot_again_and_again(struct run *run)
 	}
 }
 
-/* With serial port 0 on a pty, stdin and stdout are not the guest's. */
+/* With serial port 0 elsewhere, stdin and stdout may not be the guest's. */
 static int open_console(struct run *run)
 {
 	int ret;
 
-	if (!run->guest.opts->hvc && run->guest.opts->ttys & 1)
+	if (!run->guest.opts->hvc && options_stdio_port(run->guest.opts) < 0)
 		return 0;
 	ret = stdcons_init(&run->cons);
 	if (ret == 0) {

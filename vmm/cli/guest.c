@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "vmm/cli/ramfile.h"
+#include "vmm/cli/refuse.h"
 #include "vmm/cli/status.h"
 #include "vmm/cli/vhostopt.h"
 
@@ -198,17 +199,36 @@ static int open_dtb(struct guest *guest)
 	return STATUS_USAGE;
 }
 
-static int open_ptys(struct guest *guest)
+/* O_NONBLOCK, for a fifo that nobody reads would keep us in open(). */
+static int open_tty_file(int *fd, const char *path, struct vmm_error *err)
+{
+	*fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+	return *fd < 0 ? refuse(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+static int open_tty_pty(struct pty *pty, struct vmm_error *err)
+{
+	int ret = pty_open(pty);
+
+	return ret ? refuse(err, ret, "no pty: %s", strerror(-ret)) : 0;
+}
+
+static int open_ttys(struct guest *guest)
 {
 	for (unsigned int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
-		int ret;
+		const struct tty_option *tty = &guest->opts->ttys[i];
+		struct vmm_error err;
+		int ret = 0;
 
-		if (!(guest->opts->ttys & (1u << i)))
-			continue;
-		ret = pty_open(&guest->ptys[i]);
+		if (tty->kind == TTY_PTY)
+			ret = open_tty_pty(&guest->ptys[i], &err);
+		else if (tty->kind == TTY_FILE)
+			ret = open_tty_file(&guest->tty_files[i], tty->path, &err);
+		else if (tty->kind == TTY_SOCKET)
+			ret = conssock_open(&guest->tty_socks[i], tty->path, &err);
 		if (ret) {
-			report_fatal("--tty %u: no pty: %s", i, strerror(-ret));
-			return STATUS_ERROR;
+			report_fatal("--tty %u: %s", i, err.msg);
+			return tty->path ? STATUS_FILE : STATUS_ERROR;
 		}
 	}
 	return 0;
@@ -302,7 +322,7 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
 		open_images, open_overlays, open_flash, open_disks, open_fs, open_vhosts, size_ram,
-		make_cmdline, read_spe, open_kvm, open_ptys, open_nets, open_dtb,
+		make_cmdline, read_spe, open_kvm, open_nets, open_dtb, open_ttys,
 	};
 	int status = 0;
 
@@ -327,6 +347,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		guest->ptys[i].fd = -1;
 		guest->ptys[i].peer = -1;
+		guest->tty_files[i] = -1;
+		conssock_clear(&guest->tty_socks[i]);
 	}
 	if (opts->name)
 		snprintf(guest->name, sizeof(guest->name), "%s", opts->name);
@@ -373,8 +395,11 @@ void guest_close(struct guest *guest)
 		close_fd(&guest->overlay_fds[i]);
 	for (size_t i = 0; i < OPTIONS_VHOSTS; i++)
 		close_fd(&guest->vhost_fds[i]);
-	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		pty_close(&guest->ptys[i]);
+		close_fd(&guest->tty_files[i]);
+		conssock_close(&guest->tty_socks[i]);
+	}
 	nets_close(&guest->nets);
 	speopt_fini(&guest->spe);
 	free(guest->cmdline);
@@ -523,39 +548,61 @@ static int add_overlays(struct guest *guest, struct vmm_error *err)
 	return ret;
 }
 
+/* -1: none, which is no descriptor of a configuration. */
+static struct vmm_console_config console_on(int in_fd, int out_fd)
+{
+	struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
+
+	if (in_fd >= 0) {
+		cfg.flags |= VMM_CONSOLE_F_IN;
+		cfg.in_fd = in_fd;
+	}
+	if (out_fd >= 0) {
+		cfg.flags |= VMM_CONSOLE_F_OUT;
+		cfg.out_fd = out_fd;
+	}
+	return cfg;
+}
+
 /* The terminal's guest end, where that is no UART. */
 static int add_hvc(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
-	struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
+	struct vmm_console_config cfg = console_on(in_fd, out_fd);
 	int ret;
 
 	if (!guest->opts->hvc)
 		return 0;
-	cfg.flags = VMM_CONSOLE_F_OUT | (in_fd >= 0 ? VMM_CONSOLE_F_IN : 0);
-	cfg.in_fd = in_fd >= 0 ? in_fd : 0;
-	cfg.out_fd = out_fd;
 	ret = vmm_add_hvc(guest->vm, &cfg, err);
 	return ret < 0 ? ret : 0;
+}
+
+static struct vmm_console_config port_on(const struct guest *guest, int i, int in_fd, int out_fd)
+{
+	switch (guest->opts->ttys[i].kind) {
+	case TTY_STDIO:
+		return console_on(in_fd, out_fd);
+	case TTY_PTY:
+		return console_on(guest->ptys[i].fd, guest->ptys[i].fd);
+	case TTY_FILE:
+		return console_on(-1, guest->tty_files[i]);
+	case TTY_SOCKET:
+		return console_on(guest->tty_socks[i].guest_fd, guest->tty_socks[i].guest_fd);
+	default:
+		return console_on(-1, -1);
+	}
 }
 
 /* Ports are numbered as they are added, so those below a wanted one are too. */
 static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
-	uint32_t ttys = guest->opts->ttys;
+	int last = OPTIONS_SERIAL_PORTS - 1;
 	int ret = 0;
 
-	for (unsigned int i = 0; ret >= 0 && (i == 0 || ttys >> i); i++) {
-		struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
+	while (last && guest->opts->ttys[last].kind == TTY_NOTHING)
+		last--;
+	for (int i = 0; ret >= 0 && i <= last; i++) {
+		struct vmm_console_config cfg = port_on(guest, i, in_fd, out_fd);
 
-		if (ttys & (1u << i)) {
-			cfg.flags = VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT;
-			cfg.in_fd = guest->ptys[i].fd;
-			cfg.out_fd = guest->ptys[i].fd;
-		} else if (i == 0 && !guest->opts->hvc) {
-			cfg.flags = VMM_CONSOLE_F_OUT | (in_fd >= 0 ? VMM_CONSOLE_F_IN : 0);
-			cfg.in_fd = in_fd >= 0 ? in_fd : 0;
-			cfg.out_fd = out_fd;
-		}
 		ret = vmm_add_console(guest->vm, &cfg, err);
 	}
 	return ret < 0 ? ret : 0;
@@ -750,8 +797,10 @@ unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
 {
 	unsigned int nr = poll_fs(guest, fds);
 
-	fds[nr] = (struct pollfd){ .fd = nets_fd(&guest->nets), .events = POLLIN };
-	return nr + 1;
+	fds[nr++] = (struct pollfd){ .fd = nets_fd(&guest->nets), .events = POLLIN };
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++, nr += CONSSOCK_FDS)
+		conssock_poll(&guest->tty_socks[i], fds + nr);
+	return nr;
 }
 
 /* Of a start that failed: a virtiofsd has ended at once, and has said why itself. */
@@ -846,6 +895,8 @@ void guest_serve(struct guest *guest)
 		restart_fs(guest, i, again);
 	}
 	nets_serve(&guest->nets, guest->vm, &guest->report);
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+		conssock_serve(&guest->tty_socks[i]);
 }
 
 void guest_destroy(struct guest *guest)

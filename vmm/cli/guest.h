@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/cli/conssock.h"
 #include "vmm/cli/fsd.h"
 #include "vmm/cli/helper.h"
 #include "vmm/cli/nets.h"
@@ -21,7 +22,7 @@
 #include "vmm/cli/speopt.h"
 
 #define VSOCK_DEVICE	"/dev/vhost-vsock"
-#define GUEST_FDS	(OPTIONS_FS + 1)	/* of guest_poll() */
+#define GUEST_FDS	(OPTIONS_FS + 1 + OPTIONS_SERIAL_PORTS * CONSSOCK_FDS)	/* of guest_poll() */
 
 struct guest {
 	const struct run_options *opts;
@@ -47,6 +48,8 @@ struct guest {
 	struct helper	helper;		/* with .fsds */
 	struct fsd	fsds[OPTIONS_FS];
 	struct pty	ptys[OPTIONS_SERIAL_PORTS];
+	int		tty_files[OPTIONS_SERIAL_PORTS];
+	struct conssock	tty_socks[OPTIONS_SERIAL_PORTS];
 	struct nets	nets;
 	char		name[80];
 };
@@ -55,7 +58,7 @@ struct guest {
 int guest_open(struct guest *guest, const struct run_options *opts);
 void guest_close(struct guest *guest);
 
-/* Serial port 0 reads @in_fd unless that is -1, and writes @out_fd, or is on a pty. */
+/* The console that stdin and stdout are, if any, reads @in_fd unless that is -1, and writes @out_fd. */
 int guest_build(struct guest *guest, int in_fd, int out_fd);
 int guest_start(struct guest *guest);
 
@@ -64,8 +67,8 @@ bool guest_raise_limit(const struct guest *guest);
 void guest_allow_raises(void);
 
 /*
- * Processes that serve the guest's devices: what to poll for, at most GUEST_FDS, and how
- * many that is; and then what to do about those that have ended.
+ * Processes that serve the guest's devices and sockets of its serial ports: what to poll
+ * for, at most GUEST_FDS, and how many that is; and then what to do about it.
  */
 unsigned int guest_poll(const struct guest *guest, struct pollfd *fds);
 void guest_serve(struct guest *guest);

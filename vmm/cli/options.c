@@ -157,8 +157,10 @@ static const struct option table[] = {
 	HEADING("Devices"),
 	OPTION(OPT_CONSOLE, 0, "console", "TYPE",
 	       "serial (default), or virtio: hvc0"),
-	OPTION(OPT_TTY, 0, "tty", "N",
-	       "serial port N, 0 to 3, on a new pty; repeatable"),
+	OPTION(OPT_TTY, 0, "tty", "N[,TO]",
+	       "serial port N, 0 to 3, on a new pty (default),\n"
+	       "stdio, file=FILE, at its end, or socket=PATH,\n"
+	       "which is made; repeatable"),
 	OPTION(OPT_DISK, 'd', "disk", "FILE[,KEY]...",
 	       "disk: a raw image or a block device; keys are ro,\n"
 	       "direct: past the page cache, queues=N and\n"
@@ -310,6 +312,14 @@ static int take_number(const struct option *opt, const char *arg, uint64_t min,
 	return 0;
 }
 
+int options_stdio_port(const struct run_options *opts)
+{
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+		if (opts->ttys[i].kind == TTY_STDIO)
+			return i;
+	return -1;
+}
+
 static int take_u32(const struct option *opt, const char *arg, uint32_t *val,
 		    struct vmm_error *err)
 {
@@ -362,15 +372,44 @@ static int take_name(struct run_options *opts, const char *arg, struct vmm_error
 	return 0;
 }
 
+/* A path is all the rest, commas too. */
+static int take_tty_end(struct tty_option *tty, const char *arg, const char *end,
+			struct vmm_error *err)
+{
+	static const struct {
+		const char	*name;
+		enum tty_kind	kind;
+	} kinds[] = {
+		{ "stdio", TTY_STDIO }, { "pty", TTY_PTY },
+		{ "file=", TTY_FILE }, { "socket=", TTY_SOCKET },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i].name);
+		bool has_path = kinds[i].name[len - 1] == '=';
+
+		if (strncmp(end, kinds[i].name, len) || has_path != !!end[len])
+			continue;
+		tty->kind = kinds[i].kind;
+		tty->path = has_path ? end + len : NULL;
+		return 0;
+	}
+	return refuse(err, -EINVAL, "--tty %s: not stdio, pty, file=FILE or socket=PATH", arg);
+}
+
 static int take_tty(struct run_options *opts, const struct option *opt, const char *arg,
 		    struct vmm_error *err)
 {
+	size_t len = strcspn(arg, ",");
+	char number[16];
 	uint64_t port;
-	int ret = take_number(opt, arg, 0, OPTIONS_SERIAL_PORTS - 1, &port, err);
+	int ret;
 
-	if (ret == 0)
-		opts->ttys |= 1u << port;
-	return ret;
+	snprintf(number, sizeof(number), "%.*s", (int)len, arg);
+	ret = take_number(opt, number, 0, OPTIONS_SERIAL_PORTS - 1, &port, err);
+	if (ret)
+		return ret;
+	return take_tty_end(&opts->ttys[port], arg, arg[len] ? arg + len + 1 : "pty", err);
 }
 
 static int take_console(struct run_options *opts, const char *arg, struct vmm_error *err)
@@ -1033,6 +1072,30 @@ static int take_operand(const char **operand, const char *word, struct vmm_error
 	return 0;
 }
 
+/* Unless told otherwise, stdin and stdout are the first serial port or the virtio-console. */
+static void settle_stdio(struct run_options *opts)
+{
+	if (!opts->hvc && opts->ttys[0].kind == TTY_NOTHING && options_stdio_port(opts) < 0)
+		opts->ttys[0].kind = TTY_STDIO;
+}
+
+static int check_ttys(const struct run_options *opts, struct vmm_error *err)
+{
+	int stdio = options_stdio_port(opts);
+
+	if (opts->nr_expect && stdio < 0 && !opts->hvc)
+		return refuse(err, -EINVAL, "--expect: excludes --tty 0");
+	if (stdio >= 0 && opts->hvc)
+		return refuse(err, -EINVAL, "--tty %d,stdio: excludes --console virtio", stdio);
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+		if (opts->ttys[i].kind == TTY_STDIO && i != stdio)
+			return refuse(err, -EINVAL, "--tty %d,stdio: port %d is", i, stdio);
+		if (opts->ttys[i].kind == TTY_SOCKET && opts->chroot)
+			return refuse(err, -EINVAL, "--tty %d,socket: excludes --chroot", i);
+	}
+	return 0;
+}
+
 /* What options mean together. */
 static int check(const struct run_options *opts, struct vmm_error *err)
 {
@@ -1052,15 +1115,13 @@ static int check(const struct run_options *opts, struct vmm_error *err)
 				     VMM_VIRTIO_PCI : VMM_VIRTIO_MMIO))
 		return refuse(err, -ENOTSUP,
 			      "--network: trans: all devices have that of --virtio-transport");
-	if (opts->nr_expect && (opts->ttys & 1) && !opts->hvc)
-		return refuse(err, -EINVAL, "--expect: excludes --tty 0");
 	if ((flags & VMM_MACHINE_F_E2H0) && !(flags & VMM_MACHINE_F_NESTED))
 		return refuse(err, -EINVAL, "--e2h0: needs --nested");
 	if ((flags & VMM_MACHINE_F_NO_SVE) && opts->machine.sve_max_vl)
 		return refuse(err, -EINVAL, "--no-sve: excludes --sve-max-vl");
 	if ((flags & VMM_MACHINE_F_NO_SEED) && (flags & VMM_MACHINE_F_KASLR_SEED))
 		return refuse(err, -EINVAL, "--no-seed: excludes --kaslr-seed");
-	return 0;
+	return check_ttys(opts, err);
 }
 
 static int parse(struct run_options *opts, int argc, char *const argv[], struct vmm_error *err)
@@ -1097,6 +1158,7 @@ static int parse(struct run_options *opts, int argc, char *const argv[], struct 
 			      opts->kernel);
 	if (operand)
 		opts->kernel = operand;
+	settle_stdio(opts);
 	return check(opts, err);
 }
 
@@ -1133,6 +1195,8 @@ static bool has_root(const char *params)
 char *options_cmdline(const struct run_options *opts)
 {
 	const char *params = opts->params ? opts->params : "";
+	int stdio = options_stdio_port(opts);
+	char console[] = "ttyS0";
 	const char *root;
 	char *line;
 
@@ -1144,7 +1208,10 @@ char *options_cmdline(const struct run_options *opts)
 		root = " root=" OPTIONS_ROOT_TAG " rootfstype=virtiofs rw";
 	else
 		root = " root=/dev/vda rw";
-	if (asprintf(&line, "console=%s%s%s%s", opts->hvc ? "hvc0" : "ttyS0", root, *params ? " " : "", params) < 0)
+	if (stdio > 0)
+		console[4] += (char)stdio;
+	if (asprintf(&line, "console=%s%s%s%s", opts->hvc ? "hvc0" : console, root,
+		     *params ? " " : "", params) < 0)
 		return NULL;
 	return line;
 }

@@ -51,6 +51,20 @@ struct fs_option {
 	bool		ro;
 };
 
+/* What a serial port is connected to. */
+enum tty_kind {
+	TTY_NOTHING,
+	TTY_STDIO,
+	TTY_PTY,
+	TTY_FILE,
+	TTY_SOCKET,
+};
+
+struct tty_option {
+	enum tty_kind	kind;
+	const char	*path;		/* of a file or a socket */
+};
+
 /* Of a directory that is the guest's root. */
 #define OPTIONS_ROOT_TAG	"rootfs"
 
@@ -69,7 +83,6 @@ struct run_options {
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
 	uint32_t	io_threads;	/* 0: the library's default */
-	uint32_t	ttys;		/* bit N: serial port N is on a pty */
 	uint32_t	on_no_cpu;	/* enum vmm_no_cpu */
 	enum sandbox	sandbox;
 	uint32_t	timeout;	/* seconds; 0: none */
@@ -106,6 +119,7 @@ struct run_options {
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	const char	*expect[EXPECT_MAX];
 	const char	*overlays[OPTIONS_OVERLAYS];
+	struct tty_option ttys[OPTIONS_SERIAL_PORTS];
 	struct disk_option disks[OPTIONS_DISKS];
 	struct fs_option fs[OPTIONS_FS];
 	const char	*nets[OPTIONS_NETS];	/* of netopt_parse() */
@@ -123,6 +137,9 @@ int options_parse(struct run_options *opts, int argc, char *const argv[],
 
 /* To be called if options_parse() returned 0. */
 void options_fini(struct run_options *opts);
+
+/* The serial port that stdin and stdout are, or -1. */
+int options_stdio_port(const struct run_options *opts);
 
 /* The kernel's command line, to be freed; NULL if there is no memory. */
 char *options_cmdline(const struct run_options *opts);

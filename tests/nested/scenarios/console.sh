@@ -94,3 +94,29 @@ console_tty()
 	[ $status = 0 ] || fail "exit status $status"
 	[ ! -s "$WORK/log/vm.console" ] || fail "on the standard output: $(console)"
 }
+
+# Serial ports on a socket, which may be left and taken up again, on a file and elsewhere.
+scenario console-ports "6.12-a76"
+console_ports()
+{
+	socket=$WORK/files/socket file=$WORK/files/file
+	vm "dial:$socket" want:LISTENS send:a "want:<a>" "dial:$socket" send:b "want:<b>" \
+		kill:KILL signal:9 -- $(flat) --tty "0,socket=$socket" -p t=echo
+	[ -S "$socket" ] || fail "no socket"
+	# It takes the control socket away that was left too.
+	"$VMM" list >/dev/null
+	# Nobody answers there, and it is replaced.
+	vm "dial:$socket" want:LISTENS send:bq "want:<b>" exit:0 -- \
+		$(flat) --tty "0,socket=$socket" -p t=echo
+	silent
+	[ ! -e "$socket" ] || fail "a socket is left"
+
+	echo before >"$file"
+	vm exit:0 -- $(flat) --tty "0,file=$file"
+	[ "$(head -n 1 "$file")" = before ] || fail "the file is not appended to"
+	grep -q "EXIT: STATUS=1" "$file" || fail "nothing in the file"
+
+	vm want:GUEST-LISTENS "send:hello\n" "want:ECHO hello" "send:quit\n" exit:0 -- \
+		$(linux 6.1) --tty "0,file=$file" --tty 2,stdio -p "$QUIET t=echo"
+	silent
+}
