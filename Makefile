@@ -309,7 +309,7 @@ UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-bench.sh" \
 	"tests/unit/check-man.sh $(B)/arm64/libvmm.so")
 
-check-unit: $(UNIT_RUN) $(if $(UNIT),,$(native_FUZZ)) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
+check-unit: $(UNIT_RUN) $(if $(UNIT),,$(native_FUZZ) $(B)/native/bench/disk) $(if $(UNIT),,$(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/native/vmm)
 	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)
 
 check-sanitizers:
@@ -380,8 +380,12 @@ check: deps
 # has changed between two builds, given as programs or as bench.json of theirs:
 #	make bench-compare OLD=FILE NEW=FILE
 bench: deps
-	@$(MAKE) --no-print-directory $(B)/arm64/vmm
+	@$(MAKE) --no-print-directory $(B)/arm64/vmm $(B)/native/bench/disk
 	@BUILD=$(abspath $(B)) tests/nested/measure $(BENCH)
+$(B)/native/bench/%: tests/bench/%.c $(B)/native/unit/libtest.a $(B)/native/libvmm.a
+	$(if $(V),,@echo "  LD native  $@")
+	$(Q)mkdir -p $(@D)
+	$(Q)$(native_CC) $(COMMON) $(native_CFLAGS) -o $@ $^ -lcmocka $(LIBS) $(CLI_LIBS) -lpthread
 bench-compare:
 	@BUILD=$(abspath $(B)) tests/nested/compare $(OLD) $(NEW)
 
