@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices/virtio_blk.h"
@@ -730,6 +733,110 @@ static void test_wrong_disks_are_refused(void **state)
 	close(fd);
 }
 
+/* ---- Killed --------------------------------------------------------------------------- */
+
+#define T_KILLS		200
+#define T_KILL_US	6000		/* the longest that one is let live, or lives on */
+#define T_WRITES	8u		/* of a round, all under way at once */
+#define T_WRITE_SIZE	4096u
+#define T_ROUND_SIZE	(T_WRITES * T_WRITE_SIZE)
+#define T_PLACES	(T_SIZE / T_ROUND_SIZE)	/* round after round has the next */
+
+/* Offer a round's writes, every word of which is @round. */
+static void t_write_round(struct t_rig *rig, u32 round)
+{
+	for (u32 i = 0; i < T_WRITES; i++) {
+		const struct virtio_blk_outhdr hdr = {
+			.type = VIRTIO_BLK_T_OUT,
+			.sector = (round % T_PLACES * T_ROUND_SIZE + i * T_WRITE_SIZE) / 512,
+		};
+		const struct driver_buf bufs[] = {
+			{ T_HDR + i * 16, 16, false }, { T_DATA + i * T_WRITE_SIZE, T_WRITE_SIZE, false },
+			{ T_TABLE + KIB(20) + i, 1, true },
+		};
+		u32 *words = (u32 *)t_mem(rig, bufs[1].addr);
+
+		memcpy(t_mem(rig, bufs[0].addr), &hdr, sizeof(hdr));
+		for (u32 w = 0; w < T_WRITE_SIZE / 4; w++)
+			words[w] = round;
+		driver_add_indirect(&rig->d.q[0], T_TABLE + i * 48, bufs, 3);
+	}
+	virtio_kick(rig->d.dev, 0);
+}
+
+/* The child: write, flush and tell of it, for as long as it lives. */
+static void t_flush_until_killed(int fd, atomic_uint *flushed)
+{
+	struct t_rig rig;
+	u32 head;
+	u32 len;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	t_open_fd(&rig, fd, t_plain, T_WANTED);
+	for (u32 round = *flushed + 1;; round++) {
+		t_write_round(&rig, round);
+		for (u32 i = 0; i < T_WRITES; i++)
+			t_until((driver_turn(&rig.d), driver_used(&rig.d.q[0], &head, &len)));
+		if (t_request(&rig, VIRTIO_BLK_T_FLUSH, 0, NULL, 0) != VIRTIO_BLK_S_OK)
+			_exit(1);
+		*flushed = round;
+	}
+}
+
+/* The latest flushed round of each place is whole, but where the next was under way. */
+static void t_check_flushed(const u8 *disk, u32 flushed)
+{
+	for (u32 place = 0; place < T_PLACES; place++) {
+		const u32 *words = (const u32 *)(disk + place * T_ROUND_SIZE);
+		u32 round = flushed < place ? 0 : flushed - (flushed - place) % T_PLACES;
+		bool under_way = (flushed + 1) % T_PLACES == place;
+
+		for (u32 i = 0; i < T_ROUND_SIZE / 4; i++)
+			if (words[i] != round && !(under_way && words[i] == flushed + 1))
+				fail_msg("round %u of %u: %u at %u", round, flushed, words[i], i);
+	}
+}
+
+static void test_killed_at_any_moment_keeps_what_was_flushed(void **state)
+{
+	atomic_uint *flushed;
+	const u8 *disk;
+	int status;
+	int fd;
+
+	(void)state;
+	if (T_SANITIZED) {
+		print_message("skipped: a child of fork() deadlocks in a sanitizer\n");
+		skip();
+	}
+	fd = t_on_disk ? t_disk_file() : memfd_create("t-disk", MFD_CLOEXEC);
+	assert_true(fd >= 0);
+	flushed = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(flushed, MAP_FAILED);
+	assert_int_equal(ftruncate(fd, T_SIZE), 0);
+	disk = mmap(NULL, T_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(disk, MAP_FAILED);
+	for (u32 i = 0; i < T_KILLS; i++) {
+		u32 before = *flushed;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (!pid)
+			t_flush_until_killed(fd, flushed);
+		/* However slow the host, every other one comes as far as a flush. */
+		if (i % 2)
+			t_until(*flushed > before);
+		usleep((useconds_t)random() % T_KILL_US);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		t_check_flushed(disk, *flushed);
+	}
+	munmap((void *)disk, T_SIZE);
+	munmap(flushed, 4096);
+	close(fd);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -755,6 +862,7 @@ int main(void)
 		cmocka_unit_test(test_no_disk_is_refused),
 		cmocka_unit_test(test_disk_is_locked),
 		cmocka_unit_test(test_wrong_disks_are_refused),
+		cmocka_unit_test(test_killed_at_any_moment_keeps_what_was_flushed),
 	};
 
 	int failed = cmocka_run_group_tests_name("in memory", tests, NULL, NULL);
