@@ -35,7 +35,8 @@
 #include "vmm/machine.h"
 
 _Static_assert(VMM_VHOST_USER_QUEUES == VHOST_USER_MAX_QUEUES &&
-	       VMM_NET_QUEUES == VIRTIO_NET_PAIRS, "what vmm.h promises");
+	       VMM_NET_QUEUES == VIRTIO_NET_PAIRS && VMM_DISK_QUEUES <= VIRTIO_MAX_QUEUES,
+	       "what vmm.h promises");
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
 

@@ -355,11 +355,12 @@ int vmm_add_rng(struct vmm *vm, const struct vmm_rng_config *cfg, struct vmm_err
 #define VMM_DISK_F_RO		(1ull << 0)	/* the guest cannot write to it */
 
 #define VMM_DISK_SERIAL		20		/* bytes */
+#define VMM_DISK_QUEUES		64
 struct vmm_disk_config {
 	size_t		size;
 	uint64_t	flags;		/* VMM_DISK_F_* */
 	int		fd;
-	uint32_t	queues;		/* 0: one; at most 64 */
+	uint32_t	queues;		/* 0: one; at most VMM_DISK_QUEUES */
 	const char	*serial;	/* that the guest sees; NULL: empty */
 };
 #define VMM_DISK_CONFIG_INIT { .size = sizeof(struct vmm_disk_config) }

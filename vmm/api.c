@@ -504,9 +504,9 @@ static int check_disk(const struct vmm_disk_config *cfg, struct vmm_error *err)
 	if ((mode & O_ACCMODE) != O_RDWR &&
 	    ((mode & O_ACCMODE) != O_RDONLY || !(cfg->flags & VMM_DISK_F_RO)))
 		return error_set(err, -EINVAL, "disk: descriptor %d is not open for that", cfg->fd);
-	if (cfg->queues > VM_MAX_QUEUES)
+	if (cfg->queues > VMM_DISK_QUEUES)
 		return error_set(err, -EINVAL, "disk: %u queues, of at most %u", cfg->queues,
-				 VM_MAX_QUEUES);
+				 VMM_DISK_QUEUES);
 	if (cfg->serial && strlen(cfg->serial) > VMM_DISK_SERIAL)
 		return error_set(err, -EINVAL, "disk: a serial number of more than %u bytes",
 				 VMM_DISK_SERIAL);

@@ -149,6 +149,19 @@ static void test_size_rejects_what_is_no_number(void **state)
 		assert_int_equal(number_parse_size(bad[i], 'M', &end, &val), -EINVAL);
 }
 
+static void test_count_is_within_its_bounds_and_its_length(void **state)
+{
+	static const char *const bad[] = { "", "0", "65", "-1", "4,", "00000000000000101" };
+	uint32_t val = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(number_parse_count(bad[i], strlen(bad[i]), 64, &val), -EINVAL);
+	assert_int_equal(val, 7);
+	assert_int_equal(number_parse_count("64,ro", 2, 64, &val), 0);
+	assert_int_equal(val, 64);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -159,6 +172,7 @@ int main(void)
 		cmocka_unit_test(test_size_leaves_the_rest_to_the_caller),
 		cmocka_unit_test(test_size_rejects_what_overflows),
 		cmocka_unit_test(test_size_rejects_what_is_no_number),
+		cmocka_unit_test(test_count_is_within_its_bounds_and_its_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "vmm/cli/number.h"
 
 #include <errno.h>
+#include <string.h>
 
 static unsigned int digit_value(char c)
 {
@@ -52,6 +53,21 @@ int number_parse(const char *text, uint64_t *val)
 	if (ret)
 		return ret;
 	return *end ? -EINVAL : 0;
+}
+
+int number_parse_count(const char *text, size_t len, uint32_t max, uint32_t *val)
+{
+	char number[16];
+	uint64_t wide;
+
+	if (len >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, text, len);
+	number[len] = '\0';
+	if (number_parse(number, &wide) || !wide || wide > max)
+		return -EINVAL;
+	*val = (uint32_t)wide;
+	return 0;
 }
 
 /* The power of two that a unit stands for, -1 if it is none. */

@@ -5,6 +5,7 @@
 #ifndef VMM_CLI_NUMBER_H
 #define VMM_CLI_NUMBER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -12,6 +13,9 @@
  * sign and no blank.  -EINVAL if it is not, -ERANGE if it is above 64 bits.
  */
 int number_parse(const char *text, uint64_t *val);
+
+/* The first @len bytes of @text are a number, 1 to @max.  -EINVAL if they are not. */
+int number_parse_count(const char *text, size_t len, uint32_t max, uint32_t *val);
 
 /*
  * A number with an optional unit of BKMGTP, in powers of 1024 and in either

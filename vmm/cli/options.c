@@ -456,9 +456,6 @@ static bool take_fs_sandbox(const char *key, size_t len, const char **sandbox, i
 static int take_disk_key(struct disk_option *disk, const char *key, size_t len,
 			 struct vmm_error *err)
 {
-	char number[16];
-	uint64_t queues;
-
 	if (take_fs_sandbox(key, len, &disk->sandbox, &disk->sandbox_len))
 		return 0;
 	if (len == 2 && !strncmp(key, "ro", len)) {
@@ -472,10 +469,9 @@ static int take_disk_key(struct disk_option *disk, const char *key, size_t len,
 			return refuse(err, -EINVAL, "--disk: %.*s: more than %d bytes",
 				      (int)len, key, VMM_DISK_SERIAL);
 	} else if (len > 7 && !strncmp(key, "queues=", 7)) {
-		snprintf(number, sizeof(number), "%.*s", (int)len - 7, key + 7);
-		if (number_parse(number, &queues) || !queues || queues > 64)
-			return refuse(err, -EINVAL, "--disk: %.*s: not within 1 to 64", (int)len, key);
-		disk->queues = (uint32_t)queues;
+		if (number_parse_count(key + 7, len - 7, VMM_DISK_QUEUES, &disk->queues))
+			return refuse(err, -EINVAL, "--disk: %.*s: not within 1 to %d", (int)len, key,
+				      VMM_DISK_QUEUES);
 	} else {
 		return refuse(err, -EINVAL, "--disk: '%.*s' is not ro, direct, queues=N or serial=TEXT",
 			      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, key);

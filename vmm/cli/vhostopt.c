@@ -5,24 +5,12 @@
 #include "vmm/cli/vhostopt.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/cli/number.h"
-
-__attribute__((format(printf, 2, 3)))
-static int refuse(struct vmm_error *err, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
+#include "vmm/cli/refuse.h"
 
 /* The value of @key, if it is that: NULL, and @len is not changed, if not. */
 static const char *value_of(const char *word, const char *key, size_t *len)
@@ -39,32 +27,30 @@ static int take_word(struct vhostopt *opt, const char *word, size_t len, struct 
 {
 	size_t n = len;
 	const char *val = value_of(word, "type=", &n);
-	char number[16];
-	uint64_t queues;
 
 	if (val) {
 		if (n != 3 || strncmp(val, "blk", n))
-			return refuse(err, "--vhost-user: type=%.*s: not blk", (int)n, val);
+			return refuse(err, -EINVAL, "--vhost-user: type=%.*s: not blk", (int)n, val);
 		opt->type = VMM_VHOST_USER_BLK;
 		return 0;
 	}
 	val = value_of(word, "socket=", &n);
 	if (val) {
 		if (n >= sizeof(opt->addr.sun_path))
-			return refuse(err, "--vhost-user: socket: a name of %zu bytes is too long", n);
+			return refuse(err, -EINVAL, "--vhost-user: socket: a name of %zu bytes is too long",
+				      n);
 		memcpy(opt->addr.sun_path, val, n);
 		opt->addr.sun_path[n] = '\0';
 		return 0;
 	}
 	val = value_of(word, "queues=", &n);
 	if (!val)
-		return refuse(err, "--vhost-user: '%.*s' is not type=blk, socket=PATH or queues=N",
+		return refuse(err, -EINVAL,
+			      "--vhost-user: '%.*s' is not type=blk, socket=PATH or queues=N",
 			      (int)len, word);
-	snprintf(number, sizeof(number), "%.*s", (int)n, val);
-	if (number_parse(number, &queues) || !queues || queues > VMM_VHOST_USER_QUEUES)
-		return refuse(err, "--vhost-user: queues=%.*s: not within 1 to %d", (int)n, val,
-			      VMM_VHOST_USER_QUEUES);
-	opt->queues = (uint32_t)queues;
+	if (number_parse_count(val, n, VMM_VHOST_USER_QUEUES, &opt->queues))
+		return refuse(err, -EINVAL, "--vhost-user: queues=%.*s: not within 1 to %d", (int)n,
+			      val, VMM_VHOST_USER_QUEUES);
 	return 0;
 }
 
@@ -82,7 +68,7 @@ int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err)
 		arg += len + 1;
 	}
 	if (!opt->type || !opt->addr.sun_path[0])
-		return refuse(err, "--vhost-user: needs type=blk and socket=PATH");
+		return refuse(err, -EINVAL, "--vhost-user: needs type=blk and socket=PATH");
 	return 0;
 }
 
@@ -96,6 +82,6 @@ int vhostopt_connect(const struct vhostopt *opt, struct vmm_error *err)
 	ret = -errno;
 	if (fd >= 0)
 		close(fd);
-	refuse(err, "--vhost-user: Unable to connect to %s: %s", opt->addr.sun_path, strerror(-ret));
-	return ret;
+	return refuse(err, ret, "--vhost-user: Unable to connect to %s: %s", opt->addr.sun_path,
+		      strerror(-ret));
 }
