@@ -27,6 +27,21 @@ status()
 	[ "$_got" = "$_want" ] || fail "exit status $_got, not $_want, of: $*"
 }
 
+# Wait until these, in the background, have reached their guest.
+have_reached()	# PROCESS...
+{
+	for _process; do
+		_n=0
+		until ls -l "/proc/$_process/fd" 2>/dev/null | grep -q socket:; do
+			_n=$((_n + 1))
+			[ $_n -lt $((200 * SLOW)) ] || fail "process $_process reaches nobody"
+			sleep 0.05
+		done
+	done
+	# From having a socket to having asked by it is a moment yet.
+	sleep 0.3
+}
+
 # One that heeds its power button, followed from beginning to end.
 scenario stop-politely "6.12-a76"
 stop_politely()
@@ -39,7 +54,7 @@ stop_politely()
 	text=$!
 	"$VMM" wait web --json >"$log/wait" &
 	waits=$!
-	sleep 0.5
+	have_reached $events $text $waits
 	status 0 "$VMM" stop -n web --json >"$log/stop"
 	# It is gone, not merely going.
 	[ ! -e "/proc/$pid/exe" ] || fail "the process is still there"
@@ -75,7 +90,7 @@ stop_anyway()
 	launch a FLAT $(flat) -p t=spin
 	"$VMM" wait a 2>"$log/wait" &
 	waits=$!
-	sleep 0.3
+	have_reached $waits
 	status 0 "$VMM" stop --force a
 	status 12 wait $pid
 	status 12 wait $waits
@@ -90,7 +105,7 @@ wait_killed()
 	launch a FLAT $(flat) -p t=spin
 	"$VMM" wait a 2>"$log/wait" &
 	waits=$!
-	sleep 0.5
+	have_reached $waits
 	kill -9 $pid
 	status 137 wait $pid
 	status 1 wait $waits
