@@ -1031,6 +1031,34 @@ static void test_balloon_is_resized(void **state)
 	t_fake_done(fake);
 }
 
+/* What --balloon says is for the first boot; what was asked since is for all. */
+static void test_balloon_keeps_its_size_at_a_reboot(void **state)
+{
+	static const struct fake_step step = { .kind = FAKE_BLOCK };
+	struct vmm_balloon_config cfg = VMM_BALLOON_CONFIG_INIT;
+	struct answerer who = { .name = "guest", .cpus = 1 };
+
+	(void)state;
+	cfg.target = MIB(4);
+	for (u64 i = 0; i < 4; i++) {
+		static const u64 want[] = { MIB(4), MIB(4), MIB(2), 0 };
+		struct fake_kvm *fake = fake_create(&fake_server);
+
+		fake_script(fake, 0, &step, 1, 0);
+		who.vm = t_vm(fake, NULL);
+		assert_int_equal(vmm_add_balloon(who.vm, &cfg, NULL), 0);
+		t_start(who.vm);
+		answer_remind(&who);
+		assert_int_equal(t_balloon(&who, "{\"command\":\"balloon\"}"), want[i]);
+		if (i)
+			t_balloon(&who, "{\"command\":\"balloon\",\"deflate\":2097152}");
+		assert_int_equal(vmm_stop(who.vm), 0);
+		t_stopped(who.vm, VMM_STOP_HOST);
+		vmm_destroy(who.vm);
+		t_fake_done(fake);
+	}
+}
+
 static void test_balloon_that_is_not_there(void **state)
 {
 	struct fake_kvm *fake = fake_create(&fake_server);
@@ -1171,6 +1199,8 @@ static void test_link_of_a_card_or_of_all(void **state)
 		assert_non_null(strstr(ask_string(reply, "error"), rows[i].error));
 		assert_int_equal(!*rows[i].error, !*ask_string(reply, "error"));
 		json_decref(reply);
+		/* What a reboot has to do again: one card more has its cable in each time. */
+		assert_int_equal(who.unplugged, i == 0 ? 3 : i == 1 ? 2 : 0);
 	}
 	vmm_stop(vm);
 	t_stopped(vm, VMM_STOP_HOST);
@@ -1355,6 +1385,7 @@ int main(void)
 		TEST(test_stop_presses_the_button_or_pulls_the_plug),
 		TEST(test_pause_and_resume_may_be_said_twice),
 		TEST(test_balloon_is_resized),
+		TEST(test_balloon_keeps_its_size_at_a_reboot),
 		TEST(test_balloon_that_is_not_there),
 		TEST(test_dump_follows_the_frames),
 		TEST(test_resize_tells_the_sizes),

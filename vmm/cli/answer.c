@@ -318,7 +318,7 @@ static json_t *resize(const struct answerer *who)
 }
 
 /* Take out the cable of network card "card", or of all of them, or put it in. */
-static json_t *set_link(const struct answerer *who, const json_t *request)
+static json_t *set_link(struct answerer *who, const json_t *request)
 {
 	const json_t *card = json_object_get(request, "card");
 	const json_t *up = json_object_get(request, "up");
@@ -332,9 +332,12 @@ static json_t *set_link(const struct answerer *who, const json_t *request)
 	if (card && (!json_is_integer(card) || first < 0 || first >= who->nets))
 		return refuse("the guest has no such network card");
 	end = card ? first + 1 : who->nets;
-	for (json_int_t i = first; i < end; i++)
+	for (json_int_t i = first; i < end; i++) {
 		if (vmm_net_link(who->vm, who->first_net + (uint32_t)i, json_is_true(up)))
 			return refuse("the guest has stopped");
+		who->unplugged &= ~(1u << i);
+		who->unplugged |= json_is_true(up) ? 0 : 1u << i;
+	}
 	return tell_state(who);
 }
 
@@ -353,7 +356,7 @@ static int take_bytes(const json_t *request, const char *key, uint64_t *bytes)
 }
 
 /* Set to "size", if that is there, then made larger or smaller, but not less than empty. */
-static int resize_balloon(const struct answerer *who, const json_t *request)
+static int resize_balloon(struct answerer *who, const json_t *request)
 {
 	struct vmm_balloon_stats stats = VMM_BALLOON_STATS_INIT;
 	uint64_t size;
@@ -374,10 +377,15 @@ static int resize_balloon(const struct answerer *who, const json_t *request)
 	if (__builtin_add_overflow(size, more, &size))
 		return -EINVAL;
 	size -= less < size ? less : size;
-	return size == stats.target ? 0 : vmm_balloon_set(who->vm, size);
+	ret = size == stats.target ? 0 : vmm_balloon_set(who->vm, size);
+	if (!ret) {
+		who->resized = true;
+		who->balloon = size;
+	}
+	return ret;
 }
 
-static json_t *balloon(const struct answerer *who, const json_t *request)
+static json_t *balloon(struct answerer *who, const json_t *request)
 {
 	json_t *now;
 
@@ -396,6 +404,16 @@ static json_t *balloon(const struct answerer *who, const json_t *request)
 		return refuse("the guest has stopped");
 	return json_pack("{s:s, s:s, s:o}", "name", who->name, "state", state_of(who),
 			 "balloon", now);
+}
+
+/* Fails for a guest that has stopped already, to which it no longer matters. */
+void answer_remind(const struct answerer *who)
+{
+	int ret = who->resized ? vmm_balloon_set(who->vm, who->balloon) : 0;
+
+	for (uint32_t i = 0; i < who->nets && !ret; i++)
+		if (who->unplugged & 1u << i)
+			ret = vmm_net_link(who->vm, who->first_net + i, 0);
 }
 
 int answer_power_off(struct answerer *who)

@@ -27,6 +27,9 @@ struct answerer {
 	bool		asked;		/* to power off */
 	bool		paused;
 	bool		reset;		/* its stop is to be followed by another boot */
+	bool		resized;	/* its balloon was given a size: */
+	uint64_t	balloon;	/* bytes */
+	uint32_t	unplugged;	/* bit n: the cable of network card n is out */
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */
 };
 
@@ -40,6 +43,9 @@ struct news {
 	int64_t		status;
 };
 #define NEWS(_event)	{ .event = (_event), .vcpu = -1, .boots = -1, .status = -1 }
+
+/* A guest has booted: what it was told of its balloon and its cables before a reboot holds still. */
+void answer_remind(const struct answerer *who);
 
 /* To all who follow. */
 void answer_tell(const struct answerer *who, const struct news *news);

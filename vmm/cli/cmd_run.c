@@ -393,6 +393,7 @@ static void booted(struct run *run)
 	who->booted_ms = answer_now_ms();
 	who->paused = who->reset = false;
 	news.boots = (int64_t)++who->boots;
+	answer_remind(who);
 	answer_tell(who, &news);
 	/* Said now, so that a start that fails has one line alone. */
 	if (run->no_control.msg[0])
