@@ -313,7 +313,7 @@ check-unit: $(UNIT_RUN) $(if $(UNIT),,$(native_FUZZ) $(B)/native/bench/disk) $(i
 	@LOGS=$(B)/unit-logs tests/unit/run -j $(UNIT_JOBS) $(UNIT_CHECKS) $(UNIT_RUN)
 
 check-sanitizers:
-	@$(MAKE) --no-print-directory check-unit UNIT_VARIANTS="asan tsan" UNIT=test_
+	@$(MAKE) --no-print-directory check-unit UNIT_VARIANTS="asan tsan" UNIT=$(or $(UNIT),test_)
 
 # The other compiler finds other mistakes.
 check-clang:

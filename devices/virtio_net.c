@@ -68,6 +68,7 @@ struct pair {
 	struct room			room;
 	struct batch			batch;
 	struct loop_msg			change_msg;
+	atomic_bool			served;		/* .io was there when .applied was set */
 	atomic_uint			applied;	/* .new_used, as it was last found */
 };
 
@@ -435,6 +436,7 @@ static void on_change(void *arg)
 		tell_link(net);
 	if (gone && !p->index)
 		tell_lost(net, gone);
+	atomic_store(&p->served, p->io);
 	atomic_store(&p->applied, used);
 	loop_post(net->virtio.queues[net->virtio.nr_queues - 1].loop, &net->control.applied_msg);
 	for (u32 i = RX; i <= TX; i++)
@@ -535,18 +537,23 @@ static bool take_commands(struct virtio_net *net, struct virtio_queue *q)
 	return false;
 }
 
+/* A driver that is told of an error goes on with the pairs that it has used so far. */
 static void on_applied(void *arg)
 {
 	struct virtio_net *net = arg;
 	struct virtio_queue *q = &net->virtio.queues[2 * net->nr_pairs];
+	u8 ack = VIRTIO_NET_OK;
 
 	if (!net->control.pending)
 		return;
-	for (u32 i = 0; i < net->nr_pairs; i++)
+	for (u32 i = 0; i < net->nr_pairs; i++) {
 		if (atomic_load(&net->pairs[i].applied) != net->control.wanted)
 			return;
+		if (i < net->control.wanted && !atomic_load(&net->pairs[i].served))
+			ack = VIRTIO_NET_ERR;
+	}
 	net->control.pending = false;
-	acknowledge(net, q, VIRTIO_NET_OK);
+	acknowledge(net, q, ack);
 	virtio_run(q);
 }
 
