@@ -51,10 +51,10 @@ net()
 		$(virtio "$kernel") --name net "$@" -p "$QUIET t=net l=1 a=$ADDR p=$PEER m=$mib"
 }
 
-# 100 MiB each way; an emulated guest has less than a real one.
+# 100 MiB each way, or MIB; an emulated guest has less than a real one.
 amount()
 {
-	if [ "$HOST" = native ]; then echo 1000; else echo 100; fi
+	if [ "$HOST" = native ]; then echo 1000; else echo "${MIB:-100}"; fi
 }
 
 tap_transfer()	# KERNEL OPTION...
@@ -77,7 +77,7 @@ net_tap_mmio()
 scenario net-tap-pci "6.12-max"
 net_tap_pci()
 {
-	NIC=mode=tap,mq=2 PAIRS=2 tap_transfer 6.12 --virtio-transport pci --cpus 2 --io-threads 2
+	MIB=32 NIC=mode=tap,mq=2 PAIRS=2 tap_transfer 6.12 --virtio-transport pci --cpus 2 --io-threads 2
 }
 
 scenario net-vhost "6.1-a76 6.12-n1"
