@@ -18,7 +18,7 @@ fail()
 
 # Labels and names of figures as measure.awk spells them, of both VMMs.
 for who in vmm vmm-off vmm-on vmm-quick qemu; do
-	for label in entry-1 entry-4 flat-1 flat-4 linux file-1 store-1 byte-1 idle-1 idle-4 idle-8 \
+	for label in entry-1 entry-4 flat-1 flat-4 linux linux-pci linux-mmio file-1 store-1 byte-1 idle-1 idle-4 idle-8 \
 		repin disk-1 disk-32 reads-0 reads-1 quiet pause size; do
 		echo "$who-$label"
 	done
