@@ -639,6 +639,12 @@ VMM_API int vmm_next_event(struct vmm *vm, struct vmm_event *ev);
 /* ---- Bringing your own threads or loop (VMM_F_HOST_THREADS) ----------- */
 
 /*
+ * The VM has no thread but those, whatever the kernel can do.  Where io_uring is refused
+ * to the process, what disks are asked for is done inside vmm_io_run() and
+ * vmm_io_dispatch(), which block for it; the log says so (VMM_LOG_INFO).
+ */
+
+/*
  * Run vCPU @index in the calling thread until the VM stops.  Start one thread a
  * vCPU after vmm_start().  The kick signal is blocked meanwhile, or let in if it
  * has a handler; the thread's signal mask and affinity are as before on return.

@@ -8,7 +8,7 @@
  * what they have deferred, submit what all have armed, in one system call that also
  * waits.
  *
- * Where io_uring is refused, two threads do the same by the same entries: softring.c.
+ * Where io_uring is refused, epoll and a thread do the same by the same entries: softring.c.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -365,13 +365,13 @@ static bool is_refusal(int ret)
 	return ret == -ENOSYS || ret == -EPERM;
 }
 
-static int ring_up(struct loop *loop, struct vmm_error *err)
+static int ring_up(struct loop *loop, bool threads, struct vmm_error *err)
 {
 	struct io_uring_params params = { .flags = IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED };
 	int ret = io_uring_queue_init_params(RING_ENTRIES, &loop->ring, &params);
 
 	if (is_refusal(ret))
-		return softring_create(&loop->soft, err);
+		return softring_create(&loop->soft, threads, err);
 	if (ret)
 		return error_sys(err, ret, "io_uring: setting up a ring");
 	ret = restrict_ring(&loop->ring);
@@ -381,11 +381,11 @@ static int ring_up(struct loop *loop, struct vmm_error *err)
 	}
 	io_uring_queue_exit(&loop->ring);
 	if (is_refusal(ret))
-		return softring_create(&loop->soft, err);
+		return softring_create(&loop->soft, threads, err);
 	return error_sys(err, ret, "io_uring: restricting a ring");
 }
 
-int loop_create(struct loop **out, struct vmm_error *err)
+static int create(struct loop **out, bool threads, struct vmm_error *err)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int ret;
@@ -400,7 +400,7 @@ int loop_create(struct loop **out, struct vmm_error *err)
 		ret = error_sys(err, -errno, "loop: eventfd");
 		goto out;
 	}
-	ret = ring_up(loop, err);
+	ret = ring_up(loop, threads, err);
 	if (ret)
 		goto out;
 	loop->bell_watch = (struct watch){ .fn = on_bell, .arg = loop };
@@ -410,6 +410,16 @@ int loop_create(struct loop **out, struct vmm_error *err)
 out:
 	loop_destroy(loop);
 	return ret;
+}
+
+int loop_create(struct loop **loop, struct vmm_error *err)
+{
+	return create(loop, true, err);
+}
+
+int loop_create_lent(struct loop **loop, struct vmm_error *err)
+{
+	return create(loop, false, err);
 }
 
 void loop_destroy(struct loop *loop)

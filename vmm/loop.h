@@ -35,6 +35,12 @@ struct watch {
 
 int loop_create(struct loop **loop, struct vmm_error *err);
 
+/*
+ * For a thread, or a loop, of the host's: starts no thread whatever.  Without io_uring
+ * what is asked of files is done in loop_run() and loop_dispatch(), which wait for it.
+ */
+int loop_create_lent(struct loop **loop, struct vmm_error *err);
+
 /* No watch may be armed any more, and no thread inside. */
 void loop_destroy(struct loop *loop);
 
@@ -95,7 +101,7 @@ int loop_dispatch(struct loop *loop);
 int loop_submit(struct loop *loop);
 int loop_fd(const struct loop *loop);
 
-/* Is io_uring refused to this process, and do threads do what it would? */
+/* Is io_uring refused to this process, and done without? */
 bool loop_is_soft(const struct loop *loop);
 
 /* From any thread: loop_run() returns once its current turn is over, for good. */

@@ -79,6 +79,9 @@ static const struct sandbox_rule sandbox_rules[] = {
 
 	/* I/O: what devices have opened, */
 	RULE("io_uring_enter", IO, "the loop"),
+	RULE("epoll_ctl", IO, "the loop, without io_uring"),
+	RULE("epoll_wait", IO, "the loop, without io_uring"),
+	RULE("epoll_pwait", IO, "the loop, without io_uring"),
 	RULE("read", IO, "eventfds, consoles"),
 	RULE("rt_sigpending", IO, "was SIGPIPE there before?"),
 	RULE("readv", IO, "consoles, disks, taps"),
@@ -156,10 +159,7 @@ static const struct sandbox_rule sandbox_rules[] = {
 	RULE("lstat", CONTROL, "the control socket"),
 	RULE("flock", CONTROL, "the control socket"),
 	RULE("accept4", CONTROL, "the control socket"),
-	RULE("epoll_create1", CONTROL, "a terminal in the background"),
-	RULE("epoll_ctl", CONTROL, "a terminal in the background"),
-	RULE("epoll_wait", CONTROL, "a terminal in the background"),
-	RULE("epoll_pwait", CONTROL, "a terminal in the background"),
+	RULE("epoll_create1", CONTROL, "a terminal in the background; a loop without io_uring"),
 	/* Of terminals those that a guest needs; never TIOCSTI, which types for the user. */
 	RULE("ioctl", CONTROL, "TUNGETIFF", IF(1, WHOLE, 0x800454d2)),
 	RULE("ioctl", CONTROL, "TUNSETVNETHDRSZ", IF(1, WHOLE, 0x400454d8)),

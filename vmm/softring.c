@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * softring.c - what a loop needs of io_uring, by two threads, where it is refused
+ * softring.c - what a loop needs of io_uring, by epoll, where it is refused
  *
- * One thread polls for what has to become ready, and does it then without blocking; the
- * other does what blocks whatever one does, which is all that is done to files, one after
- * the other.  Either ends with a ring of the eventfd that the loop waits on.  What is ready
- * when the loop looks it does itself, at once, as io_uring would.  Nothing of a file can
- * be cancelled once it has begun.
+ * What has to become ready is in an epoll set, armed for one event at a time, and is done
+ * without blocking when it is.  What blocks whatever one does, which is all that is done to
+ * files, is a worker's, one after the other, who rings a bell that is in the set as well; or,
+ * where no thread may be made, it is done at once, and the loop waits.  The set is itself
+ * a descriptor that a host can poll.  Nothing of a file can be cancelled once it has begun.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +15,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,24 +29,17 @@
 #include "vmm/softring.h"
 #include "vmm/thread.h"
 
-#define POLL_EARLY	64	/* of a poll's memory, which grows */
+#define EVENTS		32	/* taken at once */
+
+/* The same bits, the one a short and the other an enum. */
+_Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLPRI == POLLPRI &&
+	       EPOLLERR == POLLERR && EPOLLHUP == POLLHUP, "poll's events and epoll's");
 
 struct op {
 	struct io_uring_sqe	sqe;
 	struct op		*next;
 	u64			deadline;	/* of a timeout, in ns */
-	const struct polls	*polled;	/* the latest to do so, as number .slot */
-	u32			slot;
-	bool			cancelled;
 	int			res;
-};
-
-/* Those that wait, as poll() has them. */
-struct polls {
-	struct pollfd	*fds;
-	u32		nr;
-	u32		max;
-	u64		deadline;
 };
 
 struct list {
@@ -55,24 +50,20 @@ struct list {
 struct softring {
 	/* The loop's. */
 	struct list	prepared;
+	struct list	waiting;	/* for something to become ready */
+	struct list	timeouts;
 	struct list	taken;		/* completions */
 	struct op	*free;
+	int		set;		/* epoll */
+	int		timer;		/* of the first of .timeouts */
 
-	int		bell;		/* eventfd: something is in .done */
-	int		wake;		/* eventfd: look at .waiting again */
+	int		bell;		/* eventfd: there may be completions */
 	pthread_mutex_t	lock;
 	pthread_cond_t	work;
 	struct list	files;		/* for the worker */
-	struct list	waiting;	/* for something to become ready */
-	struct list	done;
+	struct list	done;		/* by it */
 	bool		quit;
-
-	struct polls	looks;		/* the loop's */
-	struct polls	sleeps;		/* the poller's */
-
-	pthread_t	poller;
 	pthread_t	worker;
-	bool		has_poller;
 	bool		has_worker;
 };
 
@@ -112,16 +103,17 @@ static void take_out(struct list *l, struct op *op)
 		l->end = at;
 }
 
-static void ring_eventfd(int fd)
+static void ring_bell(const struct softring *ring)
 {
 	const u64 one = 1;
 
 	/* Non-blocking; at 2^64 - 2 it is readable anyway. */
-	if (write(fd, &one, sizeof(one)) < 0)
+	if (write(ring->bell, &one, sizeof(one)) < 0)
 		return;
 }
 
-static void clear_eventfd(int fd)
+/* Of the bell, or the timer: neither blocks. */
+static void clear(int fd)
 {
 	u64 n;
 
@@ -137,12 +129,10 @@ static u64 now_ns(void)
 	return (u64)ts.tv_sec * 1000000000ull + (u64)ts.tv_nsec;
 }
 
-/* With the lock held. */
 static void complete(struct softring *ring, struct op *op, int res)
 {
 	op->res = res;
-	append(&ring->done, op);
-	ring_eventfd(ring->bell);
+	append(&ring->taken, op);
 }
 
 /* ---- What an entry asks for ---------------------------------------------------- */
@@ -174,22 +164,27 @@ static ssize_t move(const struct io_uring_sqe *sqe, off_t off, int flags)
 			     preadv2(sqe->fd, iov, nr, off, flags);
 }
 
-/* On the worker. */
+static ssize_t try_file(const struct io_uring_sqe *sqe)
+{
+
+	switch (sqe->opcode) {
+	case IORING_OP_FSYNC:
+		return sqe->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(sqe->fd) :
+								  fsync(sqe->fd);
+	case IORING_OP_FALLOCATE:
+		return fallocate(sqe->fd, (int)sqe->len, (off_t)sqe->off, (off_t)sqe->addr);
+	}
+	return move(sqe, (off_t)sqe->off, (int)sqe->rw_flags);
+}
+
+/* Blocks.  A thread that was lent may have signals; what they interrupt begins again. */
 static int do_file(const struct io_uring_sqe *sqe)
 {
 	ssize_t ret;
 
-	switch (sqe->opcode) {
-	case IORING_OP_FSYNC:
-		ret = sqe->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(sqe->fd) :
-								 fsync(sqe->fd);
-		break;
-	case IORING_OP_FALLOCATE:
-		ret = fallocate(sqe->fd, (int)sqe->len, (off_t)sqe->off, (off_t)sqe->addr);
-		break;
-	default:
-		ret = move(sqe, (off_t)sqe->off, (int)sqe->rw_flags);
-	}
+	do
+		ret = try_file(sqe);
+	while (ret < 0 && errno == EINTR);
 	return ret < 0 ? -errno : (int)ret;
 }
 
@@ -207,7 +202,7 @@ static ssize_t move_now(const struct io_uring_sqe *sqe)
 	return writes(sqe) ? writev(sqe->fd, iov, nr) : readv(sqe->fd, iov, nr);
 }
 
-/* On the poller.  -EAGAIN: go on waiting. */
+/* Does not block.  -EAGAIN: go on waiting. */
 static int do_ready(const struct io_uring_sqe *sqe, u32 revents)
 {
 	int flags = (int)sqe->msg_flags | MSG_DONTWAIT;
@@ -216,7 +211,7 @@ static int do_ready(const struct io_uring_sqe *sqe, u32 revents)
 
 	switch (sqe->opcode) {
 	case IORING_OP_POLL_ADD:
-		return revents & POLLNVAL ? -EBADF : (int)revents;
+		return (int)revents;
 	case IORING_OP_RECV:
 		ret = recv(sqe->fd, addr, sqe->len, flags);
 		break;
@@ -232,14 +227,16 @@ static int do_ready(const struct io_uring_sqe *sqe, u32 revents)
 	default:
 		ret = move_now(sqe);
 	}
-	return ret < 0 ? -errno : (int)ret;
+	if (ret >= 0)
+		return (int)ret;
+	return errno == EINTR ? -EAGAIN : -errno;
 }
 
-static short events_of(const struct io_uring_sqe *sqe)
+static u32 events_of(const struct io_uring_sqe *sqe)
 {
 	switch (sqe->opcode) {
 	case IORING_OP_POLL_ADD:
-		return (short)sqe->poll32_events;
+		return sqe->poll32_events;
 	case IORING_OP_SEND:
 	case IORING_OP_SENDMSG:
 		return POLLOUT;
@@ -257,118 +254,155 @@ static void *work(void *arg)
 	pthread_setname_np(pthread_self(), "vmm-files");
 	pthread_mutex_lock(&ring->lock);
 	for (;;) {
-		int res;
-
 		while (!ring->files.first && !ring->quit)
 			pthread_cond_wait(&ring->work, &ring->lock);
 		if (ring->quit)
 			break;
 		op = take_first(&ring->files);
 		pthread_mutex_unlock(&ring->lock);
-		res = do_file(&op->sqe);
+		op->res = do_file(&op->sqe);
 		pthread_mutex_lock(&ring->lock);
-		complete(ring, op, res);
+		append(&ring->done, op);
+		ring_bell(ring);
 	}
 	pthread_mutex_unlock(&ring->lock);
 	return NULL;
 }
 
-/* ---- The poller: everything that becomes ready ----------------------------------- */
-
-/* With the lock held.  Without memory not all are there, and those behind wait longer. */
-static void fill(struct softring *ring, struct polls *p)
+static void ask_worker(struct softring *ring, struct op *op)
 {
-	u32 want = 1;
+	pthread_mutex_lock(&ring->lock);
+	append(&ring->files, op);
+	pthread_cond_signal(&ring->work);
+	pthread_mutex_unlock(&ring->lock);
+}
 
-	for (struct op *op = ring->waiting.first; op; op = op->next)
-		want++;
-	if (want > p->max) {
-		struct pollfd *more = realloc(p->fds, 2 * want * sizeof(*more));
+static void take_done(struct softring *ring)
+{
+	struct op *op;
 
-		if (more) {
-			p->fds = more;
-			p->max = 2 * want;
-		}
+	clear(ring->bell);
+	pthread_mutex_lock(&ring->lock);
+	while ((op = take_first(&ring->done)))
+		append(&ring->taken, op);
+	pthread_mutex_unlock(&ring->lock);
+}
+
+/* ---- The set: everything that becomes ready --------------------------------------- */
+
+/* Have @fd in the set for what is waited for there, once; nothing any more: out of it. */
+static int arm(struct softring *ring, int fd)
+{
+	struct epoll_event ev = { .data.fd = fd };
+
+	for (const struct op *op = ring->waiting.first; op; op = op->next)
+		if (op->sqe.fd == fd)
+			ev.events |= events_of(&op->sqe) | EPOLLONESHOT;
+	if (!ev.events)
+		return epoll_ctl(ring->set, EPOLL_CTL_DEL, fd, &ev) ? -errno : 0;
+	if (!epoll_ctl(ring->set, EPOLL_CTL_MOD, fd, &ev))
+		return 0;
+	/* Who closes a descriptor takes it out, and another may have its number. */
+	if (errno == ENOENT && !epoll_ctl(ring->set, EPOLL_CTL_ADD, fd, &ev))
+		return 0;
+	return -errno;
+}
+
+/* Whoever waits there is told if it is for nothing. */
+static void arm_or_fail(struct softring *ring, int fd)
+{
+	int ret = arm(ring, fd);
+	struct op *next;
+
+	for (struct op *op = ring->waiting.first; op && ret; op = next) {
+		next = op->next;
+		if (op->sqe.fd != fd)
+			continue;
+		take_out(&ring->waiting, op);
+		/* A file, or a device without poll(): as with poll(), always ready. */
+		complete(ring, op, ret == -EPERM ? do_ready(&op->sqe, events_of(&op->sqe)) : ret);
 	}
-	p->nr = 0;
-	p->fds[p->nr++] = (struct pollfd){ .fd = ring->wake, .events = POLLIN };
-	p->deadline = UINT64_MAX;
-	for (struct op *op = ring->waiting.first; op && p->nr < p->max; op = op->next) {
-		bool timeout = op->sqe.opcode == IORING_OP_TIMEOUT;
-
-		op->polled = p;
-		op->slot = p->nr;
-		/* A timeout's is ignored. */
-		p->fds[p->nr++] = (struct pollfd){
-			.fd = timeout ? -1 : op->sqe.fd, .events = timeout ? 0 : events_of(&op->sqe),
-		};
-		if (timeout && op->deadline < p->deadline)
-			p->deadline = op->deadline;
-	}
 }
 
-static void wait_for(struct polls *p)
+/* Do what waits for this of @fd. */
+static void serve(struct softring *ring, int fd, u32 revents)
 {
-	u64 now = now_ns();
-	u64 left = p->deadline > now ? p->deadline - now : 0;
-	const struct timespec ts = {
-		.tv_sec = (time_t)(left / 1000000000ull), .tv_nsec = (long)(left % 1000000000ull),
-	};
-
-	if (ppoll(p->fds, p->nr, p->deadline == UINT64_MAX ? NULL : &ts, NULL) < 0)
-		for (u32 i = 0; i < p->nr; i++)
-			p->fds[i].revents = 0;
-}
-
-/* With the lock held: what has come of @op, or -EAGAIN. */
-static int look(const struct op *op, u32 revents)
-{
-	if (op->cancelled)
-		return -ECANCELED;
-	if (op->sqe.opcode == IORING_OP_TIMEOUT)
-		return op->deadline <= now_ns() ? -ETIME : -EAGAIN;
-	if (op->sqe.fd < 0)
-		return -EBADF;
-	return revents ? do_ready(&op->sqe, revents) : -EAGAIN;
-}
-
-/* With the lock held, after a poll: those that were in it, and are there still. */
-static void take_ready(struct softring *ring, const struct polls *p)
-{
+	bool left = false;
 	struct op *next;
 
 	for (struct op *op = ring->waiting.first; op; op = next) {
-		int res = look(op, op->polled == p ? (u32)p->fds[op->slot].revents : 0);
+		u32 mine = revents & (events_of(&op->sqe) | EPOLLERR | EPOLLHUP);
+		int res = -EAGAIN;
 
 		next = op->next;
-		/*
-		 * A descriptor that is polled is held open by that: to tell that it is not
-		 * any more is left to who was asleep on it.
-		 */
-		if (res == -EAGAIN || (res == -ECANCELED && p != &ring->sleeps))
+		if (op->sqe.fd != fd)
 			continue;
+		if (mine)
+			res = do_ready(&op->sqe, mine);
+		if (res == -EAGAIN) {
+			left = true;
+			continue;
+		}
 		take_out(&ring->waiting, op);
 		complete(ring, op, res);
 	}
+	if (left)
+		arm_or_fail(ring, fd);
 }
 
-static void *poll_all(void *arg)
+static void set_timer(struct softring *ring)
 {
-	struct softring *ring = arg;
+	struct itimerspec when = { 0 };
+	u64 first = 0;
 
-	pthread_setname_np(pthread_self(), "vmm-poll");
-	pthread_mutex_lock(&ring->lock);
-	while (!ring->quit) {
-		fill(ring, &ring->sleeps);
-		pthread_mutex_unlock(&ring->lock);
-		wait_for(&ring->sleeps);
-		pthread_mutex_lock(&ring->lock);
-		if (ring->sleeps.fds[0].revents)
-			clear_eventfd(ring->wake);
-		take_ready(ring, &ring->sleeps);
+	for (const struct op *op = ring->timeouts.first; op; op = op->next)
+		if (!first || op->deadline < first)
+			first = op->deadline;
+	when.it_value.tv_sec = (time_t)(first / 1000000000ull);
+	when.it_value.tv_nsec = (long)(first % 1000000000ull);
+	timerfd_settime(ring->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void start_timeout(struct softring *ring, struct op *op)
+{
+	const struct __kernel_timespec *ts =
+		(const struct __kernel_timespec *)(uintptr_t)op->sqe.addr;
+
+	op->deadline = now_ns() + (u64)ts->tv_sec * 1000000000ull + (u64)ts->tv_nsec;
+	append(&ring->timeouts, op);
+	set_timer(ring);
+}
+
+static void expire(struct softring *ring)
+{
+	u64 now = now_ns();
+	struct op *next;
+
+	clear(ring->timer);
+	for (struct op *op = ring->timeouts.first; op; op = next) {
+		next = op->next;
+		if (op->deadline > now)
+			continue;
+		take_out(&ring->timeouts, op);
+		complete(ring, op, -ETIME);
 	}
-	pthread_mutex_unlock(&ring->lock);
-	return NULL;
+	set_timer(ring);
+}
+
+/* Take what is ready; wait for it if @timeout is -1. */
+static void collect(struct softring *ring, int timeout)
+{
+	struct epoll_event ready[EVENTS];
+	int nr = epoll_wait(ring->set, ready, EVENTS, timeout);
+
+	for (int i = 0; i < nr; i++) {
+		if (ready[i].data.fd == ring->bell)
+			take_done(ring);
+		else if (ready[i].data.fd == ring->timer)
+			expire(ring);
+		else
+			serve(ring, ready[i].data.fd, ready[i].events);
+	}
 }
 
 /* ---- The loop ------------------------------------------------------------------- */
@@ -388,23 +422,44 @@ struct io_uring_sqe *softring_sqe(struct softring *ring)
 	return &op->sqe;
 }
 
-/* With the lock held. */
+static struct op *find(const struct list *l, u64 user_data)
+{
+	struct op *op = l->first;
+
+	while (op && op->sqe.user_data != user_data)
+		op = op->next;
+	return op;
+}
+
+static struct op *take_from_worker(struct softring *ring, u64 user_data)
+{
+	struct op *op;
+
+	pthread_mutex_lock(&ring->lock);
+	op = find(&ring->files, user_data);
+	if (op)
+		take_out(&ring->files, op);
+	pthread_mutex_unlock(&ring->lock);
+	return op;
+}
+
 static int cancel(struct softring *ring, u64 user_data)
 {
-	for (struct op *op = ring->waiting.first; op; op = op->next) {
-		if (op->sqe.user_data != user_data || op->cancelled)
-			continue;
-		op->cancelled = true;
-		return 0;
+	struct op *op;
+
+	if ((op = find(&ring->waiting, user_data))) {
+		take_out(&ring->waiting, op);
+		arm(ring, op->sqe.fd);
+	} else if ((op = find(&ring->timeouts, user_data))) {
+		take_out(&ring->timeouts, op);
+		set_timer(ring);
+	} else {
+		op = take_from_worker(ring, user_data);
 	}
-	for (struct op *op = ring->files.first; op; op = op->next) {
-		if (op->sqe.user_data != user_data)
-			continue;
-		take_out(&ring->files, op);
-		complete(ring, op, -ECANCELED);
-		return 0;
-	}
-	return -ENOENT;
+	if (!op)
+		return -ENOENT;
+	complete(ring, op, -ECANCELED);
+	return 0;
 }
 
 static bool is_file(int fd)
@@ -414,19 +469,15 @@ static bool is_file(int fd)
 	return !fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
-/* With the lock held.  True: for the poller. */
-static bool hand_over(struct softring *ring, struct op *op)
+static void hand_over(struct softring *ring, struct op *op)
 {
-	const struct __kernel_timespec *ts;
-
 	switch (op->sqe.opcode) {
 	case IORING_OP_ASYNC_CANCEL:
 		complete(ring, op, cancel(ring, op->sqe.addr));
-		return true;
+		return;
 	case IORING_OP_TIMEOUT:
-		ts = (const struct __kernel_timespec *)(uintptr_t)op->sqe.addr;
-		op->deadline = now_ns() + (u64)ts->tv_sec * 1000000000ull + (u64)ts->tv_nsec;
-		break;
+		start_timeout(ring, op);
+		return;
 	case IORING_OP_READ:
 	case IORING_OP_READV:
 	case IORING_OP_WRITE:
@@ -436,9 +487,11 @@ static bool hand_over(struct softring *ring, struct op *op)
 		/* fallthrough */
 	case IORING_OP_FSYNC:
 	case IORING_OP_FALLOCATE:
-		append(&ring->files, op);
-		pthread_cond_signal(&ring->work);
-		return false;
+		if (ring->has_worker)
+			ask_worker(ring, op);
+		else
+			complete(ring, op, do_file(&op->sqe));
+		return;
 	case IORING_OP_POLL_ADD:
 	case IORING_OP_SEND:
 	case IORING_OP_RECV:
@@ -447,48 +500,33 @@ static bool hand_over(struct softring *ring, struct op *op)
 		break;
 	default:
 		complete(ring, op, -EACCES);	/* as a ring that is restricted has it */
-		return false;
+		return;
 	}
 	append(&ring->waiting, op);
-	return true;
+	arm_or_fail(ring, op->sqe.fd);
+}
+
+static void hand_over_all(struct softring *ring)
+{
+	struct op *op;
+
+	while ((op = take_first(&ring->prepared)))
+		hand_over(ring, op);
 }
 
 void softring_submit(struct softring *ring)
 {
-	bool wake = false;
-	struct op *op;
-
-	if (!ring->prepared.first)
-		return;
-	pthread_mutex_lock(&ring->lock);
-	while ((op = take_first(&ring->prepared)))
-		wake |= hand_over(ring, op);
-	pthread_mutex_unlock(&ring->lock);
-	if (wake)
-		ring_eventfd(ring->wake);
+	hand_over_all(ring);
+	/* For who polls the set. */
+	if (ring->taken.first)
+		ring_bell(ring);
 }
 
 void softring_wait(struct softring *ring)
 {
-	struct pollfd p = { .fd = ring->bell, .events = POLLIN };
-
-	softring_submit(ring);
+	hand_over_all(ring);
 	if (!ring->taken.first)
-		poll(&p, 1, -1);
-}
-
-static void take_done(struct softring *ring)
-{
-	clear_eventfd(ring->bell);
-	pthread_mutex_lock(&ring->lock);
-	fill(ring, &ring->looks);
-	if (poll(ring->looks.fds, ring->looks.nr, 0) >= 0)
-		take_ready(ring, &ring->looks);
-	if (ring->done.first) {
-		ring->taken = ring->done;
-		list_init(&ring->done);
-	}
-	pthread_mutex_unlock(&ring->lock);
+		collect(ring, -1);
 }
 
 bool softring_next(struct softring *ring, u64 *user_data, int *res)
@@ -496,7 +534,7 @@ bool softring_next(struct softring *ring, u64 *user_data, int *res)
 	struct op *op;
 
 	if (!ring->taken.first)
-		take_done(ring);
+		collect(ring, 0);
 	op = take_first(&ring->taken);
 	if (!op)
 		return false;
@@ -509,60 +547,59 @@ bool softring_next(struct softring *ring, u64 *user_data, int *res)
 
 int softring_fd(const struct softring *ring)
 {
-	return ring->bell;
+	return ring->set;
 }
 
 /* ---- From the loop ---------------------------------------------------------------- */
 
-static int polls_init(struct polls *p)
+static int add(struct softring *ring, int fd)
 {
-	p->fds = malloc(POLL_EARLY * sizeof(*p->fds));
-	if (!p->fds)
-		return -ENOMEM;
-	p->max = POLL_EARLY;
-	return 0;
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(ring->set, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-static int start(struct softring *ring)
+static int set_up(struct softring *ring)
 {
 	int ret;
 
-	if (polls_init(&ring->looks) || polls_init(&ring->sleeps))
-		return -ENOMEM;
+	ring->set = epoll_create1(EPOLL_CLOEXEC);
+	if (ring->set < 0)
+		return -errno;
 	ring->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ring->bell < 0)
 		return -errno;
-	ring->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ring->wake < 0)
+	ring->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (ring->timer < 0)
 		return -errno;
-	ret = thread_spawn(&ring->poller, poll_all, ring);
-	ring->has_poller = !ret;
-	if (!ret) {
-		ret = thread_spawn(&ring->worker, work, ring);
-		ring->has_worker = !ret;
-	}
-	return ret;
+	ret = add(ring, ring->bell);
+	return ret ? ret : add(ring, ring->timer);
 }
 
-int softring_create(struct softring **out, struct vmm_error *err)
+int softring_create(struct softring **out, bool threads, struct vmm_error *err)
 {
 	struct softring *ring = calloc(1, sizeof(*ring));
 	int ret;
 
 	if (!ring)
 		return error_set(err, -ENOMEM, "loop: no memory");
-	ring->bell = ring->wake = -1;
+	ring->set = ring->bell = ring->timer = -1;
 	list_init(&ring->prepared);
+	list_init(&ring->waiting);
+	list_init(&ring->timeouts);
 	list_init(&ring->taken);
 	list_init(&ring->files);
-	list_init(&ring->waiting);
 	list_init(&ring->done);
 	pthread_mutex_init(&ring->lock, NULL);
 	pthread_cond_init(&ring->work, NULL);
-	ret = start(ring);
+	ret = set_up(ring);
+	if (!ret && threads) {
+		ret = thread_spawn(&ring->worker, work, ring);
+		ring->has_worker = !ret;
+	}
 	if (ret) {
 		softring_destroy(ring);
-		return error_sys(err, ret, "loop: threads in place of io_uring");
+		return error_sys(err, ret, "loop: what takes the place of io_uring");
 	}
 	*out = ring;
 	return 0;
@@ -586,22 +623,18 @@ void softring_destroy(struct softring *ring)
 	ring->quit = true;
 	pthread_cond_signal(&ring->work);
 	pthread_mutex_unlock(&ring->lock);
-	if (ring->has_poller) {
-		ring_eventfd(ring->wake);
-		pthread_join(ring->poller, NULL);
-	}
 	if (ring->has_worker)
 		pthread_join(ring->worker, NULL);
 	free_ops(ring->prepared.first);
+	free_ops(ring->waiting.first);
+	free_ops(ring->timeouts.first);
 	free_ops(ring->taken.first);
 	free_ops(ring->files.first);
-	free_ops(ring->waiting.first);
 	free_ops(ring->done.first);
 	free_ops(ring->free);
-	free(ring->looks.fds);
-	free(ring->sleeps.fds);
+	fd_close(&ring->timer);
 	fd_close(&ring->bell);
-	fd_close(&ring->wake);
+	fd_close(&ring->set);
 	pthread_cond_destroy(&ring->work);
 	pthread_mutex_destroy(&ring->lock);
 	free(ring);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * softring.h - what a loop needs of io_uring, by two threads, where it is refused
+ * softring.h - what a loop needs of io_uring, by epoll, where it is refused
  *
  * Entries are io_uring's and are filled in by liburing; what they ask for and how they end
  * is the same, as far as vmm/loop.c allows it.  All calls are those of the loop's thread.
@@ -15,7 +15,8 @@
 struct io_uring_sqe;
 struct softring;
 
-int softring_create(struct softring **ring, struct vmm_error *err);
+/* @threads: it may have one, for files; else a call that hands over such work does it. */
+int softring_create(struct softring **ring, bool threads, struct vmm_error *err);
 /* NULL is fine.  What is under way ends, or is forgotten. */
 void softring_destroy(struct softring *ring);
 
@@ -29,7 +30,7 @@ void softring_wait(struct softring *ring);
 /* Take a completion: false, there is none. */
 bool softring_next(struct softring *ring, u64 *user_data, int *res);
 
-/* Readable while there may be completions. */
+/* Readable while there may be completions, of what has been submitted. */
 int softring_fd(const struct softring *ring);
 
 #endif

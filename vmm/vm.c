@@ -697,16 +697,19 @@ static void close_inputs(struct vmm *vm)
 
 int vm_start(struct vmm *vm, struct vmm_error *err)
 {
+	const bool lent = vm->cfg.flags & VMM_F_HOST_THREADS;
 	int ret = place(vm, err);
 
 	for (u32 i = 0; !ret && i < vm->cfg.io_threads; i++) {
 		vm->io[i].vm = vm;
 		vm->io[i].index = i;
 		vm->io[i].pause_msg = (struct loop_msg){ .fn = pause_or_resume, .arg = &vm->io[i] };
-		ret = loop_create(&vm->io[i].loop, err);
+		ret = lent ? loop_create_lent(&vm->io[i].loop, err) :
+			     loop_create(&vm->io[i].loop, err);
 	}
 	if (!ret && loop_is_soft(vm->io[0].loop))
-		log_info(&vm->log, "I/O: by threads, which is slower: io_uring is refused to this process");
+		log_info(&vm->log, "I/O: files by %s, which is slower: io_uring is refused to this process",
+			 lent ? "calls that wait" : "a thread");
 	if (!ret)
 		ret = build(vm, err);
 	if (ret)

@@ -152,7 +152,7 @@ void driver_open(struct driver *d, u32 nr_loops)
 		.mem = &d->mem, .mem_fd = fd, .log = &quiet, .nr_loops = nr_loops, .broken = on_broken, .ctx = d,
 	};
 	for (u32 i = 0; i < nr_loops; i++)
-		assert_int_equal(loop_create(&d->env.loops[i], &err), 0);
+		d->env.loops[i] = t_loop();
 }
 
 static void new_rings(struct driver *d)

@@ -43,6 +43,16 @@ static void __attribute__((constructor)) refuse_io_uring(void)
 		abort();
 }
 
+struct loop *t_loop(void)
+{
+	struct vmm_error err = { 0 };
+	struct loop *loop = NULL;
+
+	if (getenv("T_LENT_LOOPS") ? loop_create_lent(&loop, &err) : loop_create(&loop, &err))
+		fail_msg("loop_create: %s", err.msg);
+	return loop;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const struct t_fd *x = a;

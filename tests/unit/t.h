@@ -59,6 +59,11 @@ void t_process_check(const struct t_process *before);
 /* The same, as text: NULL, or what is different. */
 const char *t_process_diff(const struct t_process *before, char *buf, size_t size);
 
+/* ---- Loops ------------------------------------------------------------------ */
+
+/* A loop; T_LENT_LOOPS=1: one for a thread of the host's. */
+struct loop *t_loop(void);
+
 /* ---- Files ----------------------------------------------------------------- */
 
 /* A memfd with this in it. */

@@ -14,16 +14,6 @@
 #include "tests/unit/t.h"
 #include "vmm/loop.h"
 
-static struct loop *t_loop(void)
-{
-	struct vmm_error err = { 0 };
-	struct loop *loop = NULL;
-
-	if (loop_create(&loop, &err))
-		fail_msg("loop_create: %s", err.msg);
-	return loop;
-}
-
 static int t_eventfd(u64 n)
 {
 	int fd = eventfd((unsigned int)n, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -524,6 +514,174 @@ static void test_cancelled_operation_is_silent(void **state)
 	close(fd);
 }
 
+static void on_ready(struct watch *w, u32 revents)
+{
+	struct seen *seen = w->arg;
+
+	seen->nr++;
+	seen->revents = revents;
+}
+
+/* In both directions, by more than one: each has what is its own. */
+static void test_many_wait_for_one_descriptor(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen in = { 0 };
+	struct seen out = { 0 };
+	struct watch win = { .fn = on_ready, .arg = &in };
+	struct watch wout = { .fn = on_ready, .arg = &out };
+	struct op op[2] = { t_op(loop), t_op(loop) };
+	char buf[2] = "";
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+	for (int i = 0; i < 2; i++) {
+		op[i].io.arg = &op[i];
+		io_uring_prep_recv(loop_sqe(loop, &op[i].io), fds[0], buf + i, 1, 0);
+	}
+	assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(op[0].nr + op[1].nr, 0);
+	loop_watch(loop, &wout, fds[0], POLLOUT);
+	t_until(loop_dispatch(loop) || out.nr);
+	assert_int_equal(out.revents, POLLOUT);
+	assert_int_equal(op[0].nr + op[1].nr, 0);
+	assert_int_equal(write(fds[1], "a", 1), 1);
+	t_until(loop_dispatch(loop) || op[0].nr || op[1].nr);
+	assert_int_equal(op[0].nr + op[1].nr, 1);
+	/* The others come and go, and it waits on. */
+	loop_watch(loop, &win, fds[0], POLLIN);
+	assert_int_equal(loop_dispatch(loop), 0);
+	loop_unwatch(&win);
+	assert_int_equal(write(fds[1], "b", 1), 1);
+	t_until(loop_dispatch(loop) || op[0].nr + op[1].nr == 2);
+	assert_int_equal(buf[0] + buf[1], 'a' + 'b');
+	assert_int_equal(op[0].res + op[1].res, 2);
+	assert_int_equal(in.nr, 0);
+	assert_int_equal(out.nr, 1);
+	loop_destroy(loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A number is not a descriptor: what waited on the old one says nothing of the new. */
+static void test_descriptors_share_a_number_in_turn(void **state)
+{
+	struct loop *loop = t_loop();
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct seen seen = { 0 };
+		struct watch w = { .fn = on_watch, .arg = &seen };
+		int fd = t_eventfd(0);
+
+		loop_watch(loop, &w, fd, POLLIN);
+		assert_int_equal(loop_dispatch(loop), 0);
+		assert_int_equal(seen.nr, 0);
+		if (i % 2) {
+			ring(fd);
+			t_until(loop_dispatch(loop) || seen.nr);
+		} else {
+			loop_unwatch(&w);
+		}
+		close(fd);
+	}
+	loop_destroy(loop);
+}
+
+/* What cannot be waited for is ready, as poll() has it. */
+static void test_devices_without_poll_are_ready(void **state)
+{
+	struct loop *loop = t_loop();
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	struct op op = t_op(loop);
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int file = t_file("x", 1);
+	char buf[4];
+
+	(void)state;
+	loop_read(loop, &op.io, fd, buf, sizeof(buf), 0);
+	assert_int_equal(t_wait(&op), 0);
+	loop_watch(loop, &w, file, POLLIN);
+	t_until(loop_dispatch(loop) || seen.nr);
+	assert_int_equal(seen.revents, POLLIN);
+	loop_destroy(loop);
+	close(fd);
+	close(file);
+}
+
+static void on_done_quit(struct loop_io *io, int res)
+{
+	struct op *op = io->arg;
+
+	on_done(io, res);
+	loop_quit(op->loop);
+}
+
+static void test_timeouts_end_in_order(void **state)
+{
+	struct __kernel_timespec late = { .tv_sec = 1000 };
+	struct __kernel_timespec soon = { .tv_nsec = 30000000 };
+	struct loop *loop = t_loop();
+	struct op op[3] = { t_op(loop), t_op(loop), t_op(loop) };
+	u64 begin = t_now_ms();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(op); i++) {
+		op[i].io.arg = &op[i];
+		io_uring_prep_timeout(loop_sqe(loop, &op[i].io), i == 1 ? &soon : &late, 0, 0);
+	}
+	assert_int_equal(loop_dispatch(loop), 0);
+	loop_cancel(loop, &op[0].io);
+	assert_int_equal(op[0].nr + op[1].nr, 0);
+	t_until(loop_dispatch(loop) || op[1].nr);
+	assert_int_equal(op[1].res, -ETIME);
+	assert_in_range(t_now_ms() - begin, 29, T_TIMEOUT_MS);
+	assert_int_equal(op[0].nr + op[2].nr, 0);
+	/* ... and a loop that runs wakes for them as well. */
+	op[1] = t_op(loop);
+	op[1].io.arg = &op[1];
+	op[1].io.done = on_done_quit;
+	io_uring_prep_timeout(loop_sqe(loop, &op[1].io), &soon, 0, 0);
+	assert_int_equal(loop_run(loop), 0);
+	assert_int_equal(op[1].nr, 1);
+	loop_cancel(loop, &op[2].io);
+	loop_destroy(loop);
+}
+
+static void test_lent_loop_starts_no_thread(void **state)
+{
+	struct vmm_error err = { 0 };
+	struct t_process before;
+	struct t_process now;
+	struct loop *loop;
+	struct pollfd pfd = { .events = POLLIN };
+	char buf[4];
+	int fd = t_file("abcd", 4);
+	struct op op;
+
+	(void)state;
+	t_process_save(&before);
+	assert_int_equal(loop_create_lent(&loop, &err), 0);
+	t_process_save(&now);
+	assert_int_equal(before.nr_threads, now.nr_threads);
+	pfd.fd = loop_fd(loop);
+	op = t_op(loop);
+	op.io.arg = &op;
+	loop_read(loop, &op.io, fd, buf, sizeof(buf), 0);
+	/* A host that has only submitted sees at its descriptor that there is more to do. */
+	assert_int_equal(loop_submit(loop), 0);
+	assert_int_equal(op.nr, 0);
+	assert_int_equal(poll(&pfd, 1, T_TIMEOUT_MS), 1);
+	assert_int_equal(t_wait(&op), 4);
+	assert_memory_equal(buf, "abcd", 4);
+	loop_dispatch(loop);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	loop_destroy(loop);
+	close(fd);
+}
+
 struct turn {
 	struct loop		*loop;
 	struct loop_defer	defer;
@@ -584,6 +742,11 @@ int main(void)
 		cmocka_unit_test(test_threads_where_io_uring_is_refused),
 		cmocka_unit_test(test_operations_have_their_result),
 		cmocka_unit_test(test_cancelled_operation_is_silent),
+		cmocka_unit_test(test_many_wait_for_one_descriptor),
+		cmocka_unit_test(test_descriptors_share_a_number_in_turn),
+		cmocka_unit_test(test_devices_without_poll_are_ready),
+		cmocka_unit_test(test_timeouts_end_in_order),
+		cmocka_unit_test(test_lent_loop_starts_no_thread),
 		cmocka_unit_test(test_turn_ends_and_then_what_was_deferred_runs_once),
 	};
 

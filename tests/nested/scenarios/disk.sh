@@ -114,7 +114,7 @@ disk_qcow2()
 	refused 3 "Unable to connect to $socket" $(flat) --vhost-user "type=blk,socket=$socket"
 }
 
-# A host that refuses io_uring: threads do what it would.
+# A host that refuses io_uring: epoll and a thread do what it would.
 scenario disk-without-io-uring "6.12-n1"
 disk_without_io_uring()
 {
@@ -129,7 +129,7 @@ disk_without_io_uring()
 		--io-threads 2 --cpus 2 -p "$QUIET t=disk" || status=$?
 	echo 0 >/proc/sys/kernel/io_uring_disabled
 	[ -z "${status-}" ] || fail "it does not work"
-	stderr | grep -q "I/O: by threads, which is slower: io_uring is refused" || fail "it does not say so"
+	stderr | grep -q "I/O: files by a thread, which is slower: io_uring is refused" || fail "it does not say so"
 	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
 	cmp "$a" "$b" || fail "what the guest has written is not there"
 }
