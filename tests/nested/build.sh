@@ -119,6 +119,7 @@ compile_overlay()
 compile_bench()
 {
 	compile bare bare.c
+	compile bench-net guest/bench-net.c
 	for machine in vmm:0x1000000:7 qemu:0x9000000:0x20; do
 		uart=${machine#*:} name=${machine%%:*}
 		# A register that only keeps what it is given: the ns16550a's SCR, the PL011's ILPR
@@ -138,17 +139,18 @@ compile_bench()
 			rm -f "$out.elf"
 		done
 	done
-	for what in boot:0:0 idle:1:0 alone:0:1 disk; do
+	for what in boot:0:0 idle:1:0 alone:0:1 disk net; do
 		IFS=: read -r what idle now <<-END
 		$what
 		END
 		out=$nest/bench-$what.cpio tree=$build/bench.tmp
-		older "$out" "$here/guest/bench-init.S" "$here/guest/bench-disk.c" || continue
+		older "$out" "$here/guest/bench-init.S" "$here/guest/bench-disk.c" "$nest/bench-net" || continue
 		rm -rf "$tree"
 		mkdir -p "$tree/dev"
 		case $what in
 		disk) "$cc" -std=gnu11 -O2 -Wall -Wextra -static -s -o "$tree/init" \
 			"$here/guest/bench-disk.c" ;;
+		net) cp "$nest/bench-net" "$tree/init" ;;
 		*) "$cc" -nostdlib -static -s -Wl,--build-id=none -DIDLE="$idle" -DNOW="$now" -o \
 			"$tree/init" "$here/guest/bench-init.S" ;;
 		esac || die "cannot build a guest to measure with"

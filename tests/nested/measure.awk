@@ -134,6 +134,31 @@ function per_read(peer, what)
 	return sprintf("%.2f", (get(peer "-reads-1", what) - get(peer "-reads-0", what)) / 1000)
 }
 
+# ... of what a network card does, one of @of things: a MiB, or a byte there and back,
+function per_thing(peer, way, what, of)
+{
+	return minus(get(peer "-net-cost-" way, what), get(peer "-net-cost-0", what), of)
+}
+
+function net_row(key, name, way, what, of)
+{
+	row(key, name, per_thing("vmm", way, what, of), per_thing("qemu", way, what, of))
+}
+
+# ... and of a frame.
+function per_frame(peer, way, what,	frames)
+{
+	frames = get(peer "-net-calls-" way, "frames") - get(peer "-net-calls-0", "frames")
+	if (get(peer "-net-calls-" way, what) == "" || frames <= 0)
+		return ""
+	return sprintf("%.2f", (get(peer "-net-calls-" way, what) - get(peer "-net-calls-0", what)) / frames)
+}
+
+function frame_row(key, name, way, what)
+{
+	row(key, name, per_frame("vmm", way, what), per_frame("qemu", way, what))
+}
+
 # ... in millions, without the sandbox and with.
 function pair(key, name, label, what)
 {
@@ -219,6 +244,21 @@ END {
 	erow2("read_syscalls", "system calls for each", "syscalls")
 	erow2("read_kvm_run", "of these, returns of KVM_RUN", "kvm_run")
 	erow2("read_interrupts", "of these, to raise its interrupt", "interrupts")
+	nrow("disk_mib", "reads of 1 MiB, one behind the other, in all, ns", "disk-mib", "each_ns")
+	title("TCP through a network card (virtio-net, PCI) on a tap interface of the host's")
+	nrow("net_up", "a MiB to the host, in all, ns", "net-time-up", "each_ns")
+	net_row("net_up_user", "of these, host user", "up", "user", 64)
+	frame_row("net_up_syscalls", "system calls for each frame of it", "up", "syscalls")
+	nrow("net_up_vhost", "in all, if the kernel serves the rings", "vhost-time-up", "each_ns")
+	nrow("net_down", "a MiB from the host, in all, ns", "net-time-down", "each_ns")
+	net_row("net_down_user", "of these, host user", "down", "user", 64)
+	frame_row("net_down_syscalls", "system calls for each frame of it", "down", "syscalls")
+	nrow("net_down_vhost", "in all, if the kernel serves the rings", "vhost-time-down", "each_ns")
+	nrow("net_trip", "a byte there and back, in all, ns", "net-time-trips", "each_ns")
+	net_row("net_trip_user", "of these, host user", "trips", "user", 1000)
+	frame_row("net_trip_syscalls", "system calls for each of the two frames", "trips", "syscalls")
+	frame_row("net_trip_kvm_run", "of these, returns of KVM_RUN", "trips", "kvm_run")
+	nrow("net_trip_vhost", "in all, if the kernel serves the rings", "vhost-time-trips", "each_ns")
 	title("The device by itself, on this machine: 32 such reads at a time, in the page cache, of CPU time")
 	limit("native_bare_ns", "a loop of io_uring and nothing else, ns each", get("native-disk", "bare_ns"))
 	limit("native_device_ns", "the device, ns each", get("native-disk", "device_ns"))

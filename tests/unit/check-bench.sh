@@ -19,7 +19,10 @@ fail()
 # Labels and names of figures as measure.awk spells them, of both VMMs.
 for who in vmm vmm-off vmm-on vmm-quick qemu; do
 	for label in entry-1 entry-4 flat-1 flat-4 linux linux-pci linux-mmio file-1 store-1 byte-1 idle-1 idle-4 idle-8 \
-		repin disk-1 disk-32 reads-0 reads-1 quiet pause size; do
+		repin disk-1 disk-32 reads-0 reads-1 quiet pause size \
+		disk-mib net-cost-0 net-calls-0 net-time-up net-cost-up net-calls-up vhost-time-up net-time-down \
+		net-cost-down net-calls-down vhost-time-down net-time-trips net-cost-trips net-calls-trips \
+		vhost-time-trips; do
 		echo "$who-$label"
 	done
 done >"$tmp/labels"
@@ -27,7 +30,7 @@ printf '%s\n' alone bare-off-0 bare-off-1 bare-store-0 bare-store-1 >>"$tmp/labe
 awk '{
 	printf "%s status=0", $1
 	n = split("entered_ns total_ns ready_ns user kernel guest anon_kb threads fds syscalls kvm_run " \
-		  "interrupts each_ns ns bytes library program", names)
+		  "interrupts each_ns frames ns bytes library program", names)
 	for (i = 1; i <= n; i++)
 		printf " %s=%d", names[i], 10000000 + 100000 * NR + 1000 * i
 	print ""

@@ -3,7 +3,8 @@
  * bench-disk.c - a Linux guest's only program for `make bench`: reads of its disk
  *
  * reads=N depth=D, of the kernel's command line: N reads of 4 KiB, anywhere on /dev/vda,
- * past the page cache, D of them at a time.  Prints what one took, and powers off.
+ * past the page cache, D of them at a time.  With kib=K they are of K KiB, one behind the
+ * other.  Prints what one took, and powers off.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -21,6 +22,14 @@
 
 #define BLOCK		4096
 #define MAX_DEPTH	64
+
+/* What is read, of a disk of that many such blocks. */
+struct pattern {
+	uint64_t	bytes;
+	uint64_t	blocks;
+	uint64_t	next;		/* block, if they are in their order */
+	int		in_order;
+};
 
 static uint64_t counter(void)
 {
@@ -45,25 +54,32 @@ static long number(const char *name, long otherwise)
 	return text ? atol(text) : otherwise;
 }
 
-static struct iocb *ask(struct iocb *iocb, int fd, uint64_t blocks)
+static uint64_t block(struct pattern *p)
 {
 	static uint32_t x = 1;
 
+	if (p->in_order)
+		return p->next++ % p->blocks;
 	x = x * 1664525 + 1013904223;
+	return (x >> 8) % p->blocks;
+}
+
+static struct iocb *ask(struct iocb *iocb, int fd, struct pattern *p)
+{
 	iocb->aio_lio_opcode = IOCB_CMD_PREAD;
 	iocb->aio_fildes = (uint32_t)fd;
-	iocb->aio_nbytes = BLOCK;
-	iocb->aio_offset = (int64_t)((x >> 8) % blocks * BLOCK);
+	iocb->aio_nbytes = p->bytes;
+	iocb->aio_offset = (int64_t)(block(p) * p->bytes);
 	return iocb;
 }
 
 /* How many came back whole. */
-static long reads(int fd, uint64_t blocks, long nr, long depth)
+static long reads(int fd, struct pattern *p, long nr, long depth)
 {
 	static struct iocb iocbs[MAX_DEPTH];
 	struct io_event events[MAX_DEPTH];
 	struct iocb *next[MAX_DEPTH];
-	char *buf = aligned_alloc(BLOCK, BLOCK * MAX_DEPTH);
+	char *buf = aligned_alloc(p->bytes, p->bytes * (size_t)depth);
 	aio_context_t ctx = 0;
 	long asked = 0;
 	long done = 0;
@@ -73,8 +89,8 @@ static long reads(int fd, uint64_t blocks, long nr, long depth)
 	if (!buf || syscall(SYS_io_setup, depth, &ctx))
 		return -1;
 	for (n = 0; n < depth; n++) {
-		iocbs[n].aio_buf = (uintptr_t)(buf + n * BLOCK);
-		next[n] = ask(&iocbs[n], fd, blocks);
+		iocbs[n].aio_buf = (uintptr_t)(buf + (size_t)n * p->bytes);
+		next[n] = ask(&iocbs[n], fd, p);
 	}
 	while (done < nr) {
 		if (n > nr - asked)
@@ -87,8 +103,8 @@ static long reads(int fd, uint64_t blocks, long nr, long depth)
 			return -1;
 		done += n;
 		for (long i = 0; i < n; i++) {
-			good += events[i].res == BLOCK;
-			next[i] = ask((struct iocb *)(uintptr_t)events[i].obj, fd, blocks);
+			good += events[i].res == (int64_t)p->bytes;
+			next[i] = ask((struct iocb *)(uintptr_t)events[i].obj, fd, p);
 		}
 	}
 	return good;
@@ -98,6 +114,8 @@ int main(void)
 {
 	long nr = number("reads", 1000);
 	long depth = number("depth", 1);
+	long kib = number("kib", 0);
+	struct pattern p = { .bytes = kib ? (uint64_t)kib << 10 : BLOCK, .in_order = kib != 0 };
 	uint64_t size = 0;
 	uint64_t t;
 	long good;
@@ -108,9 +126,10 @@ int main(void)
 	fd = open("/dev/vda", O_RDONLY | O_DIRECT);
 	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size) || depth > MAX_DEPTH)
 		printf("GUEST-DISK none\n");
-	reads(fd, size / BLOCK, 32, 1);
+	p.blocks = size / p.bytes;
+	reads(fd, &p, 32, 1);
 	t = counter();
-	good = reads(fd, size / BLOCK, nr, depth);
+	good = reads(fd, &p, nr, depth);
 	t = counter() - t;
 	printf("GUEST-DISK good=%ld of=%ld\n", good, nr);
 	if (good == nr)
