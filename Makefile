@@ -370,7 +370,17 @@ check-package:
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
 .PHONY: bench bench-compare
-check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared
+# The program under ThreadSanitizer, which finds the C library in an emulated host that has
+# none beside itself.
+$(B)/tsan-arm64/arm64/vmm: FORCE
+	@$(MAKE) --no-print-directory B=$(B)/tsan-arm64 arm64_SYSROOT=$(arm64_SYSROOT) \
+		arm64_CFLAGS="$(tsan_CFLAGS)" LIBS="-l:libfdt.a -l:liburing.a -l:libz.a -l:libzstd.a" \
+		CLI_LIBS=-l:libjansson.a arm64_LINK="-pie -static-libtsan \
+			$(if $(CROSS),-Wl$(comma)--dynamic-linker=/nest/tsan/ld-linux-aarch64.so.1 \
+				-Wl$(comma)-rpath$(comma)/nest/tsan)" tsan-program
+tsan-program: $(B)/arm64/vmm
+
+check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(B)/tsan-arm64/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps

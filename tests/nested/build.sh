@@ -429,6 +429,31 @@ embed_files()
 	done
 }
 
+# The program under ThreadSanitizer, with the C library that it is linked to where hosts
+# have none; what is known of it is in tsan.supp.
+tsan_files()
+{
+	program=$(dirname "$vmm")/../tsan-arm64/arm64/vmm to=$nest/tsan
+	[ -x "$program" ] && older "$to/vmm" "$program" "$here/tsan.supp" || return 0
+	rm -rf "$to"
+	mkdir -p "$to"
+	cp "$here/tsan.supp" "$to/"
+	[ "$(uname -m)" = aarch64 ] ||
+		libraries "$program" "$(dirname "$("$cc" -print-file-name=libc.so.6)")" "$to"
+	cp "$program" "$to/vmm"
+}
+
+tsan_part()
+{
+	out=$build/part-tsan.cpio tree=$build/part.tmp
+	[ -d "$nest/tsan" ] && older "$out" "$nest/tsan/vmm" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/nest"
+	cp -R "$nest/tsan" "$tree/nest/"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # What differs from run to run: the vmm, scripts, and a job for host-init.
 job_part()	# OUT LINE-OF-JOB...
 {
@@ -475,6 +500,7 @@ build_nest()
 	done
 	formats
 	embed_files
+	tsan_files
 	fetch busybox bookworm busybox-static
 	ln -sfn "$cache/busybox/bin/busybox" "$nest/busybox"
 	exec 7>&-
@@ -492,6 +518,7 @@ build_parts()
 	ext4_part
 	storage_part
 	fio_part
+	tsan_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
 			$(printf "%s-$version.ko " $host_modules)

@@ -50,7 +50,7 @@ flat()
 }
 
 # vm [drive options] STEP... -- OPTIONS: `vmm run OPTIONS` has to go as the steps say.
-# The name in AS, "vm" by default, is that of the log files.  With MAY_LACK a real
+# The name in AS, "vm" by default, is that of the log files; PROGRAM is another vmm.  With MAY_LACK a real
 # host may say that it does not have what is asked for; the emulated ones have it.
 vm()
 {
@@ -77,7 +77,7 @@ drive()
 		shift
 		set -- "$@" "$_arg"
 		_i=$((_i + 1))
-		[ $_i -ne $((_steps + 1)) ] || set -- "$@" "$VMM" run
+		[ $_i -ne $((_steps + 1)) ] || set -- "$@" "${PROGRAM:-$VMM}" run
 	done
 	"$NEST/drive" -t $((${PATIENCE:-120} * SLOW)) -o "$WORK/log/${AS:-vm}.console" \
 		-e "$WORK/log/${AS:-vm}.stderr" "$@" >"$WORK/log/${AS:-vm}.verdict" || {

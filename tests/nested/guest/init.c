@@ -42,7 +42,9 @@
  *   vmm       run our own guest: vmm with flat, power off
  *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
  *             time and on the PMU, and numbered lines on the console.  `more` waits
- *             until every CPU has got on and answers, `end` sums up and powers off
+ *             until every CPU has got on and answers, `end` sums up and powers off.
+ *             With io=1 there is /dev/vda too, which is read and written all the time,
+ *             random numbers from the host, and a balloon
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -235,6 +237,7 @@ struct storm_cpu {
 struct storm {
 	atomic_bool end;
 	atomic_ullong latest;		/* the latest time that any CPU has seen */
+	atomic_ulong transfers, failures;	/* of the disk and the random numbers */
 	struct storm_cpu cpu[STORM_CPUS];
 };
 
@@ -340,41 +343,6 @@ static void storm_judge(struct storm *s, long cpus)
 	printf("GUEST-STORM good=%ld of=%ld least=%lu wrong=%lu backwards=%lu early=%lu"
 	       " uncounted=%lu.\n", good, cpus, least, sum.wrong, sum.backwards, sum.early,
 	       sum.uncounted);
-}
-
-static void task_storm(void)
-{
-	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct pollfd in = { .fd = 0, .events = POLLIN };
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int lines = 0;
-	struct termios tty;
-	char command[16];
-
-	tcgetattr(0, &tty);
-	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
-	tcsetattr(0, TCSANOW, &tty);
-	for (int i = 0; i < cpus; i++)
-		if (fork() == 0)
-			storm_cpu(s, i);
-	storm_more(s, cpus);
-	for (;;) {
-		ssize_t n;
-
-		if (!poll(&in, 1, 200)) {
-			printf("LINE %u\n", ++lines);
-			continue;
-		}
-		n = read(0, command, sizeof(command) - 1);
-		command[n > 0 ? n : 0] = 0;
-		if (!strcmp(command, "more\n"))
-			storm_more(s, cpus);
-		if (!strcmp(command, "end\n"))
-			break;
-	}
-	s->end = true;
-	storm_judge(s, cpus);
 }
 
 static void load_module(const char *path)
@@ -573,6 +541,78 @@ static int open_disk(char which, int mode, uint64_t *size)
 	if (fd < 0 || ioctl(fd, BLKGETSIZE64, size))
 		printf("GUEST-DISK %s: %s\n", path, strerror(errno));
 	return fd;
+}
+
+/* Beside the CPUs; whoever of its devices does not answer keeps it from its end. */
+static pid_t storm_io(struct storm *s)
+{
+	char *buf = aligned_alloc(4096, 4096);
+	uint32_t x = 1;
+	uint64_t size = 0;
+	pid_t pid;
+	int disk;
+	int rng;
+
+	load_virtio("/virtio_blk.ko");
+	load_module("/virtio-rng.ko");
+	load_module("/virtio_balloon.ko");
+	disk = open_disk('a', O_RDWR, &size);
+	rng = open("/dev/hwrng", O_RDONLY);
+	pid = size ? fork() : 0;
+	if (pid || !size)
+		return pid;
+	while (!s->end) {
+		off_t at = (off_t)((x = x * 1664525 + 1013904223) % (size / 4096) * 4096);
+
+		s->failures += pread(disk, buf, 4096, at) != 4096;
+		s->failures += pwrite(disk, buf, 4096, at) != 4096;
+		s->failures += read(rng, buf, 16) <= 0;
+		s->failures += s->transfers % 16 == 0 && fdatasync(disk);
+		s->transfers += 3;
+	}
+	_exit(0);
+}
+
+static void task_storm(void)
+{
+	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int lines = 0;
+	struct termios tty;
+	char command[16];
+	pid_t io = 0;
+
+	tcgetattr(0, &tty);
+	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
+	tcsetattr(0, TCSANOW, &tty);
+	for (int i = 0; i < cpus; i++)
+		if (fork() == 0)
+			storm_cpu(s, i);
+	if (getenv("io"))
+		io = storm_io(s);
+	storm_more(s, cpus);
+	for (;;) {
+		ssize_t n;
+
+		if (!poll(&in, 1, 200)) {
+			printf("LINE %u\n", ++lines);
+			continue;
+		}
+		n = read(0, command, sizeof(command) - 1);
+		command[n > 0 ? n : 0] = 0;
+		if (!strcmp(command, "more\n"))
+			storm_more(s, cpus);
+		if (!strcmp(command, "end\n"))
+			break;
+	}
+	s->end = true;
+	if (io) {
+		waitpid(io, NULL, 0);
+		printf("GUEST-IO transfers=%lu failures=%lu.\n", s->transfers, s->failures);
+	}
+	storm_judge(s, cpus);
 }
 
 #define DISK_CHUNK	(1 << 20)
