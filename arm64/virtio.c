@@ -20,6 +20,7 @@
 #include "devices/pci.h"
 #include "devices/vhost_user.h"
 #include "devices/vhost_user_blk.h"
+#include "devices/vhost_user_net.h"
 #include "devices/virtio.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
@@ -35,7 +36,8 @@
 #include "vmm/machine.h"
 
 _Static_assert(VMM_VHOST_USER_QUEUES == VHOST_USER_MAX_QUEUES &&
-	       VMM_NET_QUEUES == VIRTIO_NET_PAIRS && VMM_DISK_QUEUES <= VIRTIO_MAX_QUEUES,
+	       VMM_NET_QUEUES == VIRTIO_NET_PAIRS && VMM_NET_QUEUES == VHOST_USER_NET_PAIRS &&
+	       VMM_DISK_QUEUES <= VIRTIO_MAX_QUEUES,
 	       "what vmm.h promises");
 _Static_assert(VM_MAX_QUEUES == VIRTIO_MAX_QUEUES && VMM_DISK_SERIAL == VIRTIO_BLK_SERIAL,
 	       "what the core promises");
@@ -114,6 +116,22 @@ static int net_pair(const struct vm_device *d, u32 i, struct virtio_net_params *
 	return ret;
 }
 
+static bool is_elsewhere(const struct vm_device *d)
+{
+	return d->net.flags & VMM_NET_F_VHOST_USER;
+}
+
+static int net_elsewhere_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct vm_device *d = &m->vm->devices[i];
+	struct vhost_user_net_params params = {
+		.mtu = d->net.mtu, .nr_pairs = d->net.queues, .fd = d->fd,
+	};
+
+	memcpy(params.mac, d->net.mac, sizeof(params.mac));
+	return vhost_user_net_create(&m->virtio[i].dev, m->virtio_env, i, &params, err);
+}
+
 static int net_up(struct machine *m, u32 index, struct vmm_error *err)
 {
 	const struct vm_device *d = &m->vm->devices[index];
@@ -170,7 +188,7 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 	case VM_RNG:
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
 	case VM_NET:
-		return net_up(m, i, err);
+		return is_elsewhere(dev) ? net_elsewhere_up(m, i, err) : net_up(m, i, err);
 	case VM_BALLOON:
 		return balloon_up(m, i, err);
 	case VM_VSOCK:
@@ -357,7 +375,12 @@ int machine_net_attach(struct vmm *vm, u32 index, int fd, struct vmm_error *err)
 
 int machine_net_link(struct vmm *vm, u32 index, bool up)
 {
-	virtio_net_link(vm->machine->virtio[index].dev, up);
+	struct virtio *dev = vm->machine->virtio[index].dev;
+
+	if (is_elsewhere(&vm->devices[index]))
+		vhost_user_net_link(dev, up);
+	else
+		virtio_net_link(dev, up);
 	return 0;
 }
 

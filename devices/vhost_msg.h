@@ -30,6 +30,7 @@ enum vhost_request {
 	VHOST_SET_PROTOCOL_FEATURES	= 16,
 	VHOST_GET_QUEUE_NUM		= 17,
 	VHOST_SET_VRING_ENABLE		= 18,
+	VHOST_NET_SET_MTU		= 20,
 	VHOST_GET_CONFIG		= 24,
 };
 
@@ -37,6 +38,7 @@ enum vhost_request {
 #define VHOST_F_PROTOCOL_FEATURES	30
 #define VHOST_PROTOCOL_F_MQ		0
 #define VHOST_PROTOCOL_F_REPLY_ACK	3
+#define VHOST_PROTOCOL_F_NET_MTU	4
 #define VHOST_PROTOCOL_F_CONFIG		9
 
 /* .flags */

@@ -33,7 +33,7 @@ _Static_assert(VHOST_USER_MAX_CONFIG == VHOST_MAX_CONFIG, "the protocol's");
 /* The most that is sent before an answer is waited for. */
 #define MAX_EXPECTED	(VHOST_USER_MAX_QUEUES * 8)
 
-_Static_assert(VHOST_USER_MAX_QUEUES * 7 + 4 <= MAX_EXPECTED, "start, then stop");
+_Static_assert(VHOST_USER_MAX_QUEUES * 7 + 5 <= MAX_EXPECTED, "start, then stop");
 
 /* A connection, and what was agreed on. */
 struct link {
@@ -47,6 +47,11 @@ struct vhost_user {
 	struct virtio		virtio;		/* first */
 	u8			config[VHOST_USER_MAX_CONFIG];
 	bool			told_config;	/* it is the backend's */
+	u32			nr_pairs;	/* as in its struct vhost_user_config, and so on */
+	u64			own_features;
+	u16			mtu;
+	void			(*linked)(struct virtio *dev, bool up);
+	void			(*settled)(struct virtio *dev);
 	struct link		next;		/* under the device's lock */
 	struct loop_msg		next_msg;
 
@@ -58,6 +63,8 @@ struct vhost_user {
 	u32			nr_expected;
 	bool			running;
 	bool			stopping;
+	u64			wanted;		/* rings that shall be enabled */
+	u64			enabled;	/* ... and are, or it was asked to */
 	struct loop_io		patience;
 };
 
@@ -90,6 +97,7 @@ static const char *request_name(u32 request)
 		[VHOST_SET_PROTOCOL_FEATURES]	= "SET_PROTOCOL_FEATURES",
 		[VHOST_GET_QUEUE_NUM]		= "GET_QUEUE_NUM",
 		[VHOST_SET_VRING_ENABLE]	= "SET_VRING_ENABLE",
+		[VHOST_NET_SET_MTU]		= "NET_SET_MTU",
 		[VHOST_GET_CONFIG]		= "GET_CONFIG",
 	};
 
@@ -103,15 +111,32 @@ static int ask(const struct link *l, const char *name, u32 request, u64 *num, st
 	return ret ? error_sys(err, ret, "%s: its backend: %s", name, request_name(request)) : 0;
 }
 
-static int agree(struct link *l, const char *name, u32 nr_queues, bool config,
-		 struct vmm_error *err)
+/* One that does not say how many queues it has, or pairs of them, has what its kind has. */
+static int ask_queues(const struct vhost_user *v, const struct link *l, const char *name,
+		      struct vmm_error *err)
 {
+	const u32 wanted = v->nr_pairs ? v->nr_pairs : v->virtio.nr_elsewhere;
+	u64 nr = v->nr_pairs ? 1 : wanted;
+	int ret = 0;
+
+	if (l->protocol & 1ull << VHOST_PROTOCOL_F_MQ)
+		ret = ask(l, name, VHOST_GET_QUEUE_NUM, &nr, err);
+	if (!ret && nr < wanted)
+		ret = error_set(err, -ENOTSUP, "%s: its backend has %llu %s, not %u", name,
+				(unsigned long long)nr, v->nr_pairs ? "pairs of queues" : "queues", wanted);
+	return ret;
+}
+
+static int agree(const struct vhost_user *v, struct link *l, struct vmm_error *err)
+{
+	const char *name = v->virtio.name;
+	const bool config = v->told_config;
 	const u64 known = 1ull << VHOST_PROTOCOL_F_MQ | 1ull << VHOST_PROTOCOL_F_REPLY_ACK |
-			  (config ? 1ull << VHOST_PROTOCOL_F_CONFIG : 0);
+			  (config ? 1ull << VHOST_PROTOCOL_F_CONFIG : 0) |
+			  (v->mtu ? 1ull << VHOST_PROTOCOL_F_NET_MTU : 0);
 	struct vhost_message msg = {
 		.request = VHOST_SET_PROTOCOL_FEATURES, .flags = VHOST_VERSION, .size = sizeof(u64),
 	};
-	u64 nr = nr_queues;
 	int ret = ask(l, name, VHOST_GET_FEATURES, &l->features, err);
 
 	if (ret)
@@ -132,16 +157,10 @@ static int agree(struct link *l, const char *name, u32 nr_queues, bool config,
 	ret = vhost_send(l->fd, &msg, -1);
 	if (ret)
 		return error_sys(err, ret, "%s: its backend: %s", name, request_name(msg.request));
-	if (l->protocol & 1ull << VHOST_PROTOCOL_F_MQ)
-		ret = ask(l, name, VHOST_GET_QUEUE_NUM, &nr, err);
-	if (!ret && nr < nr_queues)
-		ret = error_set(err, -ENOTSUP, "%s: its backend has %llu queues, not %u", name,
-				(unsigned long long)nr, nr_queues);
-	return ret;
+	return ask_queues(v, l, name, err);
 }
 
-static int link_open(struct link *l, int fd, const char *name, u32 nr_queues, bool config,
-		     struct vmm_error *err)
+static int link_open(const struct vhost_user *v, struct link *l, int fd, struct vmm_error *err)
 {
 	int ret;
 
@@ -149,9 +168,9 @@ static int link_open(struct link *l, int fd, const char *name, u32 nr_queues, bo
 	if (l->fd < 0) {
 		ret = l->fd;
 		l->fd = -1;
-		return error_sys(err, ret, "%s: descriptor %d", name, fd);
+		return error_sys(err, ret, "%s: descriptor %d", v->virtio.name, fd);
 	}
-	ret = agree(l, name, nr_queues, config, err);
+	ret = agree(v, l, err);
 	if (ret)
 		fd_close(&l->fd);
 	return ret;
@@ -175,6 +194,8 @@ static void let_go(struct vhost_user *v)
 	fd_close(&v->link.fd);
 	v->reader.have = 0;
 	v->nr_expected = 0;
+	if (v->linked)
+		v->linked(&v->virtio, false);
 }
 
 static void tell(struct vhost_user *v, const char *why)
@@ -231,10 +252,12 @@ static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
  */
 static void ring_all(struct virtio *dev)
 {
-	for (u32 i = 0; i < dev->nr_queues; i++)
+	for (u32 i = 0; i < dev->nr_elsewhere; i++)
 		if (dev->queues[i].ready)
 			virtio_kick(dev, i);
 }
+
+static void reached(struct vhost_user *v);
 
 static void take_reply(struct vhost_user *v)
 {
@@ -253,7 +276,7 @@ static void take_reply(struct vhost_user *v)
 	}
 	memmove(v->expected, v->expected + 1, --v->nr_expected);
 	if (wanted == VHOST_GET_FEATURES && !v->stopping)
-		ring_all(&v->virtio);
+		reached(v);
 	if (v->stopping && !v->nr_expected)
 		finish_stop(v);
 }
@@ -363,8 +386,14 @@ static int send_queue(struct vhost_user *v, struct virtio_queue *q)
 	if (!ret)
 		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, q->kick_fd);
 	if (!ret)
-		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, 1);
+		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, v->wanted >> q->index & 1);
 	return ret;
+}
+
+static int send_mtu(struct vhost_user *v)
+{
+	return v->link.protocol & 1ull << VHOST_PROTOCOL_F_NET_MTU ?
+	       send_num(v, VHOST_NET_SET_MTU, v->mtu, -1) : 0;
 }
 
 int vhost_user_start(struct virtio *dev)
@@ -377,10 +406,14 @@ int vhost_user_start(struct virtio *dev)
 	ret = send_owner(v);
 	if (!ret)
 		ret = send_num(v, VHOST_SET_FEATURES,
-			       dev->features | 1ull << VHOST_F_PROTOCOL_FEATURES, -1);
+			       (dev->features & v->link.features) | 1ull << VHOST_F_PROTOCOL_FEATURES,
+			       -1);
+	if (!ret)
+		ret = send_mtu(v);
 	if (!ret)
 		ret = send_memory(v);
-	for (u32 i = 0; i < dev->nr_queues && !ret; i++)
+	v->enabled = v->wanted;
+	for (u32 i = 0; i < dev->nr_elsewhere && !ret; i++)
 		if (dev->queues[i].ready)
 			ret = send_queue(v, &dev->queues[i]);
 	if (!ret)
@@ -392,6 +425,48 @@ int vhost_user_start(struct virtio *dev)
 	}
 	v->running = true;
 	return 0;
+}
+
+/* ---- Which rings are enabled --------------------------------------------------------------- */
+
+/* False: nothing is to be done.  One change at a time, so that answers stay few. */
+static bool change(struct vhost_user *v)
+{
+	struct virtio *dev = &v->virtio;
+	const u64 changed = v->wanted ^ v->enabled;
+	u64 sent = 0;
+	int ret = 0;
+
+	for (u32 i = 0; i < dev->nr_elsewhere && !ret; i++) {
+		if (!dev->queues[i].ready || !(changed >> i & 1))
+			continue;
+		ret = send_state(v, VHOST_SET_VRING_ENABLE, i, v->wanted >> i & 1);
+		sent |= 1ull << i;
+	}
+	v->enabled ^= sent;
+	if (sent && !ret)
+		ret = send_empty(v, VHOST_GET_FEATURES);
+	if (ret)
+		lose(v, ret == -EAGAIN ? "does not read" : "has gone");
+	return sent;
+}
+
+/* All that it was asked for until here has been done. */
+static void reached(struct vhost_user *v)
+{
+	ring_all(&v->virtio);
+	if (!change(v) && v->settled)
+		v->settled(&v->virtio);
+}
+
+bool vhost_user_enable(struct virtio *dev, u64 rings)
+{
+	struct vhost_user *v = of(dev);
+
+	v->wanted = rings;
+	if (!v->running || v->stopping)
+		return true;
+	return !v->nr_expected && !change(v);
 }
 
 /* ---- Stop -------------------------------------------------------------------------------- */
@@ -428,7 +503,7 @@ void vhost_user_stop(struct virtio *dev)
 	}
 	v->stopping = true;
 	be_patient(v);
-	for (u32 i = 0; i < dev->nr_queues && !ret; i++)
+	for (u32 i = 0; i < dev->nr_elsewhere && !ret; i++)
 		if (dev->queues[i].ready)
 			ret = send_state(v, VHOST_GET_VRING_BASE, i, 0);
 	if (ret)
@@ -454,20 +529,24 @@ static void take_next(void *arg)
 		lose(v, "is replaced");
 	v->link = next;
 	loop_watch(home(v), &v->watch, v->link.fd, POLLIN);
+	if (v->linked)
+		v->linked(&v->virtio, true);
 }
 
 int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err)
 {
 	struct vhost_user *v = of(dev);
 	struct link link;
-	int ret = link_open(&link, fd, dev->name, dev->nr_queues, v->told_config, err);
+	int ret = link_open(v, &link, fd, err);
+	u64 lacks;
 
 	if (ret)
 		return ret;
-	if (dev->offered & ~link.features) {
+	lacks = dev->offered & ~(link.features | v->own_features);
+	if (lacks) {
 		fd_close(&link.fd);
 		return error_set(err, -ENOTSUP, "%s: its new backend lacks features 0x%llx", dev->name,
-				 (unsigned long long)(dev->offered & ~link.features));
+				 (unsigned long long)lacks);
 	}
 	pthread_mutex_lock(&dev->lock);
 	fd_close(&v->next.fd);
@@ -496,7 +575,7 @@ void vhost_user_destroy(struct virtio *dev)
 /* Who is rung for nothing must not get stuck in it: we read none of them. */
 static int unblock_kicks(struct virtio *dev)
 {
-	for (u32 i = 0; i < dev->nr_queues; i++)
+	for (u32 i = 0; i < dev->nr_elsewhere; i++)
 		if (fcntl(dev->queues[i].kick_fd, F_SETFL, O_NONBLOCK))
 			return -errno;
 	return 0;
@@ -519,10 +598,12 @@ static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 		 const struct vhost_user_config *cfg, struct vmm_error *err)
 {
 	struct virtio *dev = &v->virtio;
-	int ret = virtio_init(dev, cfg->ops, env, index, cfg->nr_queues, cfg->features, 0, err);
+	int ret = virtio_init(dev, cfg->ops, env, index, cfg->nr_queues + cfg->nr_own,
+			      cfg->features | cfg->own_features, 0, err);
 
 	if (ret)
 		return ret;
+	dev->nr_elsewhere = cfg->nr_queues;
 	if (env->mem_fd < 0)
 		return error_set(err, -EINVAL,
 				 "%s: its backend can share only RAM that is a file (VMM_F_RAM_FD)",
@@ -530,12 +611,12 @@ static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 	ret = unblock_kicks(dev);
 	if (ret)
 		return error_sys(err, ret, "%s: eventfd", dev->name);
-	ret = link_open(&v->link, cfg->fd, dev->name, cfg->nr_queues, v->told_config, err);
+	ret = link_open(v, &v->link, cfg->fd, err);
 	if (!ret && v->told_config)
 		ret = take_config(v, cfg, err);
 	if (ret)
 		return ret;
-	dev->offered &= v->link.features;
+	dev->offered &= v->link.features | v->own_features;
 	loop_watch(home(v), &v->watch, v->link.fd, POLLIN);
 	return 0;
 }
@@ -553,6 +634,12 @@ int vhost_user_create(struct virtio **out, const struct virtio_env *env, u32 ind
 	v->next_msg = (struct loop_msg){ .fn = take_next, .arg = v };
 	v->patience = (struct loop_io){ .done = on_impatience, .arg = v };
 	v->told_config = !cfg->config;
+	v->nr_pairs = cfg->nr_pairs;
+	v->own_features = cfg->own_features;
+	v->mtu = cfg->mtu;
+	v->linked = cfg->linked;
+	v->settled = cfg->settled;
+	v->wanted = UINT64_MAX;
 	if (cfg->config)
 		memcpy(v->config, cfg->config, cfg->config_size);
 	v->virtio.config = v->config;

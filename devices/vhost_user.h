@@ -24,13 +24,23 @@ struct virtio_ops;
 
 struct vhost_user_config {
 	const struct virtio_ops	*ops;		/* with VHOST_USER_OPS in it */
-	u32			nr_queues;
+	u32			nr_queues;	/* the backend's */
+	u32			nr_own;		/* behind them: the device's, by its .kick */
+	u32			nr_pairs;	/* if such a backend counts its queues by two */
 	u64			features;	/* of the device's kind, that we know */
+	u64			own_features;	/* offered whatever the backend has */
+	u16			mtu;		/* to tell the backend; 0: none */
 	int			fd;		/* a connected socket, borrowed */
 	/* The device's configuration; copied.  NULL: it is the backend's, with amends. */
 	const void		*config;
 	u32			config_size;
 	void			(*amend)(void *config, u32 nr_queues);	/* may be NULL */
+	/*
+	 * At home, no lock held; may be NULL.  There is a backend, as at first, or there is
+	 * none; what vhost_user_enable() waited for has been done.
+	 */
+	void			(*linked)(struct virtio *dev, bool up);
+	void			(*settled)(struct virtio *dev);
 };
 
 /* To be destroyed by virtio_destroy(). */
@@ -42,6 +52,12 @@ int vhost_user_create(struct virtio **dev, const struct virtio_env *env, u32 ind
  * answers.  From any thread but those of the loops, no lock held.
  */
 int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err);
+
+/*
+ * At home: which of its rings the backend is to serve, a bit for each; at first all.
+ * False: it has been asked to, and .settled() comes if it does.
+ */
+bool vhost_user_enable(struct virtio *dev, u64 rings);
 
 /* For the struct virtio_ops of a kind. */
 int vhost_user_start(struct virtio *dev);

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/netdriver.h"
 #include "devices/netio.h"
 #include "devices/vhost_net.h"
 #include "devices/virtio.h"
@@ -493,31 +494,6 @@ static void set_used(struct virtio_net *net, u32 nr)
 	change(net);
 }
 
-static void acknowledge(struct virtio_net *net, struct virtio_queue *q, u8 ack)
-{
-	const struct virtq_chain *chain = &net->control.chain;
-
-	iov_write(chain->iov + chain->nr_out, chain->nr_in, 0, &ack, sizeof(ack));
-	virtio_push(q, chain->head, chain->in_len ? sizeof(ack) : 0);
-}
-
-/* How many pairs it asks for; 0: it makes no sense. */
-static u32 read_command(const struct virtio_net *net)
-{
-	const struct virtq_chain *chain = &net->control.chain;
-	struct {
-		struct virtio_net_ctrl_hdr	hdr;
-		struct virtio_net_ctrl_mq	mq;
-	} __attribute__((packed)) cmd = { .hdr = { 0 } };
-	u32 nr;
-
-	if (iov_read(chain->iov, chain->nr_out, 0, &cmd, sizeof(cmd)) < sizeof(cmd) ||
-	    cmd.hdr.class != VIRTIO_NET_CTRL_MQ || cmd.hdr.cmd != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
-		return 0;
-	nr = le16toh(cmd.mq.virtqueue_pairs);
-	return nr <= net->nr_pairs ? nr : 0;
-}
-
 /* A command comes to its end when no frame comes any more that it forbids. */
 static bool take_commands(struct virtio_net *net, struct virtio_queue *q)
 {
@@ -527,12 +503,12 @@ static bool take_commands(struct virtio_net *net, struct virtio_queue *q)
 		c->chain = (struct virtq_chain){ .iov = c->iov, .max = QUEUE_SIZE };
 		if (!virtio_pop(q, &c->chain))
 			return true;
-		c->wanted = read_command(net);
+		c->wanted = netdriver_pairs(&c->chain, net->nr_pairs);
 		c->pending = c->wanted;
 		if (c->pending)
 			set_used(net, c->wanted);
 		else
-			acknowledge(net, q, VIRTIO_NET_ERR);
+			netdriver_answer(q, &c->chain, VIRTIO_NET_ERR);
 	}
 	return false;
 }
@@ -553,7 +529,7 @@ static void on_applied(void *arg)
 			ack = VIRTIO_NET_ERR;
 	}
 	net->control.pending = false;
-	acknowledge(net, q, ack);
+	netdriver_answer(q, &net->control.chain, ack);
 	virtio_run(q);
 }
 
@@ -599,21 +575,10 @@ static void stop_queue(struct virtio_queue *q)
 		give_back(pair_of(q), q);
 }
 
-/*
- * virtio 1.2, 5.1.3.1: segments of ours have checksums that are to be made.  The control
- * queue is for pairs alone, and without them it would be another one.
- */
 static bool accept(struct virtio *dev, u64 features)
 {
-	const u64 host = BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) |
-			 BIT(VIRTIO_NET_F_HOST_USO);
-	const u64 guest = BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |
-			  BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6);
-
 	(void)dev;
-	return !(features & BIT(VIRTIO_NET_F_MQ)) == !(features & BIT(VIRTIO_NET_F_CTRL_VQ)) &&
-	       !(features & host && !(features & BIT(VIRTIO_NET_F_CSUM))) &&
-	       !(features & guest && !(features & BIT(VIRTIO_NET_F_GUEST_CSUM)));
+	return netdriver_features(features);
 }
 
 /* The offloads are those of the interface.  The pairs hear of it before their first kick. */

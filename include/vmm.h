@@ -421,7 +421,7 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *cfg,
 		       struct vmm_error *err);
 
 /*
- * A network card.  What is behind it is one of two descriptors, or nothing yet: then its
+ * A network card.  What is behind it is one of three descriptors, or nothing yet: then its
  * link is down until vmm_net_attach().  Offloads are the tap interface's; TUNSETOFFLOAD
  * and the size of its header are set to what the guest wants.
  */
@@ -431,6 +431,9 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *cfg,
 						 * with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR */
 #define VMM_NET_F_VHOST		(1ull << 2)	/* ... and .vhost_fd of /dev/vhost-net: the
 						 * kernel serves the guest's rings */
+#define VMM_NET_F_VHOST_USER	(1ull << 3)	/* .fd is a connected unix socket to a process that
+						 * serves the guest's rings, as vmm_add_fs() has it;
+						 * offloads are those it has */
 
 #define VMM_NET_QUEUES		8
 struct vmm_net_config {
@@ -440,7 +443,10 @@ struct vmm_net_config {
 	uint16_t	mtu;		/* told to the guest; 0: nothing is told */
 	uint8_t		mac[6];		/* zeroes: 02:15:15:15:15:15, the last byte counts */
 	int		vhost_fd;
-	/* Of a tap interface made with IFF_MULTI_QUEUE: one pair of queues for each .fd. */
+	/*
+	 * Of a tap interface made with IFF_MULTI_QUEUE: one pair of queues for each .fd.  With
+	 * VMM_NET_F_VHOST_USER all are by the first.
+	 */
 	uint32_t	queues;		/* pairs; 0: one; at most VMM_NET_QUEUES */
 	int		more_fds[VMM_NET_QUEUES - 1];		/* behind the first */
 	int		more_vhost_fds[VMM_NET_QUEUES - 1];	/* likewise */
@@ -454,7 +460,8 @@ int vmm_add_net(struct vmm *vm, const struct vmm_net_config *cfg, struct vmm_err
  * RUNNING or PAUSED.  Put the stream socket @fd behind network card @index, whatever was
  * there before, as after VMM_EVENT_UNLINKED; or take the cable out, @up being 0, and in
  * again.  The guest hears of its link.  -ENOENT: @index is no network card; -EINVAL: it
- * is one on a tap interface, or @fd is no stream socket.
+ * is one on a tap interface or served by a process, for which vmm_set_backend() is; or
+ * @fd is no stream socket.
  */
 VMM_API VMM_MUST_CHECK
 int vmm_net_attach(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err);

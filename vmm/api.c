@@ -593,19 +593,23 @@ static void choose_mac(struct vmm *vm, u8 *mac)
 	mac[5] = (u8)(mac[5] + vm->nr_nets);
 }
 
+/* What is behind a card. */
+#define NET_KINDS	(VMM_NET_F_STREAM | VMM_NET_F_TAP | VMM_NET_F_VHOST_USER)
+
 static int check_net(const struct vmm_net_config *cfg, struct vmm_error *err)
 {
-	const u64 kinds = VMM_NET_F_STREAM | VMM_NET_F_TAP;
+	const u64 kinds = cfg->flags & NET_KINDS;
 
-	if ((cfg->flags & kinds) == kinds)
-		return error_set(err, -EINVAL, "net: a stream socket excludes a tap interface");
+	if (kinds & (kinds - 1))
+		return error_set(err, -EINVAL,
+				 "net: a stream socket, a tap interface and vhost-user exclude one another");
 	if (cfg->flags & VMM_NET_F_VHOST && !(cfg->flags & VMM_NET_F_TAP))
 		return error_set(err, -EINVAL, "net: vhost-net needs a tap interface");
 	if (cfg->queues > VMM_NET_QUEUES)
 		return error_set(err, -EINVAL, "net: %u pairs of queues; there may be %d", cfg->queues,
 				 VMM_NET_QUEUES);
-	if (cfg->queues > 1 && !(cfg->flags & VMM_NET_F_TAP))
-		return error_set(err, -EINVAL, "net: more queues need a tap interface");
+	if (cfg->queues > 1 && !(cfg->flags & (VMM_NET_F_TAP | VMM_NET_F_VHOST_USER)))
+		return error_set(err, -EINVAL, "net: more queues need a tap interface or vhost-user");
 	if (cfg->mtu && cfg->mtu < MTU_LEAST)
 		return error_set(err, -EINVAL, "net: an MTU of %u is below %u", cfg->mtu, MTU_LEAST);
 	if (cfg->mac[0] & 1)
@@ -616,14 +620,15 @@ static int check_net(const struct vmm_net_config *cfg, struct vmm_error *err)
 /* All descriptors of @dev are -1 or ours, whatever is returned. */
 static int borrow_net(struct vm_device *dev, const struct vmm_net_config *cfg, struct vmm_error *err)
 {
+	const u32 nr = cfg->flags & VMM_NET_F_VHOST_USER ? 1 : dev->net.queues;
 	int ret = 0;
 
-	for (u32 i = 0; i < dev->net.queues && !ret; i++) {
+	for (u32 i = 0; i < nr && !ret; i++) {
 		int *fd = i ? &dev->net.more_fds[i - 1] : &dev->fd;
 		int *vhost_fd = i ? &dev->net.more_vhost_fds[i - 1] : &dev->vhost_fd;
 
 		*fd = i ? cfg->more_fds[i - 1] : cfg->fd;
-		ret = borrow(fd, cfg->flags, VMM_NET_F_STREAM | VMM_NET_F_TAP, "net", err);
+		ret = borrow(fd, cfg->flags, NET_KINDS, "net", err);
 		if (ret)
 			break;
 		*vhost_fd = i ? cfg->more_vhost_fds[i - 1] : cfg->vhost_fd;
@@ -634,7 +639,7 @@ static int borrow_net(struct vm_device *dev, const struct vmm_net_config *cfg, s
 
 int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_error *err)
 {
-	const u64 known = VMM_NET_F_STREAM | VMM_NET_F_TAP | VMM_NET_F_VHOST;
+	const u64 known = NET_KINDS | VMM_NET_F_VHOST;
 	struct vm_device dev = { .kind = VM_NET, .fd = -1, .vhost_fd = -1 };
 	struct vmm_net_config cfg;
 	int ret;
@@ -820,6 +825,8 @@ int vmm_net_attach(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err
 	ret = must_be_net(vm, index, err);
 	if (!ret && vm->devices[index].net.flags & VMM_NET_F_TAP)
 		ret = error_set(err, -EINVAL, "net: device %u is on a tap interface", index);
+	if (!ret && vm->devices[index].net.flags & VMM_NET_F_VHOST_USER)
+		ret = error_set(err, -EINVAL, "net: device %u is served by a process", index);
 	return ret ? ret : machine_net_attach(vm, index, fd, err);
 }
 

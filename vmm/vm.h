@@ -77,7 +77,8 @@ static inline void vm_device_close(struct vm_device *dev)
 /* Its rings are served by a process at the other end of .fd. */
 static inline bool vm_device_has_backend(const struct vm_device *dev)
 {
-	return dev->kind == VM_FS || dev->kind == VM_VHOST_USER;
+	return dev->kind == VM_FS || dev->kind == VM_VHOST_USER ||
+	       (dev->kind == VM_NET && dev->net.flags & VMM_NET_F_VHOST_USER);
 }
 
 struct vm_boot {

@@ -144,7 +144,8 @@ static void take(struct backend *b, const struct vhost_message *msg, int fd)
 		if (read(q->kick, &forgotten, sizeof(forgotten)) < 0)
 			forgotten = 0;
 		q->enabled = msg->state.num;
-		virtq_init(&q->vq, &b->mem, &q->layout, b->acked);
+		if (!q->running)
+			virtq_init(&q->vq, &b->mem, &q->layout, b->acked);
 		__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
 		break;
 	case VHOST_GET_VRING_BASE:
@@ -200,7 +201,7 @@ u32 backend_work(struct backend *b, u32 i, u8 byte)
 	u64 count;
 	u32 nr = 0;
 
-	if (!q->running || read(q->kick, &count, sizeof(count)) < 0)
+	if (!q->running || !q->enabled || read(q->kick, &count, sizeof(count)) < 0)
 		return 0;
 	for (; virtq_pop(&q->vq, &chain) == 1; nr++) {
 		for (u32 n = 0; n < chain.nr_in; n++)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -252,6 +253,38 @@ static void test_options_are_taken_apart(void **state)
 	assert_true(opt.has_fd);
 	assert_int_equal(opt.mode, NETOPT_USER);
 	netopt_fini(&opt);
+	assert_int_equal(netopt_parse(&opt, "socket=/a/b,mq=8,mtu=9000,mode=vhost-user", &err), 0);
+	assert_int_equal(opt.mode, NETOPT_VHOST_USER);
+	assert_string_equal(opt.socket, "/a/b");
+	assert_int_equal(opt.queues, 8);
+	assert_int_equal(opt.mtu, 9000);
+	netopt_fini(&opt);
+}
+
+/* It is connected once, and RAM is shared for it. */
+static void test_connects_to_a_backend(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "backend" };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct t_nets t;
+
+	(void)state;
+	t_open(&t, "mode=none");
+	assert_false(nets_share_ram(&t.nets));
+	t_close(&t);
+	assert_int_equal(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(s, 1), 0);
+	t_open(&t, "mode=vhost-user,socket=backend,mq=2");
+	assert_true(nets_share_ram(&t.nets));
+	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	t_close(&t);
+	close(s);
+	unlink("backend");
+	memset(&t, 0, sizeof(t));
+	t.opts.nets[t.opts.nr_nets++] = "mode=vhost-user,socket=backend";
+	assert_int_equal(nets_open(&t.nets, &t.opts, &t.err), -ENOENT);
+	assert_string_equal(t.err.msg, "--network: Unable to connect to backend: No such file or directory");
+	nets_close(&t.nets);
 }
 
 static void test_spawn_waits(void **state)
@@ -276,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_takes_a_socket),
 		cmocka_unit_test(test_no_card),
 		cmocka_unit_test(test_options_are_taken_apart),
+		cmocka_unit_test(test_connects_to_a_backend),
 		cmocka_unit_test(test_spawn_waits),
 	};
 	char dir[] = "/tmp/test_nets.XXXXXX";

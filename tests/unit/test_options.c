@@ -400,8 +400,8 @@ static void test_options_collect_vhost_user(void **state)
 	assert_string_equal(opt.addr.sun_path, "c");
 	assert_int_equal(opt.queues, 3);
 	assert_int_equal(opt.type, VMM_VHOST_USER_BLK);
-	assert_int_equal(vhostopt_connect(&opt, &err), -ENOENT);
-	assert_non_null(strstr(err.msg, "Unable to connect to c: "));
+	assert_int_equal(vhostopt_connect(&opt.addr, "--vhost-user", &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "--vhost-user: Unable to connect to c: "));
 }
 
 static void test_options_collect_directories(void **state)
@@ -617,7 +617,7 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --vs me", "--vsock me: not a number" },
 		{ "k --network=", "--network: '': not KEY=VALUE" },
 		{ "k -n mode", "--network: 'mode': not KEY=VALUE" },
-		{ "k -n mode=bridge", "--network: mode=bridge: not user, tap or none" },
+		{ "k -n mode=bridge", "--network: mode=bridge: not user, tap, vhost-user or none" },
 		{ "k -n trans=isa", "--network: trans=isa: not pci or mmio" },
 		{ "k -n model=e1000", "--network: there is no key 'model'" },
 		{ "k -n guest_mac=02:00:00:00:00", "--network: guest_mac=02:00:00:00:00: not like" },
@@ -627,8 +627,14 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k -n vhost=2", "--network: vhost=2: not a number within 0 to 1" },
 		{ "k -n mq=0", "--network: mq=0: not a number within 1 to 8" },
 		{ "k -n mq=9", "--network: mq=9: not a number within 1 to 8" },
-		{ "k -n mq=2,fd=3", "mq needs mode=tap, and excludes fd" },
-		{ "k -n mode=user,mq=2", "mq needs mode=tap, and excludes fd" },
+		{ "k -n mq=2,fd=3", "mq needs mode=tap or mode=vhost-user, and excludes fd" },
+		{ "k -n mode=user,mq=2", "mq needs mode=tap or mode=vhost-user, and excludes fd" },
+		{ "k -n mode=vhost-user", "mode=vhost-user and socket need one another" },
+		{ "k -n mode=user,socket=/s", "mode=vhost-user and socket need one another" },
+		{ "k -n mode=vhost-user,socket=/s,fd=3", "fd excludes mode=vhost-user" },
+		{ "k -n mode=vhost-user,socket=/s,vhost=1", "vhost need mode=tap" },
+		{ "k -n mode=vhost-user,socket=/1234567890123456789012345678901234567890"
+		  "12345678901234567890123456789012345678901234567890123456789012345678", "is too long" },
 		{ "k -n mode=user,vhost=1", "vhost need mode=tap" },
 		{ "k -n fd=x", "--network: fd=x: not a number" },
 		{ "k -n host_ip=1.2.3", "--network: host_ip=1.2.3: not an IPv4 address" },

@@ -333,6 +333,44 @@ static void test_vhost_user_arguments(void **state)
 	t_backend_gone(&g);
 }
 
+/* One that serves a network card: its link is ours, and another may come in its place. */
+static void test_card_of_a_backend(void **state)
+{
+	static const struct fake_step steps[] = { { .kind = FAKE_BLOCK }, T_OFF };
+	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
+	struct vmm_event ev = VMM_EVENT_INIT;
+	struct t_guest g;
+	int fds[2];
+
+	(void)state;
+	t_create(&g, steps, ARRAY_SIZE(steps));
+	t_backend(&g);
+	cfg.flags = VMM_NET_F_VHOST_USER;
+	cfg.queues = 1;
+	cfg.fd = -1;
+	assert_int_equal(vmm_add_net(g.vm, &cfg, &g.err), -EBADF);
+	cfg.fd = g.b.front;
+	assert_int_equal(vmm_add_net(g.vm, &cfg, &g.err), 0);
+	t_start(g.vm);
+	fd_close(&g.b.front);
+	assert_int_equal(vmm_net_link(g.vm, 0, 0), 0);
+	assert_int_equal(vmm_net_link(g.vm, 0, 1), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(vmm_net_attach(g.vm, 0, fds[0], &g.err), -EINVAL);
+	assert_string_equal(g.err.msg, "net: device 0 is served by a process");
+	close(fds[0]);
+	close(fds[1]);
+	shutdown(g.b.fd, SHUT_RDWR);
+	t_event(g.vm, &ev);
+	assert_int_equal(ev.type, VMM_EVENT_BROKEN);
+	assert_string_equal(ev.msg, "net0: its backend has gone");
+	t_backend_gone(&g);
+	t_backend(&g);
+	assert_int_equal(vmm_set_backend(g.vm, 0, g.b.front, &g.err), 0);
+	t_close(&g);
+	t_backend_gone(&g);
+}
+
 static void test_only_some_devices_have_a_backend(void **state)
 {
 	static const struct fake_step steps[] = { { .kind = FAKE_BLOCK }, T_OFF };
@@ -369,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_ram_must_be_a_file),
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_vhost_user_arguments),
+		cmocka_unit_test(test_card_of_a_backend),
 		cmocka_unit_test(test_only_some_devices_have_a_backend),
 	};
 

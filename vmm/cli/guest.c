@@ -157,7 +157,7 @@ static int open_vhosts(struct guest *guest)
 
 	for (uint32_t i = 0; i < guest->opts->nr_vhosts; i++) {
 		if (!vhostopt_parse(&opt, guest->opts->vhosts[i], &err))
-			guest->vhost_fds[i] = vhostopt_connect(&opt, &err);
+			guest->vhost_fds[i] = vhostopt_connect(&opt.addr, "--vhost-user", &err);
 		if (guest->vhost_fds[i] < 0) {
 			report_fatal("%s", err.msg);
 			return STATUS_FILE;
@@ -457,7 +457,8 @@ static int open_ram(struct guest *guest, int *fd)
 	*fd = -1;
 	if (dir)
 		*fd = ramfile_hugetlbfs(dir, guest->ram_size);
-	else if (guest->opts->memfd || guest->opts->nr_fs || guest->opts->nr_vhosts)
+	else if (guest->opts->memfd || guest->opts->nr_fs || guest->opts->nr_vhosts ||
+		 nets_share_ram(&guest->nets))
 		*fd = ramfile_memfd(guest->name, guest->ram_size);
 	else
 		return 0;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "vmm/cli/number.h"
 #include "vmm/cli/refuse.h"
@@ -32,10 +33,13 @@ static int take_mode(struct netopt *opt, const char *text, struct vmm_error *err
 		opt->mode = NETOPT_TAP;
 	else if (!strcmp(text, "user"))
 		opt->mode = NETOPT_USER;
+	else if (!strcmp(text, "vhost-user"))
+		opt->mode = NETOPT_VHOST_USER;
 	else if (!strcmp(text, "none"))
 		opt->mode = NETOPT_NONE;
 	else
-		return refuse(err, -EINVAL, "--network: mode=%s: not user, tap or none", text);
+		return refuse(err, -EINVAL, "--network: mode=%s: not user, tap, vhost-user or none",
+			      text);
 	return 0;
 }
 
@@ -76,6 +80,17 @@ static int take_tapif(struct netopt *opt, const char *text, struct vmm_error *er
 	return 0;
 }
 
+static int take_socket(struct netopt *opt, const char *text, struct vmm_error *err)
+{
+	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	if (strlen(text) > max)
+		return refuse(err, -EINVAL, "--network: socket: a name of %zu bytes is too long",
+			      strlen(text));
+	opt->socket = text;
+	return 0;
+}
+
 static int take_vhost(struct netopt *opt, const char *text, struct vmm_error *err)
 {
 	uint64_t val = 0;
@@ -111,6 +126,8 @@ static int take_word(struct netopt *opt, char *key, struct vmm_error *err)
 		return take_mac(opt, text, err);
 	if (!strcmp(key, "tapif"))
 		return take_tapif(opt, text, err);
+	if (!strcmp(key, "socket"))
+		return take_socket(opt, text, err);
 	if (!strcmp(key, "host_ip"))
 		return take_ip(key, text, &opt->host_ip, err);
 	if (!strcmp(key, "guest_ip"))
@@ -144,8 +161,13 @@ static int check(const struct netopt *opt, struct vmm_error *err)
 {
 	if (opt->has_fd && opt->tapif)
 		return refuse(err, -EINVAL, "--network: fd excludes tapif");
-	if (opt->queues > 1 && (opt->has_fd || opt->mode != NETOPT_TAP))
-		return refuse(err, -EINVAL, "--network: mq needs mode=tap, and excludes fd");
+	if (opt->queues > 1 && (opt->has_fd || (opt->mode != NETOPT_TAP && opt->mode != NETOPT_VHOST_USER)))
+		return refuse(err, -EINVAL,
+			      "--network: mq needs mode=tap or mode=vhost-user, and excludes fd");
+	if ((opt->mode == NETOPT_VHOST_USER) != (opt->socket != NULL))
+		return refuse(err, -EINVAL, "--network: mode=vhost-user and socket need one another");
+	if (opt->socket && opt->has_fd)
+		return refuse(err, -EINVAL, "--network: fd excludes mode=vhost-user");
 	if (opt->mode != NETOPT_TAP && (opt->tapif || opt->script || opt->downscript || opt->vhost))
 		return refuse(err, -EINVAL,
 			      "--network: tapif, script, downscript and vhost need mode=tap");

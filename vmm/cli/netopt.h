@@ -13,6 +13,7 @@
 enum netopt_mode {
 	NETOPT_TAP,		/* kvmtool's default, when there is a --network */
 	NETOPT_USER,
+	NETOPT_VHOST_USER,
 	NETOPT_NONE,
 };
 
@@ -22,7 +23,7 @@ struct netopt {
 	bool		has_fd;
 	bool		vhost;		/* tap: by the kernel's vhost-net */
 	int		fd;		/* tap: of the interface; user: to who is like passt */
-	uint32_t	queues;		/* tap: pairs of them, each with a descriptor */
+	uint32_t	queues;		/* pairs of them; tap: each with a descriptor */
 	uint16_t	mtu;		/* 0: none was given */
 	uint32_t	trans;		/* enum vmm_virtio_transport; AUTO: none was given */
 	uint8_t		mac[6];		/* zeroes: none was given */
@@ -31,11 +32,12 @@ struct netopt {
 	const char	*downscript;	/* ... and at the end */
 	const char	*host_ip;	/* tap: the interface's; user: the guest's gateway */
 	const char	*guest_ip;	/* user: what the guest is told by DHCP */
+	const char	*socket;	/* vhost-user: where its backend listens */
 	char		*words;		/* that the strings point into */
 };
 
 /*
- * KEY=VALUE with commas between them, kvmtool's keys and mtu.  Looks at nothing of the
+ * KEY=VALUE with commas between them, kvmtool's keys, mtu, mq and socket.  Looks at nothing of the
  * host.  -EINVAL, -ENOMEM, or -ENOTSUP for what kvmtool has and this version has not,
  * with the matter in @err.  netopt_fini() may be called after any, and on zeros.
  */

@@ -8,7 +8,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "vmm/cli/vhostopt.h"
 
 static bool wants_passt(const struct net *net)
 {
@@ -28,6 +32,16 @@ static int open_vhost(struct net *net, struct vmm_error *err)
 	return 0;
 }
 
+static int connect_net(struct net *net, struct vmm_error *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	/* It was found to be short enough. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", net->opt.socket);
+	net->fds[0] = vhostopt_connect(&addr, "--network", err);
+	return net->fds[0] < 0 ? net->fds[0] : 0;
+}
+
 static int open_net(struct net *net, struct vmm_error *err)
 {
 	int ret = net->opt.vhost ? open_vhost(net, err) : 0;
@@ -36,6 +50,8 @@ static int open_net(struct net *net, struct vmm_error *err)
 		return ret;
 	if (net->opt.mode == NETOPT_TAP)
 		return tapif_open(&net->opt, net->fds, net->name, err);
+	if (net->opt.mode == NETOPT_VHOST_USER)
+		return connect_net(net, err);
 	if (!net->opt.has_fd)
 		return 0;
 	net->fds[0] = fcntl(net->opt.fd, F_DUPFD_CLOEXEC, 3);
@@ -108,14 +124,26 @@ void nets_close(struct nets *nets)
 	nets->nr = 0;
 }
 
+bool nets_share_ram(const struct nets *nets)
+{
+	for (unsigned int i = 0; i < nets->nr; i++)
+		if (nets->net[i].opt.mode == NETOPT_VHOST_USER)
+			return true;
+	return false;
+}
+
 /* ---- Boot by boot ------------------------------------------------------------ */
 
 static int add(struct net *net, int fd, struct vmm *vm, struct vmm_error *err)
 {
+	static const uint64_t kinds[] = {
+		[NETOPT_TAP] = VMM_NET_F_TAP, [NETOPT_USER] = VMM_NET_F_STREAM,
+		[NETOPT_VHOST_USER] = VMM_NET_F_VHOST_USER,
+	};
 	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
 	int ret;
 
-	cfg.flags = net->opt.mode == NETOPT_USER ? VMM_NET_F_STREAM : VMM_NET_F_TAP;
+	cfg.flags = kinds[net->opt.mode];
 	cfg.fd = fd;
 	cfg.flags |= net->opt.vhost ? VMM_NET_F_VHOST : 0;
 	cfg.vhost_fd = net->opt.vhost ? net->vhost_fds[0] : 0;

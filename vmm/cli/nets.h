@@ -2,7 +2,7 @@
 /*
  * nets.h - the guest's network cards, and who is behind them
  *
- * Tap interfaces are for all boots of a guest; each boot has a passt of its own for each
+ * Tap interfaces, and connections to vhost-user backends, are for all boots of a guest; each boot has a passt of its own for each
  * card that wants one.  One that ends is reported and started again, and the guest goes
  * on meanwhile with the link down.
  */
@@ -22,7 +22,7 @@ struct net {
 	struct netopt	opt;
 	char		name[TAPIF_NAME];	/* of a tap interface */
 	/* For all boots: one of each for a pair of queues, or -1. */
-	int		fds[VMM_NET_QUEUES];	/* tap or fd=N */
+	int		fds[VMM_NET_QUEUES];	/* tap, fd=N, or the backend's */
 	int		vhost_fds[VMM_NET_QUEUES];
 	uint32_t	index;			/* the device's */
 };
@@ -40,6 +40,9 @@ struct nets {
  */
 int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_error *err);
 void nets_close(struct nets *nets);
+
+/* Does another process have to have the guest's RAM? */
+bool nets_share_ram(const struct nets *nets);
 
 /* For a VM that is NEW. */
 int nets_add(struct nets *nets, struct vmm *vm, struct vmm_error *err);

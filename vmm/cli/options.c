@@ -187,9 +187,10 @@ static const struct option table[] = {
 	       "(default: 1)"),
 	OPTION(OPT_NETWORK, 'n', "network", "KEY=VALUE,...",
 	       "a network card; repeatable; keys are\n"
-	       "mode=tap|user|none (tap; user: by passt), tapif,\n"
-	       "fd, script, downscript, vhost, mq, host_ip,\n"
-	       "guest_ip, guest_mac, mtu (default: no network)"),
+	       "mode=tap|user|vhost-user|none (tap; user: by\n"
+	       "passt), tapif, fd, script, downscript, vhost,\n"
+	       "socket, mq, host_ip, guest_ip, guest_mac, mtu\n"
+	       "(default: no network)"),
 
 	HEADING("The machine"),
 	OPTION(OPT_IRQCHIP, 0, "irqchip", "TYPE",

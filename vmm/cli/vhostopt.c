@@ -72,16 +72,16 @@ int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err)
 	return 0;
 }
 
-int vhostopt_connect(const struct vhostopt *opt, struct vmm_error *err)
+int vhostopt_connect(const struct sockaddr_un *addr, const char *name, struct vmm_error *err)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int ret;
 
-	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&opt->addr, sizeof(opt->addr)))
+	if (fd >= 0 && !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)))
 		return fd;
 	ret = -errno;
 	if (fd >= 0)
 		close(fd);
-	return refuse(err, ret, "--vhost-user: Unable to connect to %s: %s", opt->addr.sun_path,
+	return refuse(err, ret, "%s: Unable to connect to %s: %s", name, addr->sun_path,
 		      strerror(-ret));
 }

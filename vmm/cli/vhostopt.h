@@ -22,7 +22,10 @@ struct vhostopt {
  */
 int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err);
 
-/* Returns a connected socket, or a negative errno with its text in @err. */
-int vhostopt_connect(const struct vhostopt *opt, struct vmm_error *err);
+/*
+ * Returns a connected socket, or a negative errno with its text in @err, of the option
+ * @name.
+ */
+int vhostopt_connect(const struct sockaddr_un *addr, const char *name, struct vmm_error *err);
 
 #endif /* VMM_CLI_VHOSTOPT_H */
