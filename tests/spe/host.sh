@@ -76,6 +76,18 @@ recovered()	# NAME LEAST
 	[ "$wrong" -eq "$repins" ] || fail "not every exit for a wrong CPU was followed by a re-pin"
 }
 
+# Its threads are in the sandbox, filters and all.
+confined()	# NAME
+{
+	pid=$(cat "/tmp/$1.pid")
+	for status in /proc/$pid/task/*/status; do
+		grep -q '^Seccomp:.2$' "$status" && grep -q '^NoNewPrivs:.1$' "$status" ||
+			fail "$(sed -n 's/^Name:.//p' "$status") has no filter"
+	done
+	grep -i 'sandbox' "/tmp/$1.err" && fail "it says that something is missing"
+	return 0
+}
+
 # Whether the only guest saw each interrupt that KVM gave it.  Its command N is this.
 irqs_agree()	# NAME N LEAST
 {
