@@ -19,13 +19,14 @@ esac
 
 case_()	# TEXT FUNCTION
 {
+	began=$(cut -d. -f1 /proc/uptime)
 	if ("$2") >/tmp/case.log 2>&1; then
-		echo "ok - $1 ($FORM)"
 		good=1
 	else
-		echo "not ok - $1 ($FORM)"
 		good=0 failed=1
 	fi
+	took=$(($(cut -d. -f1 /proc/uptime) - began))
+	[ $good -eq 1 ] && echo "ok - $1 ($FORM, $took s)" || echo "not ok - $1 ($FORM, $took s)"
 	sed 's/^\([^#]\)/# \1/' /tmp/case.log
 	if [ $good -eq 0 ]; then
 		for f in /tmp/*.err /tmp/*.out; do

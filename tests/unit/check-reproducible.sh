@@ -5,6 +5,7 @@
 # directory, are the same to the byte
 
 set -e
+export CCACHE_DISABLE=1
 build=$(readlink -f "$1")
 top=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d)
