@@ -7,6 +7,8 @@
 #ifndef DEVICES_VHOST_H
 #define DEVICES_VHOST_H
 
+#include <linux/virtio_config.h>
+
 #include "vmm.h"
 
 #include "vmm/types.h"
@@ -30,6 +32,9 @@ u64 vhost_features(const struct vhost *vhost);
 
 /* Tell it where rings @first and up of @dev are, those that are ready: its rings 0 and up. */
 int vhost_set_up(struct vhost *vhost, const struct virtio *dev, u32 first, u32 nr_rings);
+
+/* No kernel's vhost has them: to be taken off what the device offers. */
+#define VHOST_LACKS	(1ull << VIRTIO_F_RING_PACKED)
 
 /* A request of the device's own: 0 or a negative errno. */
 int vhost_tell(const struct vhost *vhost, unsigned long request, const void *arg);

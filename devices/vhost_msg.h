@@ -50,6 +50,12 @@ enum vhost_request {
 /* Of SET_VRING_KICK and SET_VRING_CALL: there is no descriptor. */
 #define VHOST_NO_FD		0x100
 
+/*
+ * Of SET_VRING_BASE: the start of a packed ring, slot 0 in its first round, as what is taken
+ * next and as what is given back next: two places, each with its wrap counter in bit 15.
+ */
+#define VHOST_PACKED_BASE	0x80008000u
+
 #define VHOST_MAX_CONFIG	256
 #define VHOST_CONFIG_HEADER	12	/* in front of .config.bytes */
 

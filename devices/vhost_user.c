@@ -378,7 +378,8 @@ static int send_queue(struct vhost_user *v, struct virtio_queue *q)
 	int ret = send_state(v, VHOST_SET_VRING_NUM, q->index, q->layout.size);
 
 	if (!ret)
-		ret = send_state(v, VHOST_SET_VRING_BASE, q->index, 0);
+		ret = send_state(v, VHOST_SET_VRING_BASE, q->index,
+				 virtio_has(&v->virtio, VIRTIO_F_RING_PACKED) ? VHOST_PACKED_BASE : 0);
 	if (!ret)
 		ret = send_addresses(v, q);
 	if (!ret)

@@ -466,7 +466,7 @@ void virtio_queue_set_ready(struct virtio_queue *q, bool ready)
 		q->ready = false;
 		return;
 	}
-	why = virtq_check(dev->env->mem, &q->layout, q->max_size);
+	why = virtq_check(dev->env->mem, &q->layout, q->max_size, dev->features);
 	if (!why && !(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		why = "the features are not settled";
 	if (why)
@@ -533,7 +533,8 @@ int virtio_init(struct virtio *dev, const struct virtio_ops *ops, const struct v
 	assert(dev->nr_queues && dev->nr_queues <= VIRTIO_MAX_QUEUES);
 	dev->nr_elsewhere = ops->stop ? dev->nr_queues : 0;
 	dev->offered = features | 1ull << VIRTIO_F_VERSION_1 |
-		       1ull << VIRTIO_RING_F_EVENT_IDX | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
+		       1ull << VIRTIO_RING_F_EVENT_IDX | 1ull << VIRTIO_RING_F_INDIRECT_DESC |
+		       (env->packed ? 1ull << VIRTIO_F_RING_PACKED : 0);
 	dev->start_msg = (struct loop_msg){ .fn = start_device, .arg = dev };
 	dev->stop_msg = (struct loop_msg){ .fn = stop_device, .arg = dev };
 	pthread_mutex_init(&dev->lock, NULL);

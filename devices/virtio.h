@@ -40,6 +40,7 @@ struct virtio_env {
 	const struct logger	*log;
 	struct loop		*loops[16];	/* of the I/O threads */
 	u32			nr_loops;
+	bool			packed;		/* offer packed rings (virtio 1.2, 2.8) */
 	/* Device @index waits for a reset; from any thread, no lock held. */
 	void			(*broken)(void *ctx, u32 index, const char *msg);
 	/* A paused queue of this loop may have come to rest; on the loop. */

@@ -24,6 +24,7 @@
 
 #include "devices/netdriver.h"
 #include "devices/netio.h"
+#include "devices/vhost.h"
 #include "devices/vhost_net.h"
 #include "devices/virtio.h"
 #include "devices/virtio_net.h"
@@ -743,8 +744,10 @@ int virtio_net_create(struct virtio **dev, const struct virtio_env *env, u32 ind
 		destroy(&net->virtio);
 		return ret;
 	}
-	if (vhost)
+	if (vhost) {
 		net->virtio.nr_elsewhere = 2 * net->nr_pairs;
+		net->virtio.offered &= ~VHOST_LACKS;
+	}
 	for (u32 i = 0; i < net->nr_pairs; i++)
 		init_pair(net, i);
 	*dev = &net->virtio;

@@ -113,6 +113,7 @@ int virtio_vsock_create(struct virtio **dev, const struct virtio_env *env, u32 i
 	vsock->virtio.config_size = sizeof(vsock->config);
 	ret = virtio_init(&vsock->virtio, &ops, env, index, 0,
 			  vhost_features(vhost) & BIT(VIRTIO_VSOCK_F_SEQPACKET), 0, err);
+	vsock->virtio.offered &= ~VHOST_LACKS;
 	if (!ret)
 		ret = set_cid(vhost, cid, err);
 	if (ret) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtq.h - the device's side of a split virtqueue (virtio 1.2, 2.7)
+ * virtq.h - the device's side of a virtqueue, split or packed (virtio 1.2, 2.7 and 2.8)
  *
  * A queue belongs to one I/O thread, which alone calls these functions.  A driver that
  * breaks the rules gets -EPROTO from virtq_pop(), with the rule in .why, and nothing
- * of the queue is looked at any more.
+ * of the queue is looked at any more.  Which kind of ring it has was negotiated, and shows
+ * in nothing that these functions do.
  */
 #ifndef DEVICES_VIRTQ_H
 #define DEVICES_VIRTQ_H
@@ -16,7 +17,10 @@
 
 #define VIRTQ_MAX_SIZE	1024
 
-/* What the driver wrote to the queue's registers. */
+/*
+ * What the driver wrote to the queue's registers.  In a packed queue .desc is all of the
+ * ring, .avail what the driver wants to be told, and .used what the device wants to be.
+ */
 struct virtq_layout {
 	u32	size;
 	gpa_t	desc;
@@ -31,7 +35,7 @@ struct virtq_layout {
 struct virtq_chain {
 	struct iovec	*iov;		/* the caller's, of .max elements */
 	u32		max;
-	u16		head;		/* its name, until virtq_push() */
+	u16		head;		/* its name, until virtq_push(); below .size */
 	u16		nr_out;
 	u16		nr_in;
 	u32		out_len;	/* bytes */
@@ -50,21 +54,33 @@ struct virtq {
 	struct gview		avail;
 	struct gview		used;
 	u16			size;
-	u16			avail_idx;	/* as far as it was read */
 	u16			next_avail;	/* the next to take */
-	u16			used_idx;
-	u16			signalled;	/* .used_idx at the last look at the event */
+	u16			used_idx;	/* the next to give back */
 	u16			nr_inflight;
 	bool			event_idx;
 	bool			indirect;
+	bool			packed;
 	const char		*why;		/* NULL: the driver keeps to the rules */
 	u64			inflight[VIRTQ_MAX_SIZE / 64];
+
+	/* Of a split ring. */
+	u16			avail_idx;	/* as far as it was read */
+	u16			signalled;	/* .used_idx at the last look at the event */
+
+	/* Of a packed one, in slots of the ring. */
+	u16			nr_slots;	/* in flight */
+	u32			nr_unsignalled;	/* used since the last look at the event */
+	u16			slots[VIRTQ_MAX_SIZE];	/* of what is in flight, each */
 };
 
-/* What is wrong with @layout, of a queue of at most @max_size; NULL: nothing. */
-const char *virtq_check(const struct gmem *mem, const struct virtq_layout *layout, u32 max_size);
+/*
+ * What is wrong with @layout, of a queue of at most @max_size; NULL: nothing.  @features
+ * are those that were negotiated.
+ */
+const char *virtq_check(const struct gmem *mem, const struct virtq_layout *layout, u32 max_size,
+			u64 features);
 
-/* Begin with a layout that has passed.  @features are those that were negotiated. */
+/* Begin with a layout that has passed, with the same features. */
 void virtq_init(struct virtq *vq, const struct gmem *mem, const struct virtq_layout *layout,
 		u64 features);
 

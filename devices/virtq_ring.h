@@ -21,6 +21,15 @@ bool split_should_signal(struct virtq *vq);
 bool split_enable_kicks(struct virtq *vq);
 void split_disable_kicks(struct virtq *vq);
 
+const char *packed_check(const struct gmem *mem, const struct virtq_layout *l);
+void packed_init(struct virtq *vq, const struct virtq_layout *l);
+int packed_pop(struct virtq *vq, struct virtq_chain *chain);
+void packed_unpop(struct virtq *vq, u16 head);
+void packed_push_all(struct virtq *vq, const struct virtq_used *used, u32 nr);
+bool packed_should_signal(struct virtq *vq);
+bool packed_enable_kicks(struct virtq *vq);
+void packed_disable_kicks(struct virtq *vq);
+
 /* ---- A driver that breaks the rules ----------------------------------------- */
 
 static inline int virtq_broken(struct virtq *vq, const char *why)

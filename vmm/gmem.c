@@ -110,16 +110,6 @@ int gmem_write(const struct gmem *mem, gpa_t gpa, const void *buf, u64 len)
 	return 0;
 }
 
-int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov)
-{
-	void *p = gmem_host(mem, gpa, len);
-
-	if (!p)
-		return -EFAULT;
-	*iov = (struct iovec){ .iov_base = p, .iov_len = len };
-	return 0;
-}
-
 int gmem_discard(const struct gmem *mem, int fd, gpa_t gpa, u64 len)
 {
 	void *p = gmem_host(mem, gpa, len);

@@ -9,6 +9,7 @@
 #ifndef VMM_GMEM_H
 #define VMM_GMEM_H
 
+#include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -54,7 +55,15 @@ int gmem_read(const struct gmem *mem, gpa_t gpa, void *buf, u64 len);
 int gmem_write(const struct gmem *mem, gpa_t gpa, const void *buf, u64 len);
 
 /* The range as an element for I/O straight on guest memory.  -EFAULT as above. */
-int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov);
+static inline int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov)
+{
+	void *p = gmem_host(mem, gpa, len);
+
+	if (!p)
+		return -EFAULT;
+	*iov = (struct iovec){ .iov_base = p, .iov_len = len };
+	return 0;
+}
 
 /*
  * Give whole pages of the host's back to it: the range reads as zeroes until it is written
@@ -112,6 +121,12 @@ static inline void gview_store16_release(const struct gview *v, u64 off, u16 val
 static inline void gview_swap16(const struct gview *v, u64 off, u16 val)
 {
 	__atomic_exchange_n((u16 *)(v->host + off), val, __ATOMIC_SEQ_CST);
+}
+
+/* All that was stored before is seen before anything is loaded after; to gcc's TSan too. */
+static inline void gview_fence(void)
+{
+	__sync_synchronize();
 }
 
 static inline void gview_store32(const struct gview *v, u64 off, u32 val)

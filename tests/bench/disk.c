@@ -3,7 +3,8 @@
  * disk.c - what the block device leaves of the requests that io_uring itself can do
  *
  * Reads of 4 KiB anywhere in a file that is in the page cache, 32 at a time, into the same
- * memory: once by a bare loop on a ring, once by the device, for a driver of our own.
+ * memory: once by a bare loop on a ring, once by the device, for a driver of our own; with
+ * a split ring, then with a packed one.
  * What is measured is CPU time, the driver's own not counted: it bounds how many reads a
  * thread can do in a second, and depends little on what else runs.  They take turns, and
  * the best turn of each counts.  Natively, on any Linux.
@@ -127,21 +128,10 @@ static void make_chains(struct rig *rig)
 	}
 }
 
-/* As a driver does: not if the device looks anyway (virtio 1.2, 2.7.10). */
-static void kick(struct rig *rig, u16 from)
-{
-	struct driver_queue *q = &rig->d.q[0];
-	const u16 *event = (const u16 *)&q->used->ring[q->layout.size];
-
-	atomic_thread_fence(memory_order_seq_cst);
-	if (vring_need_event(__atomic_load_n(event, __ATOMIC_RELAXED), q->avail_idx, from))
-		virtio_kick(rig->d.dev, 0);
-}
-
 /* Take what is done, and ask again; how many were done. */
 static u32 take(struct rig *rig, u32 *asked)
 {
-	u16 from = rig->d.q[0].avail_idx;
+	const struct driver_mark before = driver_mark(&rig->d.q[0]);
 	u32 done = 0;
 	u32 head;
 	u32 len;
@@ -156,12 +146,13 @@ static u32 take(struct rig *rig, u32 *asked)
 		driver_offer(&rig->d.q[0], (u16)head);
 		++*asked;
 	}
-	if (from != rig->d.q[0].avail_idx)
-		kick(rig, from);
+	/* As a driver does: not if the device looks anyway (virtio 1.2, 2.7.10, 2.8.10). */
+	if (before.avail_idx != rig->d.q[0].avail_idx && driver_must_kick(&rig->d.q[0], before))
+		virtio_kick(rig->d.dev, 0);
 	return done;
 }
 
-static double device(int fd)
+static double device(int fd, bool packed)
 {
 	const struct blk_config cfg = { .fd = fd, .nr_queues = 1, .ro = true };
 	struct vmm_error err;
@@ -170,6 +161,7 @@ static double device(int fd)
 	u32 asked = DEPTH;
 	double time = 0;
 
+	driver_packed = packed;
 	driver_open(&rig.d, 1);
 	assert_int_equal(virtio_blk_create(&dev, &rig.d.env, 0, &cfg, &err), 0);
 	driver_attach(&rig.d, dev);
@@ -190,19 +182,18 @@ int main(void)
 {
 	static u8 buf[MIB(1)];
 	int fd = t_disk_file();
-	double best[2] = { 0 };
+	double best[3] = { 0 };
 
 	for (u32 i = 0; i < FILE_SIZE / sizeof(buf); i++)
 		assert_int_equal(write(fd, buf, sizeof(buf)), sizeof(buf));
 	for (u32 i = 0; i < TURNS; i++) {
-		double a = bare(fd);
-		double b = device(fd);
+		const double rates[] = { bare(fd), device(fd, false), device(fd, true) };
 
-		best[0] = a > best[0] ? a : best[0];
-		best[1] = b > best[1] ? b : best[1];
+		for (size_t k = 0; k < ARRAY_SIZE(rates); k++)
+			best[k] = rates[k] > best[k] ? rates[k] : best[k];
 	}
-	printf("native-disk status=0 bare_ns=%.0f device_ns=%.0f percent=%.0f\n", 1e9 / best[0],
-	       1e9 / best[1], 100 * best[1] / best[0]);
+	printf("native-disk status=0 bare_ns=%.0f device_ns=%.0f percent=%.0f packed_ns=%.0f\n",
+	       1e9 / best[0], 1e9 / best[1], 100 * best[1] / best[0], 1e9 / best[2]);
 	close(fd);
 	return 0;
 }

@@ -1,118 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtq.c - proofs about devices/virtq.c, for CBMC
+ * virtq.c - proofs about devices/virtq.c with a split ring, for CBMC
  *
- * Every load from guest memory gives any value, another one each time: what a driver that
- * writes while we read can do at worst.  Each proof begins with any queue that the
- * invariant allows, does one thing, and shows the invariant again; so it holds after any
- * number of them.  What is asserted of a view, that an access is inside, is all that
- * gmem.c asks for; and there it is proven that a view is RAM.
+ * Each proof begins with any queue that the invariant allows, does one thing, and shows the
+ * invariant again; so it holds after any number of them.
  */
-#include <assert.h>
-#include <errno.h>
+#include "tests/cbmc/ring.h"
 
-#include "vmm/gmem.h"
-
-/* ---- Guest memory, as a driver can make it ------------------------------------- */
-
-u16 nondet_u16(void);
-u32 nondet_u32(void);
-u64 nondet_u64(void);
-_Bool nondet_bool(void);
-
-static void inside(const struct gview *v, u64 off, u64 len)
-{
-	assert(v->host);
-	assert(off <= v->len && len <= v->len - off);
-	assert(off % len == 0);
-}
-
-static u16 model_load16(const struct gview *v, u64 off)
-{
-	inside(v, off, 2);
-	return nondet_u16();
-}
-
-static void model_store16(const struct gview *v, u64 off, u16 val)
-{
-	(void)val;
-	inside(v, off, 2);
-}
-
-static void model_store32(const struct gview *v, u64 off, u32 val)
-{
-	(void)val;
-	inside(v, off, 4);
-}
-
-struct vring_desc;
-static void model_read(const struct gview *v, u64 off, struct vring_desc *d, size_t len);
-
-#define gview_load16		model_load16
-#define gview_load16_acquire	model_load16
-#define gview_load16_ordered	model_load16
-#define gview_store16		model_store16
-#define gview_store16_release	model_store16
-#define gview_swap16		model_store16
-#define gview_store32		model_store32
-#define gview_read		model_read
 #include "devices/virtq.c"
+#include "devices/virtq_split.c"
 
-static void model_read(const struct gview *v, u64 off, struct vring_desc *d, size_t len)
-{
-	assert(len == sizeof(*d));
-	inside(v, off, len);
-	d->addr = nondet_u64();
-	d->len = nondet_u32();
-	d->flags = nondet_u16();
-	d->next = nondet_u16();
-}
-
-/* What these promise, and gmem.c is shown to keep. */
-int gview_init(struct gview *view, const struct gmem *mem, gpa_t gpa, u64 len)
-{
-	bool covered = gmem_covers(mem, gpa, len);
-
-	view->host = covered ? mem->host : NULL;
-	view->len = len;
-	return covered ? 0 : -EFAULT;
-}
-
-int gmem_iov(const struct gmem *mem, gpa_t gpa, u64 len, struct iovec *iov)
-{
-	if (!gmem_covers(mem, gpa, len))
-		return -EFAULT;
-	/* The address itself, to be looked at. */
-	iov->iov_base = (void *)gpa;
-	iov->iov_len = len;
-	return 0;
-}
+/* Nothing gets there: which kind it is does not change. */
+#define NEVER(type, name, ...)	type name(__VA_ARGS__) { assert(false); }
+NEVER(const char *, packed_check, const struct gmem *mem, const struct virtq_layout *l)
+NEVER(void, packed_init, struct virtq *vq, const struct virtq_layout *l)
+NEVER(int, packed_pop, struct virtq *vq, struct virtq_chain *chain)
+NEVER(void, packed_unpop, struct virtq *vq, u16 head)
+NEVER(void, packed_push_all, struct virtq *vq, const struct virtq_used *used, u32 nr)
+NEVER(bool, packed_should_signal, struct virtq *vq)
+NEVER(bool, packed_enable_kicks, struct virtq *vq)
+NEVER(void, packed_disable_kicks, struct virtq *vq)
 
 /* ---- The invariant ----------------------------------------------------------------- */
-
-static u8 somewhere;
-
-static struct gmem any_ram(void)
-{
-	struct gmem mem = { .host = &somewhere, .base = nondet_u64(), .size = nondet_u64() };
-
-	__CPROVER_assume(mem.size <= UINT64_MAX - mem.base);
-	return mem;
-}
-
-static u32 count(const struct virtq *vq)
-{
-	u32 nr = 0;
-
-	for (u32 i = 0; i < MAX; i++)
-		nr += vq->inflight[0] >> i & 1;
-	return nr;
-}
 
 /* Of a queue of at most MAX, 64 or less. */
 static bool holds(const struct virtq *vq)
 {
-	return is_power_of_2(vq->size) && vq->size <= MAX &&
+	return !vq->packed && is_power_of_2(vq->size) && vq->size <= MAX &&
 	       vq->desc.host && vq->desc.len == vq->size * 16ull &&
 	       vq->avail.host && vq->avail.len == 6 + vq->size * 2ull &&
 	       vq->used.host && vq->used.len == 6 + vq->size * 8ull &&
@@ -139,17 +53,18 @@ void prove_init(void)
 {
 	struct virtq_layout l = { nondet_u32(), nondet_u64(), nondet_u64(), nondet_u64() };
 	struct gmem mem = any_ram();
+	u64 features = nondet_u64() & ~(1ull << VIRTIO_F_RING_PACKED);
 	u32 max = nondet_u32();
 	struct virtq vq;
 
 	__CPROVER_assume(max <= MAX);
-	if (virtq_check(&mem, &l, max))
+	if (virtq_check(&mem, &l, max, features))
 		return;
 	assert(l.size <= max);
 	assert(gmem_covers(&mem, l.desc, l.size * 16ull));
 	assert(gmem_covers(&mem, l.avail, 6 + l.size * 2ull));
 	assert(gmem_covers(&mem, l.used, 6 + l.size * 8ull));
-	virtq_init(&vq, &mem, &l, nondet_u64());
+	virtq_init(&vq, &mem, &l, features);
 	assert(holds(&vq) && !vq.nr_inflight);
 }
 
@@ -251,6 +166,7 @@ void prove_large(void)
 
 	vq.mem = &mem;
 	vq.why = NULL;
+	vq.packed = false;
 	__CPROVER_assume(is_power_of_2(vq.size) && vq.size <= VIRTQ_MAX_SIZE);
 	vq.desc = (struct gview){ &somewhere, vq.size * 16ull };
 	vq.avail = (struct gview){ &somewhere, avail_size(vq.size) };

@@ -87,6 +87,33 @@ static void write_desc(struct rig *rig, struct input *in, gpa_t table, u32 nr)
 	gmem_write(&rig->mem, table + i * sizeof(d), &d, sizeof(d));
 }
 
+/* A slot of a packed ring: mostly the next, or one after it, offered as it has to be. */
+static void write_slot(struct rig *rig, struct input *in)
+{
+	u8 kind = input_u8(in);
+	u32 ahead = kind / 64;
+	u32 i = (rig->vq.next_avail & 0x7fff) + ahead;
+	bool wrap = rig->vq.next_avail & 0x8000;
+	struct vring_packed_desc d = { .addr = choose_addr(in) };
+
+	if (i >= rig->layout.size)
+		i = (i - rig->layout.size) % rig->layout.size, wrap = !wrap;
+	d.len = input_u16(in);
+	if (d.len == 0xffff)
+		d.len = input_u32(in);
+	d.flags = kind % 8;
+	if (d.flags & VRING_DESC_F_INDIRECT && d.len % 2)
+		d.addr = TABLE, d.len = d.len % 64 * 16;
+	d.id = input_u8(in);
+	if (d.id < 0xc0)
+		d.id %= rig->layout.size;
+	d.flags |= wrap ? 1u << VRING_PACKED_DESC_F_AVAIL : 1u << VRING_PACKED_DESC_F_USED;
+	/* Or any: no more than one in eight. */
+	if ((kind & 0x38) == 0x38)
+		d.flags = input_u16(in), i = d.id % rig->layout.size;
+	gmem_write(&rig->mem, rig->layout.desc + i * sizeof(d), &d, sizeof(d));
+}
+
 static void offer(struct rig *rig, u16 head)
 {
 	struct vring_avail *avail = gmem_host(&rig->mem, rig->layout.avail, 4);
@@ -149,15 +176,22 @@ static void step(struct rig *rig, struct input *in)
 
 	switch (op % 16) {
 	case 0 ... 2:
-		write_desc(rig, in, rig->layout.desc, rig->layout.size);
+		if (rig->vq.packed)
+			write_slot(rig, in);
+		else
+			write_desc(rig, in, rig->layout.desc, rig->layout.size);
 		break;
 	case 3:
 		write_desc(rig, in, TABLE, 64);
 		break;
 	case 4 ... 5:
-		offer(rig, input_u8(in));
+		if (rig->vq.packed)
+			write_slot(rig, in);
+		else
+			offer(rig, input_u8(in));
 		break;
 	case 6:
+		/* The index, or the flags of the event. */
 		gmem_write(&rig->mem, rig->layout.avail + 2, &(u16){ input_u16(in) }, 2);
 		break;
 	case 7:
@@ -185,22 +219,25 @@ static void step(struct rig *rig, struct input *in)
 		break;
 	}
 	must(rig->vq.nr_inflight == rig->nr);
+	must(rig->vq.nr_slots <= rig->layout.size);
+	must(!rig->vq.packed || !rig->vq.nr_slots == !rig->nr);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	struct rig rig = { .mem = { .host = ram, .base = BASE, .size = RAM } };
-	u8 features = input_u8(&in);
+	u8 kind = input_u8(&in);
+	u64 features = (kind & 1 ? 1ull << VIRTIO_RING_F_EVENT_IDX : 0) |
+		       (kind & 2 ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0) |
+		       (kind & 4 ? 1ull << VIRTIO_F_RING_PACKED : 0);
 
 	memset(ram, 0, RAM);
 	choose_layout(&rig, &in);
-	if (virtq_check(&rig.mem, &rig.layout, MAX))
+	if (virtq_check(&rig.mem, &rig.layout, MAX, features))
 		return 0;
 	must(rig.layout.size && rig.layout.size <= MAX);
-	virtq_init(&rig.vq, &rig.mem, &rig.layout,
-		   (features & 1 ? 1ull << VIRTIO_RING_F_EVENT_IDX : 0) |
-		   (features & 2 ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0));
+	virtq_init(&rig.vq, &rig.mem, &rig.layout, features);
 	while (in.left)
 		step(&rig, &in);
 	while (rig.nr)

@@ -262,6 +262,7 @@ END {
 	title("The device by itself, on this machine: 32 such reads at a time, in the page cache, of CPU time")
 	limit("native_bare_ns", "a loop of io_uring and nothing else, ns each", get("native-disk", "bare_ns"))
 	limit("native_device_ns", "the device, ns each", get("native-disk", "device_ns"))
+	limit("native_packed_ns", "... of a packed ring, ns each", get("native-disk", "packed_ns"))
 	limit("native_percent", "reads that it does, of the loop's, per cent", get("native-disk", "percent"))
 	title("A guest of Linux that has nothing to do, in 5 seconds")
 	nrow("idle_syscalls", "system calls", "quiet", "syscalls")

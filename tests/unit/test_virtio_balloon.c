@@ -644,5 +644,5 @@ int main(void)
 		cmocka_unit_test(test_vm_without_one_says_so),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return driver_run_each_kind(tests);
 }

@@ -862,8 +862,8 @@ int main(void)
 		cmocka_unit_test(test_killed_at_any_moment_keeps_what_was_flushed),
 	};
 
-	int failed = cmocka_run_group_tests_name("in memory", tests, NULL, NULL);
+	int failed = driver_run_each_kind(tests);
 
 	t_on_disk = true;
-	return failed + cmocka_run_group_tests_name("on disk", tests, NULL, NULL);
+	return failed + driver_run_each_kind(tests);
 }

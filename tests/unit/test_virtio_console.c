@@ -339,5 +339,5 @@ int main(void)
 		cmocka_unit_test(test_vm_has_one),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return driver_run_each_kind(tests);
 }

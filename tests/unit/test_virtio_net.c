@@ -1635,5 +1635,5 @@ int main(void)
 		cmocka_unit_test(test_vm_needs_a_tap),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return driver_run_each_kind(tests);
 }

@@ -227,5 +227,5 @@ int main(void)
 		cmocka_unit_test(test_getrandom_is_random),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return driver_run_each_kind(tests);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_virtq.c - devices/virtq.c
+ * test_virtq.c - devices/virtq*.c: what a queue is with either kind of ring, and with a split one
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -23,12 +23,19 @@ struct t_rig {
 	struct virtq_chain	chain;
 };
 
+/* The feature that makes the kind of ring, which the driver has too. */
+static u64 t_ring(void)
+{
+	return driver_packed ? 1ull << VIRTIO_F_RING_PACKED : 0;
+}
+
 static void t_open(struct t_rig *rig, u64 features)
 {
+	features |= t_ring();
 	memset(rig, 0, sizeof(*rig));
 	driver_ram(&rig->mem);
 	driver_queue_init(&rig->drv, &rig->mem, 0, T_SIZE);
-	assert_null(virtq_check(&rig->mem, &rig->drv.layout, T_SIZE));
+	assert_null(virtq_check(&rig->mem, &rig->drv.layout, T_SIZE, features));
 	virtq_init(&rig->vq, &rig->mem, &rig->drv.layout, features);
 	rig->chain = (struct virtq_chain){ .iov = rig->iov, .max = ARRAY_SIZE(rig->iov) };
 }
@@ -177,10 +184,10 @@ static void test_check_rejects_sizes(void **state)
 	t_open(&rig, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		rig.drv.layout.size = sizes[i];
-		assert_non_null(virtq_check(&rig.mem, &rig.drv.layout, T_SIZE));
+		assert_non_null(virtq_check(&rig.mem, &rig.drv.layout, T_SIZE, t_ring()));
 	}
 	rig.drv.layout.size = 1;
-	assert_null(virtq_check(&rig.mem, &rig.drv.layout, T_SIZE));
+	assert_null(virtq_check(&rig.mem, &rig.drv.layout, T_SIZE, t_ring()));
 	t_close(&rig);
 }
 
@@ -199,7 +206,7 @@ static void test_check_rejects_rings_outside_of_ram(void **state)
 			struct virtq_layout l = rig.drv.layout;
 
 			*(gpa_t *[]){ &l.desc, &l.avail, &l.used }[ring] = bad[i];
-			assert_non_null(virtq_check(&rig.mem, &l, T_SIZE));
+			assert_non_null(virtq_check(&rig.mem, &l, T_SIZE, t_ring()));
 		}
 	}
 	t_close(&rig);
@@ -214,13 +221,13 @@ static void test_check_rejects_unaligned_rings(void **state)
 	t_open(&rig, 0);
 	l = rig.drv.layout;
 	l.desc += 8;
-	assert_non_null(virtq_check(&rig.mem, &l, T_SIZE));
+	assert_non_null(virtq_check(&rig.mem, &l, T_SIZE, t_ring()));
 	l = rig.drv.layout;
 	l.avail += 1;
-	assert_non_null(virtq_check(&rig.mem, &l, T_SIZE));
+	assert_non_null(virtq_check(&rig.mem, &l, T_SIZE, t_ring()));
 	l = rig.drv.layout;
 	l.used += 2;
-	assert_non_null(virtq_check(&rig.mem, &l, T_SIZE));
+	assert_non_null(virtq_check(&rig.mem, &l, T_SIZE, t_ring()));
 	t_close(&rig);
 }
 
@@ -479,25 +486,34 @@ static void test_kicks_follow_the_event_index(void **state)
 	t_close(&rig);
 }
 
-int main(void)
+/* The tests that make nothing of a ring by hand. */
+static int t_each_kind(void)
 {
-	const struct CMUnitTest tests[] = {
+	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pop_gives_the_buffers_in_order),
 		cmocka_unit_test(test_push_tells_head_and_length),
 		cmocka_unit_test(test_goes_round_many_times),
 		cmocka_unit_test(test_unpop_leaves_it_for_later),
+		cmocka_unit_test(test_check_rejects_unaligned_rings),
+		cmocka_unit_test(test_pop_rejects_buffers_outside_of_ram),
+		cmocka_unit_test(test_pop_rejects_odd_chains),
+	};
+
+	return driver_run_each_kind(tests);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_indirect_table_may_end_a_chain),
 		cmocka_unit_test(test_check_rejects_sizes),
 		cmocka_unit_test(test_check_rejects_rings_outside_of_ram),
-		cmocka_unit_test(test_check_rejects_unaligned_rings),
 		cmocka_unit_test(test_pop_rejects_a_jump_of_idx),
 		cmocka_unit_test(test_pop_rejects_a_head_outside_of_the_table),
 		cmocka_unit_test(test_pop_rejects_a_head_in_flight),
 		cmocka_unit_test(test_pop_rejects_a_looping_chain),
 		cmocka_unit_test(test_pop_rejects_a_next_outside_of_the_table),
 		cmocka_unit_test(test_pop_rejects_indirect_tables),
-		cmocka_unit_test(test_pop_rejects_buffers_outside_of_ram),
-		cmocka_unit_test(test_pop_rejects_odd_chains),
 		cmocka_unit_test(test_pop_rejects_a_sum_of_4_gib),
 		cmocka_unit_test(test_signal_follows_the_flag),
 		cmocka_unit_test(test_signal_follows_the_event_index),
@@ -505,5 +521,5 @@ int main(void)
 		cmocka_unit_test(test_kicks_follow_the_event_index),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return t_each_kind() + cmocka_run_group_tests(tests, NULL, NULL);
 }
