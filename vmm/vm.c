@@ -53,7 +53,8 @@ void vm_event(struct vmm *vm, const struct vmm_event *ev)
 	queued = vm->state != VM_STOPPED && queue_event(vm, ev);
 	pthread_mutex_unlock(&vm->lock);
 	if (!queued)
-		log_warn(&vm->log, "event lost, the host takes none: %s", ev->msg);
+		log_limited(&vm->log, &vm->lost_limit, VMM_LOG_WARN,
+			    "event lost, the host takes none: %s", ev->msg);
 }
 
 /* A vCPU that is the caller itself is not in the guest, and will look anyway. */

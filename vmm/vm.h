@@ -137,6 +137,7 @@ struct vmm {
 	pthread_mutex_t			place_lock;
 	struct placement		placement;
 	struct ratelimit		repin_limit;
+	struct ratelimit		lost_limit;	/* events that the host does not take */
 
 	/* A vCPU looks at it before each entry: there is something to do under the lock. */
 	atomic_bool			halt;

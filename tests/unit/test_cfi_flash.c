@@ -405,9 +405,11 @@ static void test_noise(void **state)
 	};
 	struct t_rig rig;
 	u64 noise = 88172645463325252ull;
+	off_t size;
 
 	(void)state;
 	t_open(&rig);
+	size = lseek(rig.fd, 0, SEEK_END);
 	for (u32 i = 0; i < 200000; i++) {
 		unsigned int len = 1u << (noise >> 20) % 4;
 		u64 off = (noise >> 24) % (T_SIZE - len + 1);
@@ -430,6 +432,7 @@ static void test_noise(void **state)
 	assert_non_null(rig.mapped);
 	for (u64 off = 0; off < T_SIZE; off += 4)
 		assert_int_equal(t_word(&rig, off), t_kept(&rig, off));
+	assert_int_equal(lseek(rig.fd, 0, SEEK_END), size);
 	t_close(&rig);
 }
 

@@ -8,6 +8,7 @@
  */
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
+#include <malloc.h>
 
 #include "devices/virtio_mmio.h"
 #include "tests/unit/driver.h"
@@ -664,6 +665,49 @@ static void test_kicks_cost_no_memory(void **state)
 	}
 }
 
+struct t_cost {
+	struct t_process	process;
+	size_t			bytes;		/* that were allocated */
+};
+
+static void t_cost(struct t_cost *cost)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	t_process_save(&cost->process);
+	cost->bytes = info.uordblks + info.hblkhd;
+}
+
+/* Whatever a driver does, and however often, what the device has is what it began with. */
+static void test_mistakes_and_resets_cost_nothing(void **state)
+{
+	struct t_cost before;
+	struct t_cost after;
+	struct t_rig rig;
+
+	(void)state;
+	t_each(&rig) {
+		for (u32 n = 0; n < 320; n++) {
+			if (n == 20)
+				t_cost(&before);
+			t_bring_up(&rig);
+			/* What it sends nobody takes, so there is room for a few. */
+			if (n % 64 == 10)
+				t_works(&rig);
+			t_set_idx(&rig, 1000);
+			t_kick(&rig);
+			t_until(t_waits_for_reset(&rig));
+			t_refuses(&rig, &(struct virtq_layout){ .size = 3 });
+		}
+		t_cost(&after);
+		rig.d.nr_broken = 0;
+		assert_int_equal(after.process.nr_fds, before.process.nr_fds);
+		assert_true(after.process.nr_threads <= before.process.nr_threads + 1);
+		if (!T_SANITIZED && after.bytes >= before.bytes + 300)
+			fail_msg("%s: %zu bytes, then %zu", rig.d.dev->name, before.bytes, after.bytes);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -687,6 +731,7 @@ int main(void)
 		cmocka_unit_test(test_contents_change_meanwhile),
 		cmocka_unit_test(test_log_does_not_grow_with_mistakes),
 		cmocka_unit_test(test_kicks_cost_no_memory),
+		cmocka_unit_test(test_mistakes_and_resets_cost_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -682,6 +683,39 @@ static void test_lent_loop_starts_no_thread(void **state)
 	close(fd);
 }
 
+static size_t t_allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* A few at a time for long: what the loop needs for them is that of a few. */
+static void test_operations_take_memory_once(void **state)
+{
+	struct loop *loop = t_loop();
+	int fd = t_file("x", 1);
+	struct op op[8];
+	size_t before = 0;
+	char c[8];
+
+	(void)state;
+	for (u32 n = 0; n < 5000; n++) {
+		if (n == 100)
+			before = t_allocated();
+		for (size_t i = 0; i < ARRAY_SIZE(op); i++) {
+			op[i] = t_op(loop);
+			op[i].io.arg = &op[i];
+			loop_read(loop, &op[i].io, fd, &c[i], 1, 0);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(op); i++)
+			t_until(loop_dispatch(loop) || op[i].nr);
+	}
+	assert_true(T_SANITIZED || t_allocated() < before + KIB(4));
+	loop_destroy(loop);
+	close(fd);
+}
+
 struct turn {
 	struct loop		*loop;
 	struct loop_defer	defer;
@@ -747,6 +781,7 @@ int main(void)
 		cmocka_unit_test(test_devices_without_poll_are_ready),
 		cmocka_unit_test(test_timeouts_end_in_order),
 		cmocka_unit_test(test_lent_loop_starts_no_thread),
+		cmocka_unit_test(test_operations_take_memory_once),
 		cmocka_unit_test(test_turn_ends_and_then_what_was_deferred_runs_once),
 	};
 

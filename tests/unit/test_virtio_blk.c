@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +294,50 @@ static void test_full_queue(void **state)
 		assert_memory_equal(t_mem(&rig, T_DATA), rig.disk, 256 * 512);
 		assert_false(driver_used(&rig.d.q[0], &head, &len));
 	}
+	t_close(&rig);
+}
+
+static size_t t_allocated(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* As many as the queue holds, each of as many pieces as may be: 16 bytes for each piece. */
+static void test_long_requests_take_bounded_memory(void **state)
+{
+	struct virtio_blk_outhdr hdr = { .type = VIRTIO_BLK_T_IN };
+	struct driver_buf bufs[256];
+	struct t_rig rig;
+	size_t before;
+	size_t most;
+	u32 nr = 0;
+	u32 head;
+	u32 len;
+
+	(void)state;
+	t_open(&rig, t_plain, T_WANTED);
+	memcpy(t_mem(&rig, T_HDR), &hdr, sizeof(hdr));
+	bufs[0] = (struct driver_buf){ T_HDR, sizeof(hdr), false };
+	for (u32 i = 1; i < 255; i++)
+		bufs[i] = (struct driver_buf){ T_DATA + i * 512, 512, true };
+	bufs[255] = (struct driver_buf){ T_STATUS, 1, true };
+	before = t_allocated();
+	for (u32 round = 0; round < 3; round++) {
+		for (u32 i = 0; i < 256; i++)
+			driver_add_indirect(&rig.d.q[0], T_TABLE, bufs, 256);
+		virtio_kick(rig.d.dev, 0);
+		driver_turn(&rig.d);
+		most = t_allocated();
+		assert_true(T_SANITIZED || most < before + 256 * 256 * sizeof(struct iovec) + KIB(64));
+		for (nr = 0; nr < 256; nr++)
+			t_until((driver_turn(&rig.d), driver_used(&rig.d.q[0], &head, &len)));
+		assert_int_equal(*t_mem(&rig, T_STATUS), VIRTIO_BLK_S_OK);
+		assert_memory_equal(t_mem(&rig, T_DATA + 512), rig.disk, 254 * 512);
+		assert_true(T_SANITIZED || t_allocated() < before + KIB(64));
+	}
+	assert_int_equal(rig.d.nr_broken, 0);
 	t_close(&rig);
 }
 
@@ -843,6 +888,7 @@ int main(void)
 		cmocka_unit_test(test_many_segments),
 		cmocka_unit_test(test_random_requests_agree_with_a_model),
 		cmocka_unit_test(test_full_queue),
+		cmocka_unit_test(test_long_requests_take_bounded_memory),
 		cmocka_unit_test(test_serial_number),
 		cmocka_unit_test(test_discard_frees_space),
 		cmocka_unit_test(test_write_zeroes),
