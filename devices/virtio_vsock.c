@@ -37,10 +37,18 @@ static struct virtio_vsock *of(struct virtio *dev)
 	return (struct virtio_vsock *)dev;
 }
 
-/* While it does not run the kernel touches no ring, and keeps its place in each. */
+/*
+ * While it does not run the kernel touches no ring, and keeps its place in each.  A kick
+ * that comes meanwhile, such as one right behind DRIVER_OK, it takes and forgets, and it
+ * does not look when it runs again (vhost_vsock_handle_tx_kick(), vhost_vsock_start()).
+ */
 static int set_running(struct virtio *dev, int run)
 {
-	return vhost_tell(of(dev)->vhost, VHOST_VSOCK_SET_RUNNING, &run);
+	int ret = vhost_tell(of(dev)->vhost, VHOST_VSOCK_SET_RUNNING, &run);
+
+	for (u32 i = 0; i < NR_PACKETS && run && !ret; i++)
+		virtio_kick(dev, i);
+	return ret;
 }
 
 static int start(struct virtio *dev)

@@ -8,6 +8,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <linux/virtio_vsock.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,8 +46,22 @@ static int t_fails(int error)
 	return -1;
 }
 
+/* How often a ring was kicked since we looked. */
+static u64 t_kicks(u32 i)
+{
+	struct pollfd p = { .fd = t_vhost.kick[i], .events = POLLIN };
+	u64 n = 0;
+
+	if (poll(&p, 1, 0) == 1)
+		assert_int_equal(read(p.fd, &n, sizeof(n)), sizeof(n));
+	return n;
+}
+
 static int t_run(bool run)
 {
+	/* What was kicked while it does not run, the kernel forgets. */
+	for (u32 i = 0; i < 2 && run && !t_vhost.running && t_vhost.addr[i].desc_user_addr; i++)
+		t_kicks(i);
 	for (u32 i = 0; i < 2 && run; i++)
 		if (!t_vhost.mapped || !t_vhost.addr[i].desc_user_addr)
 			return t_fails(EFAULT);
@@ -184,8 +199,11 @@ static void test_vhost_gets_the_rings(void **state)
 	assert_int_equal(driver_status(&d, -1), 0);
 	assert_false(t_vhost.running);
 	driver_start(&d, T_RINGS);
+	/* Before the kernel looks at it. */
+	driver_kick(&d, 1);
 	driver_turn(&d);
 	assert_true(t_vhost.running);
+	assert_int_equal(t_kicks(1), 1);
 	assert_int_equal(t_vhost.set_features, T_RINGS);
 	assert_int_equal(d.nr_broken, 0);
 	driver_close(&d);
@@ -230,8 +248,10 @@ static void test_rests_during_a_pause(void **state)
 	virtio_pause(d.dev, loop);
 	assert_false(t_vhost.running);
 	assert_true(virtio_at_rest(d.dev, loop));
+	virtio_kick(d.dev, 1);
 	virtio_resume(d.dev, loop);
 	assert_true(t_vhost.running);
+	assert_int_equal(t_kicks(1), 1);
 	/* A driver that says DRIVER_OK and is paused before it was heard. */
 	driver_status(&d, 0);
 	driver_turn(&d);
