@@ -143,6 +143,7 @@ struct tree {
 	uint64_t initrd, initrd_end;
 	uint64_t ram, ram_size;
 	uint64_t pvpanic;
+	uint64_t ecam;
 	uint64_t virtio[32];
 	unsigned nr_virtio;
 	bool smc;			/* PSCI's conduit, so EL2 is ours */
@@ -173,6 +174,8 @@ static void tree_property(struct tree *t, const char *node, const char *name,
 			t->virtio[t->nr_virtio++] = cells(val, 8);
 		if (starts(node, "pvpanic"))
 			t->pvpanic = cells(val, 8);
+		if (starts(node, "pci"))
+			t->ecam = cells(val, 8);
 		if (starts(node, "flash@")) {
 			t->flash = cells(val, 8);
 			t->flash_size = cells(val + 8, 8);
@@ -313,6 +316,7 @@ static void task_hostile(const struct tree *t, uint64_t end)
 	for (unsigned i = 0; i < t->nr_virtio; i++)
 		h.virtio[i] = t->virtio[i];
 	h.nr_virtio = t->nr_virtio;
+	h.ecam = t->ecam;
 	h.mpidr = t->mpidr[0];
 	h.ram = t->ram;
 	h.ram_size = t->ram_size;

@@ -17,6 +17,7 @@ void flat_say(const char *name, uint64_t v);
 struct hostile {
 	uint64_t virtio[32];	/* register pages of virtio-mmio */
 	unsigned nr_virtio;
+	uint64_t ecam;		/* PCI configuration space, or 0 */
 	uint64_t mpidr;		/* ours */
 	uint64_t ram, ram_size;
 	uint64_t end;		/* of the image and its stack */
