@@ -240,7 +240,8 @@ clean:
 #
 # tests/unit/test_*.c is one program each, built in every variant; what else is in
 # the folder they share.  UNIT_FAULTY see the library with the calls that can fail
-# renamed (t_malloc for malloc), so that they can make each fail.
+# renamed (t_malloc for malloc), so that they can make each fail; test_softring has
+# those of I/O that it renames itself.
 #
 #	make check-unit			all of it, as it is
 #	make check-unit UNIT=test_vm	programs whose names begin so
@@ -258,6 +259,10 @@ UNIT_JOBS ?= 2
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 UNIT_FAULTY := test_sweep test_repin test_hostinfo
+UNIT_SOFT := test_softring
+UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat epoll_create1 epoll_ctl \
+	epoll_wait preadv2 pwritev2 readv writev fsync fdatasync fallocate recv send recvmsg sendmsg \
+	pthread_create io_uring_queue_init_params
 UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
 	fcntl fstat fstatfs pread pread64 sched_getaffinity sched_setaffinity pthread_create pthread_attr_init \
 	pthread_attr_setstacksize io_uring_queue_init_params \
@@ -276,11 +281,19 @@ $$(B)/$(1)/unit/libvmm-faulty.a: $$(B)/$(1)/libvmm.a Makefile
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)objcopy $$(foreach f,$$(UNIT_FAULTS),--redefine-sym $$(f)=t_$$(f)) $$< $$@
 
+$$(B)/$(1)/unit/libvmm-soft.a: $$(B)/$(1)/libvmm.a Makefile
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)objcopy $$(foreach f,$$(UNIT_SOFT_FAULTS),--redefine-sym $$(f)=t_$$(f)) $$< $$@
+
+$(1)_SOFT := $$(filter $$(UNIT_SOFT:%=$$(B)/$(1)/unit/%),$$($(1)_UNIT))
+$$($(1)_SOFT): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
+		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/unit/libvmm-soft.a
+
 $(1)_FAULTY := $$(filter $$(UNIT_FAULTY:%=$$(B)/$(1)/unit/%),$$($(1)_UNIT))
 $$($(1)_FAULTY): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
 		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/unit/libvmm-faulty.a
 
-$$(filter-out $$($(1)_FAULTY),$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
+$$(filter-out $$($(1)_FAULTY) $$($(1)_SOFT),$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
 		$$(B)/$(1)/unit/libtest.a $$(B)/$(1)/libvmm.a
 
 $$($(1)_UNIT):

@@ -462,15 +462,28 @@ static int cancel(struct softring *ring, u64 user_data)
 	return 0;
 }
 
-static bool is_file(int fd)
+/* 1: it is; 0: it is not.  Where nobody knows, an offset must not be left out. */
+static int is_file(int fd)
 {
 	struct stat st;
 
-	return !fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+	if (fstat(fd, &st))
+		return -errno;
+	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
+}
+
+static void do_or_ask(struct softring *ring, struct op *op)
+{
+	if (ring->has_worker)
+		ask_worker(ring, op);
+	else
+		complete(ring, op, do_file(&op->sqe));
 }
 
 static void hand_over(struct softring *ring, struct op *op)
 {
+	int ret;
+
 	switch (op->sqe.opcode) {
 	case IORING_OP_ASYNC_CANCEL:
 		complete(ring, op, cancel(ring, op->sqe.addr));
@@ -482,15 +495,17 @@ static void hand_over(struct softring *ring, struct op *op)
 	case IORING_OP_READV:
 	case IORING_OP_WRITE:
 	case IORING_OP_WRITEV:
-		if (!is_file(op->sqe.fd))
+		ret = is_file(op->sqe.fd);
+		if (!ret)
 			break;
-		/* fallthrough */
+		if (ret < 0)
+			complete(ring, op, ret);
+		else
+			do_or_ask(ring, op);
+		return;
 	case IORING_OP_FSYNC:
 	case IORING_OP_FALLOCATE:
-		if (ring->has_worker)
-			ask_worker(ring, op);
-		else
-			complete(ring, op, do_file(&op->sqe));
+		do_or_ask(ring, op);
 		return;
 	case IORING_OP_POLL_ADD:
 	case IORING_OP_SEND:
