@@ -22,6 +22,7 @@
 #include "devices/vhost_user_blk.h"
 #include "devices/vhost_user_net.h"
 #include "devices/virtio.h"
+#include "devices/virtio_9p.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_console.h"
@@ -173,6 +174,14 @@ static int hvc_up(struct machine *m, u32 i, struct vmm_error *err)
 	return ret;
 }
 
+static int p9_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	const struct vm_device *dev = &m->vm->devices[i];
+	const struct virtio_9p_params params = { .fd = dev->fd, .tag = dev->tag, .aname = dev->aname };
+
+	return virtio_9p_create(&m->virtio[i].dev, m->virtio_env, i, &params, err);
+}
+
 static int create(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct vm_device *dev = &m->vm->devices[i];
@@ -182,6 +191,8 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 		return disk_up(m, i, err);
 	case VM_FS:
 		return virtio_fs_create(&m->virtio[i].dev, m->virtio_env, i, dev->tag, dev->fd, err);
+	case VM_9P:
+		return p9_up(m, i, err);
 	case VM_VHOST_USER:
 		return vhost_user_blk_create(&m->virtio[i].dev, m->virtio_env, i, dev->queues, dev->fd,
 					     err);
@@ -350,7 +361,11 @@ void virtio_down(struct machine *m)
 
 int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err)
 {
-	return vhost_user_replace(vm->machine->virtio[index].dev, fd, err);
+	struct virtio *dev = vm->machine->virtio[index].dev;
+
+	if (vm->devices[index].kind == VM_9P)
+		return virtio_9p_replace(dev, fd, err);
+	return vhost_user_replace(dev, fd, err);
 }
 
 void virtio_tree(const struct machine *m, struct tree *t)

@@ -399,6 +399,27 @@ VMM_API VMM_MUST_CHECK
 int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *cfg, struct vmm_error *err);
 
 /*
+ * Another way to do so, by 9P.  The server is a process that the caller has started, as
+ * diod is one, at the other end of .fd, a connected stream socket.  Requests and replies
+ * are checked to be messages of 9P2000.L, and handed on: it has no memory of the guest's.
+ * When it goes, the guest gets errors until there is another, vmm_set_backend(), and it
+ * has mounted anew; and so it is if the guest resets the device while it waits for replies.
+ */
+struct vmm_9p_config {
+	size_t		size;
+	uint64_t	flags;		/* none yet */
+	int		fd;
+	int		reserved;
+	const char	*tag;		/* as above */
+	const char	*aname;		/* what any attach asks the server for, at most 255
+					 * bytes; NULL: what the guest asks for */
+};
+#define VMM_9P_CONFIG_INIT { .size = sizeof(struct vmm_9p_config) }
+
+VMM_API VMM_MUST_CHECK
+int vmm_add_9p(struct vmm *vm, const struct vmm_9p_config *cfg, struct vmm_error *err);
+
+/*
  * A virtio device of another kind that a process at the other end of .fd serves, as the
  * backend of a file system does; vmm_set_backend() gives it another.  Of a disk all is the
  * backend's: qemu-storage-daemon, say, serves images in qcow2.
@@ -579,8 +600,8 @@ VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
 
 /*
  * Another backend for device @index, whose old one has gone (VMM_EVENT_BROKEN) or is let
- * go now, by a socket as above.  The device works again once the guest has reset it.
- * Waits for the backend's answers.  While the VM runs or is paused, else -EBUSY;
+ * go now, by a socket as above.  The device works again once the guest has reset it, or
+ * has mounted it anew if that is by 9P.  Waits for the backend's answers.  While the VM runs or is paused, else -EBUSY;
  * -ENOENT: there is no such device, or it has no backend.
  */
 VMM_API VMM_MUST_CHECK

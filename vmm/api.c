@@ -559,6 +559,28 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_erro
 	return add_device_fd(vm, &dev, cfg.fd, "fs", err);
 }
 
+int vmm_add_9p(struct vmm *vm, const struct vmm_9p_config *user, struct vmm_error *err)
+{
+	struct vm_device dev = { .kind = VM_9P, .fd = -1 };
+	struct vmm_9p_config cfg;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
+	if (!ret)
+		ret = config_reserved((u64)cfg.reserved, err);
+	if (ret)
+		return ret;
+	if (!cfg.tag || !cfg.tag[0] || strlen(cfg.tag) > VMM_FS_TAG_MAX)
+		return error_set(err, -EINVAL, "9p: a tag has 1 to %u bytes", VMM_FS_TAG_MAX);
+	if (cfg.aname && strlen(cfg.aname) > VM_9P_ANAME)
+		return error_set(err, -EINVAL, "9p: what is attached to has at most %u bytes", VM_9P_ANAME);
+	strcpy(dev.tag, cfg.tag);
+	strcpy(dev.aname, cfg.aname ? cfg.aname : "");
+	return add_device_fd(vm, &dev, cfg.fd, "9p", err);
+}
+
 int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *user,
 		       struct vmm_error *err)
 {

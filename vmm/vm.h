@@ -27,6 +27,7 @@
 #define VM_MAX_DEVICES		24
 #define VM_MAX_QUEUES		64	/* of a device */
 #define VM_MAX_IO_THREADS	16
+#define VM_9P_ANAME		255
 #define VM_MAX_EVENTS		16
 
 enum vm_state { VM_NEW, VM_RUNNING, VM_PAUSED, VM_STOPPED };
@@ -40,7 +41,9 @@ struct vm_console {
 	int	out_fd;
 };
 
-enum vm_device_kind { VM_RNG, VM_DISK, VM_FS, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK, VM_HVC };
+enum vm_device_kind {
+	VM_RNG, VM_DISK, VM_FS, VM_9P, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK, VM_HVC
+};
 
 struct vm_device {
 	enum vm_device_kind	kind;
@@ -51,6 +54,7 @@ struct vm_device {
 	char			serial[VMM_DISK_SERIAL + 1];
 	/* Of a file system. */
 	char			tag[VMM_FS_TAG_MAX + 1];
+	char			aname[VM_9P_ANAME + 1];
 	/* Of a vsock. */
 	u32			cid;
 	/* Of a network card. */
@@ -74,10 +78,10 @@ static inline void vm_device_close(struct vm_device *dev)
 		fd_close(&dev->out_fd);
 }
 
-/* Its rings are served by a process at the other end of .fd. */
+/* It is served by a process at the other end of .fd. */
 static inline bool vm_device_has_backend(const struct vm_device *dev)
 {
-	return dev->kind == VM_FS || dev->kind == VM_VHOST_USER ||
+	return dev->kind == VM_FS || dev->kind == VM_9P || dev->kind == VM_VHOST_USER ||
 	       (dev->kind == VM_NET && dev->net.flags & VMM_NET_F_VHOST_USER);
 }
 

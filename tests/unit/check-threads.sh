@@ -7,9 +7,10 @@
 # no thread, as those of a host's are.
 
 for test in test_loop test_host test_virtio test_virtio_blk test_virtio_net test_virtio_rng \
-	test_chardev test_vm; do
+	test_virtio_9p test_chardev test_vm; do
 	T_NO_IO_URING=1 "$1/$test" || exit 1
 done
-for test in test_loop test_virtio test_virtio_blk test_virtio_net test_virtio_rng test_chardev; do
+for test in test_loop test_virtio test_virtio_blk test_virtio_net test_virtio_rng test_virtio_9p \
+	test_chardev; do
 	T_NO_IO_URING=1 T_LENT_LOOPS=1 "$1/$test" || exit 1
 done

@@ -103,6 +103,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	struct vmm_flash_config flash = VMM_FLASH_CONFIG_INIT;
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	struct vmm_fs_config fs = VMM_FS_CONFIG_INIT;
+	struct vmm_9p_config p9 = VMM_9P_CONFIG_INIT;
 	struct vmm_net_config net = VMM_NET_CONFIG_INIT;
 	struct vmm_balloon_config balloon = VMM_BALLOON_CONFIG_INIT;
 	int ret;
@@ -139,6 +140,11 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	fs.tag = "tag";
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_fs(vm, &fs, err);
+	p9.fd = host->socket;
+	p9.tag = "tag";
+	p9.aname = "/export";
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_9p(vm, &p9, err);
 	net.flags = VMM_NET_F_STREAM;
 	net.fd = host->socket;
 	if (ret >= 0 && r->rich)

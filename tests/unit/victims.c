@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "devices/netio.h"
+#include "devices/virtio_9p.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_console.h"
@@ -240,6 +241,36 @@ static struct virtio *console_make(const struct virtio_env *env)
 	return dev;
 }
 
+/* ---- 9p ------------------------------------------------------------------------------- */
+
+static struct virtio *p9_make(const struct virtio_env *env)
+{
+	struct virtio_9p_params params = { .tag = "victim", .aname = "/export" };
+	struct virtio *dev;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	params.fd = fds[0];
+	assert_int_equal(virtio_9p_create(&dev, env, 0, &params, NULL), 0);
+	close(fds[0]);
+	peer = fds[1];
+	return dev;
+}
+
+/* The first bytes of a request: a session's beginning, an attach, a flush, or any other. */
+static size_t p9_header(u8 *buf, u8 how, u64 arg)
+{
+	static const u8 types[] = { 100, 104, 108, 116 };
+	const u32 size = how & 4 ? (u32)(arg >> 32) : 7 + (u32)(arg >> 32) % 64;
+	const u16 tag = (u16)arg & 3;
+
+	memcpy(buf, &size, sizeof(size));
+	buf[4] = types[how & 3];
+	memcpy(buf + 5, &tag, sizeof(tag));
+	memcpy(buf + 7, &arg, sizeof(arg));
+	return 15;
+}
+
 const struct victim victims[] = {
 	{
 		.name = "rng", .make = rng_make,
@@ -264,6 +295,10 @@ const struct victim victims[] = {
 		.name = "net-mq", .make = net_mq_make, .unmake = net_unmake,
 		.queue = 4, .good = { { 4, false }, { 1, true } },
 		.header = net_mq_header, .host = net_host,
+	}, {
+		.name = "9p", .make = p9_make, .unmake = net_unmake,
+		.good = { { 64, false }, { 64, true } },
+		.header = p9_header, .host = net_host,
 	},
 };
 const u32 nr_victims = ARRAY_SIZE(victims);
