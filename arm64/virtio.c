@@ -177,7 +177,9 @@ static int hvc_up(struct machine *m, u32 i, struct vmm_error *err)
 static int p9_up(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct vm_device *dev = &m->vm->devices[i];
-	const struct virtio_9p_params params = { .fd = dev->fd, .tag = dev->tag, .aname = dev->aname };
+	const struct virtio_9p_params params = {
+		.fd = dev->fd, .tag = dev->tag, .aname = dev->aname, .uname = dev->uname,
+	};
 
 	return virtio_9p_create(&m->virtio[i].dev, m->virtio_env, i, &params, err);
 }

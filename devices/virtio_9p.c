@@ -31,8 +31,7 @@
 #define MAX_MSIZE	KIB(512)	/* that a session may have */
 #define MIN_MSIZE	KIB(4)		/* Linux asks for no less */
 #define REPLIES_A_RUN	256
-#define MAX_UNAME	256
-#define MAX_ANAME	255
+#define MAX_NAME	255
 
 /* 9P2000.L: size[4] type[1] tag[2], and what the type has; little-endian. */
 #define HEADER		7u
@@ -40,6 +39,7 @@
 #define TVERSION	100		/* msize[4] version[s] */
 #define TATTACH		104		/* fid[4] afid[4] uname[s] aname[s] n_uname[4] */
 #define TFLUSH		108		/* oldtag[2] */
+#define NO_UID		UINT32_MAX	/* the name says who */
 #define RLERROR_SIZE	(HEADER + 4)
 #define VERSION		"9P2000.L"
 
@@ -56,7 +56,8 @@ struct request {
 struct virtio_9p {
 	struct virtio		virtio;		/* first */
 	u8			config[sizeof(struct virtio_9p_config) + VMM_FS_TAG_MAX];
-	char			aname[MAX_ANAME + 1];
+	char			aname[MAX_NAME + 1];
+	char			uname[MAX_NAME + 1];
 
 	/* Under the device's lock: a server to come, or -1. */
 	int			new_fd;
@@ -72,7 +73,7 @@ struct virtio_9p {
 	u32			out_len;
 	u32			got;
 	struct request		requests[QUEUE_SIZE];
-	u8			out_buf[MAX_MSIZE + MAX_ANAME];
+	u8			out_buf[MAX_MSIZE];
 	u8			in_buf[MAX_MSIZE];
 };
 
@@ -254,28 +255,45 @@ static int check_version(struct virtio_9p *p9)
 	return 0;
 }
 
-/* Put our name of what is attached to in the place of the guest's. */
+/* The length of the string at @at, or -1: it is not there, or long. */
+static int string_at(const struct virtio_9p *p9, u32 at)
+{
+	u32 len;
+
+	if (p9->out_len < at + 2)
+		return -1;
+	len = get16(p9->out_buf + at);
+	return len <= MAX_NAME && len <= p9->out_len - at - 2 ? (int)len : -1;
+}
+
+/* @name, or what the guest has at @from if that is empty; returns where it ends. */
+static u32 put_string(u8 *to, const char *name, const u8 *from)
+{
+	const u16 len = name[0] ? (u16)strlen(name) : get16(from);
+
+	memcpy(to + 2, name[0] ? (const u8 *)name : from + 2, len);
+	put16(to, len);
+	return 2 + len;
+}
+
+/* Put our names of who attaches to what in the place of the guest's. */
 static int rewrite_attach(struct virtio_9p *p9)
 {
-	u8 *msg = p9->out_buf;
+	u8 guest[2 * (2 + MAX_NAME) + 4];
 	const u32 uname = HEADER + 8;
-	const u32 len = (u32)strlen(p9->aname);
-	u8 n_uname[4];
-	u32 aname;
+	const int uname_len = string_at(p9, uname);
+	const u32 aname = uname + 2 + (u32)uname_len;
+	const int aname_len = uname_len < 0 ? -1 : string_at(p9, aname);
+	u8 *to = p9->out_buf + uname;
 
-	if (!len)
-		return 0;
-	if (p9->out_len < uname + 2 || get16(msg + uname) > MAX_UNAME)
+	if (aname_len < 0 || p9->out_len != aname + 2 + (u32)aname_len + 4)
 		return EINVAL;
-	aname = uname + 2 + get16(msg + uname);
-	if (p9->out_len < aname + 2 || p9->out_len != aname + 2 + get16(msg + aname) + sizeof(n_uname))
-		return EINVAL;
-	memcpy(n_uname, msg + p9->out_len - sizeof(n_uname), sizeof(n_uname));
-	put16(msg + aname, (u16)len);
-	memcpy(msg + aname + 2, p9->aname, len);
-	memcpy(msg + aname + 2 + len, n_uname, sizeof(n_uname));
-	p9->out_len = aname + 2 + len + (u32)sizeof(n_uname);
-	put32(msg, p9->out_len);
+	memcpy(guest, to, p9->out_len - uname);
+	to += put_string(to, p9->uname, guest);
+	to += put_string(to, p9->aname, guest + aname - uname);
+	put32(to, p9->uname[0] ? NO_UID : get32(guest + aname - uname + 2 + (u32)aname_len));
+	p9->out_len = (u32)(to + 4 - p9->out_buf);
+	put32(p9->out_buf, p9->out_len);
 	return 0;
 }
 
@@ -570,6 +588,7 @@ int virtio_9p_create(struct virtio **dev, const struct virtio_env *env, u32 inde
 		return error_set(err, -ENOMEM, "9p%u: no memory", index);
 	p9->fd = p9->new_fd = -1;
 	snprintf(p9->aname, sizeof(p9->aname), "%s", params->aname);
+	snprintf(p9->uname, sizeof(p9->uname), "%s", params->uname);
 	p9->change_msg = (struct loop_msg){ .fn = on_change, .arg = p9 };
 	p9->in = (struct watch){ .fn = on_in, .arg = p9 };
 	p9->out = (struct watch){ .fn = on_out, .arg = p9 };

@@ -17,6 +17,7 @@ struct virtio_9p_params {
 	int		fd;		/* a connected stream socket: the server */
 	const char	*tag;
 	const char	*aname;		/* that every attach asks for; empty: the guest's */
+	const char	*uname;		/* ... and as whom; likewise */
 };
 
 /* To be destroyed by virtio_destroy(). */

@@ -411,8 +411,9 @@ struct vmm_9p_config {
 	int		fd;
 	int		reserved;
 	const char	*tag;		/* as above */
-	const char	*aname;		/* what any attach asks the server for, at most 255
-					 * bytes; NULL: what the guest asks for */
+	/* Of at most 255 bytes; NULL: what the guest says. */
+	const char	*aname;		/* what any attach asks the server for */
+	const char	*uname;		/* ... and who does */
 };
 #define VMM_9P_CONFIG_INIT { .size = sizeof(struct vmm_9p_config) }
 

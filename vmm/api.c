@@ -574,10 +574,13 @@ int vmm_add_9p(struct vmm *vm, const struct vmm_9p_config *user, struct vmm_erro
 		return ret;
 	if (!cfg.tag || !cfg.tag[0] || strlen(cfg.tag) > VMM_FS_TAG_MAX)
 		return error_set(err, -EINVAL, "9p: a tag has 1 to %u bytes", VMM_FS_TAG_MAX);
-	if (cfg.aname && strlen(cfg.aname) > VM_9P_ANAME)
-		return error_set(err, -EINVAL, "9p: what is attached to has at most %u bytes", VM_9P_ANAME);
+	if ((cfg.aname && strlen(cfg.aname) > VM_9P_NAME) ||
+	    (cfg.uname && strlen(cfg.uname) > VM_9P_NAME))
+		return error_set(err, -EINVAL, "9p: what and who is attached has at most %u bytes",
+				 VM_9P_NAME);
 	strcpy(dev.tag, cfg.tag);
 	strcpy(dev.aname, cfg.aname ? cfg.aname : "");
+	strcpy(dev.uname, cfg.uname ? cfg.uname : "");
 	return add_device_fd(vm, &dev, cfg.fd, "9p", err);
 }
 

@@ -339,7 +339,7 @@ static void test_helper_says_what_fails(void **state)
 	/* And when it is not there itself. */
 	kill(h.pid, SIGKILL);
 	t_until(helper_start(&h, 1, &pid_fd, &err) != -ENOENT);
-	assert_string_equal(err.msg, "--fs: who starts virtiofsd has gone");
+	assert_string_equal(err.msg, "--fs, --9p: who starts virtiofsd and diod has gone");
 	helper_close(&h);
 }
 

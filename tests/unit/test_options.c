@@ -423,6 +423,12 @@ static void test_options_collect_directories(void **state)
 	assert_true(opts.fs[1].ro);
 	assert_int_equal(opts.fs[1].sandbox_len, 6);
 	assert_memory_equal(opts.fs[1].sandbox, "chroot", 6);
+	assert_false(opts.fs[0].p9 || opts.fs[1].p9);
+	t_accept(&opts, &line, "k --9p /a,t --fs b,u --9p=c,v,ro,sandbox=none");
+	assert_int_equal(opts.nr_fs, 3);
+	assert_true(opts.fs[0].p9 && !opts.fs[1].p9 && opts.fs[2].p9);
+	assert_true(opts.fs[2].ro && !opts.fs[0].ro);
+	assert_int_equal(opts.fs[2].sandbox_len, 4);
 }
 
 static void test_options_collect_overlays(void **state)
@@ -610,6 +616,9 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --fs d,t,rw", "--fs: 'rw' is not ro or sandbox=namespace|chroot|none" },
 		{ "k --fs d,t,", "--fs: '' is not ro" },
 		{ "k --fs d,t,sandbox=", "--fs: 'sandbox=' is not ro" },
+		{ "k --9p dir", "--9p dir: not DIR,TAG" },
+		{ "k --9p d,t,sandbox=chroot", "--9p: 'sandbox=chroot' is not ro or sandbox=namespace|none" },
+		{ "k --9p d,1234567890123456789012345678901234567", "--9p: 1234567890123456789012345678901234567: a tag" },
 		{ "k --fs d,t,sandbox=chroots", "--fs: 'sandbox=chroots' is not ro" },
 		{ "k --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs a,a --fs b,b",
 		  "--fs b,b: more than 8 of them" },
@@ -661,7 +670,6 @@ static void test_options_say_what_is_still_to_come(void **state)
 	static const struct t_refusal refusals[] = {
 		{ "k -d scsi:wwpn", "--disk scsi:wwpn: not in this version" },
 		{ "k --virtio-transport pci-legacy", "there is no legacy virtio here" },
-		{ "k --9p", "--9p: not in this version" },
 		{ "k --psci", "--psci: not in this version" },
 		{ "k --irqchip gicv2m", "--irqchip gicv2m: not in this version" },
 		{ "k -n trans=mmio", "trans: all devices have that of --virtio-transport" },

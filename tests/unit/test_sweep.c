@@ -143,6 +143,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 	p9.fd = host->socket;
 	p9.tag = "tag";
 	p9.aname = "/export";
+	p9.uname = "root";
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_9p(vm, &p9, err);
 	net.flags = VMM_NET_F_STREAM;

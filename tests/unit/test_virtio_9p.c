@@ -46,9 +46,9 @@ static int t_pair(int *peer)
 	return fds[0];
 }
 
-static void t_open(struct t_rig *r, const char *aname)
+static void t_open_as(struct t_rig *r, const char *aname, const char *uname)
 {
-	struct virtio_9p_params params = { .tag = "share", .aname = aname };
+	struct virtio_9p_params params = { .tag = "share", .aname = aname, .uname = uname };
 	struct vmm_error err;
 	struct virtio *dev;
 
@@ -59,6 +59,11 @@ static void t_open(struct t_rig *r, const char *aname)
 	close(params.fd);
 	driver_attach(&r->d, dev);
 	driver_start(&r->d, T_WANTED);
+}
+
+static void t_open(struct t_rig *r, const char *aname)
+{
+	t_open_as(r, aname, "");
 }
 
 static void t_close(struct t_rig *r)
@@ -313,6 +318,8 @@ static void test_names_what_is_attached_to(void **state)
 {
 	static const u8 body[] = "\1\0\0\0\xff\xff\xff\xff\6\0nobody\4\0/etc\xff\xff\xff\xff";
 	static const u8 want[] = "\1\0\0\0\xff\xff\xff\xff\6\0nobody\7\0/export\xff\xff\xff\xff";
+	static const u8 numbered[] = "\1\0\0\0\xff\xff\xff\xff\0\0\4\0/etc\xe8\3\0\0";
+	static const u8 as_root[] = "\1\0\0\0\xff\xff\xff\xff\4\0root\7\0/export\xff\xff\xff\xff";
 	struct t_rig r;
 	struct t_msg m;
 
@@ -323,6 +330,13 @@ static void test_names_what_is_attached_to(void **state)
 	t_hear(&r, &m);
 	assert_int_equal(m.size, 7 + sizeof(want) - 1);
 	assert_memory_equal(m.body, want, sizeof(want) - 1);
+	t_close(&r);
+	t_open_as(&r, "/export", "root");
+	t_session(&r);
+	t_ask(&r, TATTACH, 1, numbered, sizeof(numbered) - 1);
+	t_hear(&r, &m);
+	assert_int_equal(m.size, 7 + sizeof(as_root) - 1);
+	assert_memory_equal(m.body, as_root, sizeof(as_root) - 1);
 	t_close(&r);
 	t_open(&r, "");
 	t_session(&r);
@@ -678,7 +692,7 @@ static void test_api(void **state)
 	struct vmm_config vm_cfg = VMM_CONFIG_INIT;
 	struct fake_kvm *fake = fake_create(&fake_server);
 	struct vmm_error err;
-	char name[VM_9P_ANAME + 2];
+	char name[VM_9P_NAME + 2];
 	struct vmm *vm;
 	int peer;
 
@@ -703,9 +717,13 @@ static void test_api(void **state)
 	name[sizeof(name) - 1] = '\0';
 	cfg.aname = name;
 	assert_int_equal(vmm_add_9p(vm, &cfg, &err), -EINVAL);
-	name[VM_9P_ANAME] = '\0';
+	name[VM_9P_NAME] = '\0';
 	assert_int_equal(vmm_add_9p(vm, &cfg, &err), 0);
 	cfg.aname = NULL;
+	name[VM_9P_NAME] = 'a';
+	cfg.uname = name;
+	assert_int_equal(vmm_add_9p(vm, &cfg, &err), -EINVAL);
+	cfg.uname = "root";
 	assert_int_equal(vmm_add_9p(vm, &cfg, &err), 1);
 	assert_int_equal(vmm_set_backend(vm, 0, cfg.fd, &err), -EBUSY);
 	close(cfg.fd);
@@ -717,7 +735,7 @@ static void test_api(void **state)
 
 static void test_wants_a_stream_socket(void **state)
 {
-	struct virtio_9p_params params = { .tag = "t", .aname = "" };
+	struct virtio_9p_params params = { .tag = "t", .aname = "", .uname = "" };
 	struct vmm_error err;
 	struct virtio *dev;
 	struct driver d;

@@ -245,7 +245,7 @@ static struct virtio *console_make(const struct virtio_env *env)
 
 static struct virtio *p9_make(const struct virtio_env *env)
 {
-	struct virtio_9p_params params = { .tag = "victim", .aname = "/export" };
+	struct virtio_9p_params params = { .tag = "victim", .aname = "/export", .uname = "root" };
 	struct virtio *dev;
 	int fds[2];
 

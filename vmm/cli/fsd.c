@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fsd.c - virtiofsd, one for each directory that a guest shares
+ * fsd.c - virtiofsd or diod, one for each directory that a guest shares
  *
  * virtiofsd wants a socket that listens.  Ours does so in a directory of its own, which
  * is gone, with the socket's name, before anybody else could know it; the connection is
- * made before there is anyone to accept it, and waits.
+ * made before there is anyone to accept it, and waits.  diod takes one that is made.
  */
 #include "vmm/cli/fsd.h"
 
@@ -24,16 +24,30 @@
 #include <unistd.h>
 
 #include "vmm/cli/answer.h"
+#include "vmm/cli/diod.h"
 
 #define SOON_MS		10000	/* a death before is one of a row */
 #define MAX_DEATHS	3
 #define END_MS		1000	/* to end when the connection has, and again when told to */
 #define LISTEN_FD	3	/* in the child */
 #define NO_EXEC		127
+#define MAX_ANAME	255	/* as vmm.h has it */
 
-static int refuse(struct vmm_error *err, int ret, const char *what, const char *name)
+const char *fsd_option(const struct fsd *fsd)
 {
-	snprintf(err->msg, sizeof(err->msg), "--fs: %s %.160s: %s", what, name, strerror(-ret));
+	return fsd->p9 ? "--9p" : "--fs";
+}
+
+const char *fsd_program(const struct fsd *fsd)
+{
+	return fsd->p9 ? "diod" : "virtiofsd";
+}
+
+static int refuse(const struct fsd *fsd, struct vmm_error *err, int ret, const char *what,
+		  const char *name)
+{
+	snprintf(err->msg, sizeof(err->msg), "%s: %s %.160s: %s", fsd_option(fsd), what, name,
+		 strerror(-ret));
 	return ret;
 }
 
@@ -41,7 +55,8 @@ static int refuse(struct vmm_error *err, int ret, const char *what, const char *
 
 static bool try_program(struct fsd *fsd, const char *dir, size_t len)
 {
-	int n = snprintf(fsd->program, sizeof(fsd->program), "%.*s/virtiofsd", (int)len, dir);
+	int n = snprintf(fsd->program, sizeof(fsd->program), "%.*s/%s", (int)len, dir,
+			 fsd_program(fsd));
 
 	return len && n > 0 && (size_t)n < sizeof(fsd->program) && !access(fsd->program, X_OK);
 }
@@ -49,7 +64,9 @@ static bool try_program(struct fsd *fsd, const char *dir, size_t len)
 /* Where the user looks for programs, then where distributions keep it. */
 static bool find_program(struct fsd *fsd)
 {
-	static const char *const homes[] = { "/usr/libexec", "/usr/lib", "/usr/lib/qemu" };
+	static const char *const homes[] = {
+		"/usr/libexec", "/usr/lib", "/usr/lib/qemu", "/usr/sbin", "/sbin",
+	};
 	const char *path = getenv("PATH");
 
 	while (path && *path) {
@@ -65,6 +82,20 @@ static bool find_program(struct fsd *fsd)
 	return false;
 }
 
+/* diod wants it so, and a guest has to be able to say it. */
+static bool whole_name(struct fsd *fsd)
+{
+	char *whole = realpath(fsd->dir, NULL);
+
+	if (!whole || strlen(whole) > MAX_ANAME) {
+		free(whole);
+		return false;
+	}
+	free(fsd->dir);
+	fsd->dir = whole;
+	return true;
+}
+
 void fsd_clear(struct fsd *fsd)
 {
 	*fsd = (struct fsd){ .device = -1, .pid_fd = -1 };
@@ -75,19 +106,24 @@ int fsd_open(struct fsd *fsd, const struct fs_option *opt, struct vmm_error *err
 	struct stat st;
 
 	fsd->ro = opt->ro;
+	fsd->p9 = opt->p9;
 	snprintf(fsd->tag, sizeof(fsd->tag), "%.*s", opt->tag_len, opt->tag);
 	snprintf(fsd->sandbox, sizeof(fsd->sandbox), "%.*s", opt->sandbox_len, opt->sandbox);
 	fsd->dir = strndup(opt->dir, (size_t)opt->dir_len);
 	if (!fsd->dir)
-		return refuse(err, -ENOMEM, "directory", "");
+		return refuse(fsd, err, -ENOMEM, "directory", "");
 	if (stat(fsd->dir, &st))
-		return refuse(err, -errno, "directory", fsd->dir);
+		return refuse(fsd, err, -errno, "directory", fsd->dir);
 	if (!S_ISDIR(st.st_mode))
-		return refuse(err, -ENOTDIR, "directory", fsd->dir);
+		return refuse(fsd, err, -ENOTDIR, "directory", fsd->dir);
+	if (fsd->p9 && !whole_name(fsd))
+		return refuse(fsd, err, -ENAMETOOLONG, "directory", fsd->dir);
+	diod_user(fsd);
 	if (find_program(fsd))
 		return 0;
 	snprintf(err->msg, sizeof(err->msg),
-		 "--fs: there is no virtiofsd, neither in $PATH nor in /usr/libexec; it is a package of that name");
+		 "%s: there is no %s, neither in $PATH nor in %s; it is a package of that name",
+		 fsd_option(fsd), fsd_program(fsd), fsd->p9 ? "/usr/sbin" : "/usr/libexec");
 	return -ENOTSUP;
 }
 
@@ -158,13 +194,10 @@ static int make_sockets(int fds[2])
 
 /* ---- The process ---------------------------------------------------------------------- */
 
-/* In the child of a process with threads: what is safe between fork() and exec(). */
-static void become(const struct fsd *fsd, int listener, pid_t parent)
+__attribute__((noreturn)) static void become_virtiofsd(const struct fsd *fsd)
 {
 	const char *argv[16] = { "virtiofsd", "--fd", "3", "--shared-dir", fsd->dir, "--log-level", "error" };
 	size_t n = 7;
-	sigset_t none;
-	int null;
 
 	if (fsd->ro)
 		argv[n++] = "--readonly";
@@ -172,6 +205,16 @@ static void become(const struct fsd *fsd, int listener, pid_t parent)
 		argv[n++] = "--sandbox";
 		argv[n++] = fsd->sandbox;
 	}
+	execv(fsd->program, (char *const *)argv);
+	_exit(NO_EXEC);
+}
+
+/* In the child of the helper, which has one thread. */
+__attribute__((noreturn)) static void become(const struct fsd *fsd, int listener, pid_t parent)
+{
+	sigset_t none;
+	int null;
+
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -187,18 +230,23 @@ static void become(const struct fsd *fsd, int listener, pid_t parent)
 	/* A duplicate of itself would stay close-on-exec. */
 	if (listener == LISTEN_FD ? fcntl(listener, F_SETFD, 0) : dup2(listener, LISTEN_FD) < 0)
 		_exit(NO_EXEC);
-	execv(fsd->program, (char *const *)argv);
-	_exit(NO_EXEC);
+	if (fsd->p9)
+		diod_become(fsd, LISTEN_FD);
+	become_virtiofsd(fsd);
 }
 
 int fsd_start(struct fsd *fsd, struct vmm_error *err)
 {
 	pid_t parent = getpid();
 	int fds[2];
-	int ret = make_sockets(fds);
+	int ret;
 
+	if (fsd->p9)
+		ret = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) ? -errno : 0;
+	else
+		ret = make_sockets(fds);
 	if (ret)
-		return refuse(err, ret, "a socket for", fsd->dir);
+		return refuse(fsd, err, ret, "a socket for", fsd->dir);
 	fsd->pid = fork();
 	if (!fsd->pid)
 		become(fsd, fds[0], parent);
@@ -211,7 +259,7 @@ int fsd_start(struct fsd *fsd, struct vmm_error *err)
 	if (ret) {
 		close_fd(&fds[1]);
 		fsd_stop(fsd);
-		return refuse(err, ret, "starting", fsd->program);
+		return refuse(fsd, err, ret, "starting", fsd->program);
 	}
 	fsd->born_ms = answer_now_ms();
 	return fds[1];

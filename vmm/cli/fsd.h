@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fsd.h - virtiofsd, one for each directory that a guest shares
+ * fsd.h - virtiofsd or diod, one for each directory that a guest shares
  *
  * It is started for each boot, by the helper (helper.h), talks to the VM on a socket that
  * nobody else can reach, and ends with the connection.  One that ends before is started
@@ -20,8 +20,10 @@
 struct fsd {
 	char	*dir;		/* NULL: not open */
 	char	tag[VMM_FS_TAG_MAX + 1];
-	char	sandbox[16];	/* empty: virtiofsd's default */
+	char	sandbox[16];	/* empty: virtiofsd's default, or a namespace */
 	bool	ro;
+	bool	p9;		/* by 9P and diod */
+	char	user[33];	/* ... who we are to it */
 	char	program[128];
 	int	device;		/* its index in the VM, -1: none */
 	pid_t	pid;		/* 0: it does not run */
@@ -32,6 +34,10 @@ struct fsd {
 
 /* Nothing is open. */
 void fsd_clear(struct fsd *fsd);
+
+/* The option and the program, for messages. */
+const char *fsd_option(const struct fsd *fsd);
+const char *fsd_program(const struct fsd *fsd);
 
 /* Look for the directory and the program; @err says which is missing. */
 int fsd_open(struct fsd *fsd, const struct fs_option *opt, struct vmm_error *err);

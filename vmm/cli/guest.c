@@ -20,6 +20,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "vmm/cli/diod.h"
 #include "vmm/cli/ramfile.h"
 #include "vmm/cli/refuse.h"
 #include "vmm/cli/status.h"
@@ -144,7 +145,7 @@ static int open_fs(struct guest *guest)
 		}
 	}
 	if (guest->opts->nr_fs && helper_open(&guest->helper, guest->fsds, guest->opts->nr_fs)) {
-		report_fatal("--fs: a process to start virtiofsd: %s", strerror(errno));
+		report_fatal("--fs, --9p: a process to start virtiofsd and diod: %s", strerror(errno));
 		return STATUS_ERROR;
 	}
 	return 0;
@@ -630,18 +631,36 @@ static int add_disk(struct guest *guest, uint32_t i, struct vmm_error *err)
 	return ret;
 }
 
-static int add_fs(struct guest *guest, uint32_t i, struct vmm_error *err)
+static int add_virtiofsd(struct vmm *vm, const struct fsd *fsd, int fd, struct vmm_error *err)
 {
 	struct vmm_fs_config cfg = VMM_FS_CONFIG_INIT;
-	struct fsd *fsd = &guest->fsds[i];
-	int ret = helper_start(&guest->helper, i, &fsd->pid_fd, err);
 
-	if (ret < 0)
-		return ret;
-	cfg.fd = ret;
+	cfg.fd = fd;
 	cfg.tag = fsd->tag;
-	ret = vmm_add_fs(guest->vm, &cfg, err);
-	close(cfg.fd);
+	return vmm_add_fs(vm, &cfg, err);
+}
+
+static int add_diod(struct vmm *vm, const struct fsd *fsd, int fd, struct vmm_error *err)
+{
+	struct vmm_9p_config cfg = VMM_9P_CONFIG_INIT;
+
+	cfg.fd = fd;
+	cfg.tag = fsd->tag;
+	cfg.aname = diod_aname(fsd);
+	cfg.uname = fsd->user;
+	return vmm_add_9p(vm, &cfg, err);
+}
+
+static int add_fs(struct guest *guest, uint32_t i, struct vmm_error *err)
+{
+	struct fsd *fsd = &guest->fsds[i];
+	int fd = helper_start(&guest->helper, i, &fsd->pid_fd, err);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = (fsd->p9 ? add_diod : add_virtiofsd)(guest->vm, fsd, fd, err);
+	close(fd);
 	fsd->device = ret;
 	return ret;
 }
@@ -804,7 +823,7 @@ unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
 	return nr;
 }
 
-/* Of a start that failed: a virtiofsd has ended at once, and has said why itself. */
+/* Of a start that failed: a server has ended at once, and has said why itself. */
 static int blame_fs(struct guest *guest)
 {
 	struct pollfd fds[OPTIONS_FS];
@@ -818,7 +837,7 @@ static int blame_fs(struct guest *guest)
 
 		if (!helper_ended(&guest->helper, i, &fsd->pid_fd, how, sizeof(how), &again))
 			continue;
-		report_fatal("--fs %s: virtiofsd has ended: %s", fsd->dir, how);
+		report_fatal("%s %s: %s has ended: %s", fsd_option(fsd), fsd->dir, fsd_program(fsd), how);
 		return STATUS_HOST;
 	}
 	return 0;
@@ -869,7 +888,8 @@ static void restart_fs(struct guest *guest, uint32_t i, bool again)
 
 	if (!again) {
 		report_log(report, VMM_LOG_ERROR,
-			   "--fs %s: virtiofsd keeps ending, and is not started any more", fsd->dir);
+			   "%s %s: %s keeps ending, and is not started any more", fsd_option(fsd),
+			   fsd->dir, fsd_program(fsd));
 		return;
 	}
 	fd = helper_start(&guest->helper, i, &fsd->pid_fd, &err);
@@ -878,7 +898,8 @@ static void restart_fs(struct guest *guest, uint32_t i, bool again)
 		close(fd);
 	/* When the VM has stopped meanwhile nobody needs it. */
 	if (ret && ret != -EBUSY)
-		report_log(report, VMM_LOG_ERROR, "--fs %s: starting it again: %s", fsd->dir, err.msg);
+		report_log(report, VMM_LOG_ERROR, "%s %s: starting it again: %s", fsd_option(fsd),
+			   fsd->dir, err.msg);
 }
 
 void guest_serve(struct guest *guest)
@@ -891,8 +912,8 @@ void guest_serve(struct guest *guest)
 		if (!helper_ended(&guest->helper, i, &fsd->pid_fd, how, sizeof(how), &again))
 			continue;
 		report_log(&guest->report, VMM_LOG_WARN,
-			   "--fs %s: virtiofsd has ended: %s; the guest has to reset the device",
-			   fsd->dir, how);
+			   "%s %s: %s has ended: %s; the guest has to %s", fsd_option(fsd), fsd->dir,
+			   fsd_program(fsd), how, fsd->p9 ? "mount it anew" : "reset the device");
 		restart_fs(guest, i, again);
 	}
 	nets_serve(&guest->nets, guest->vm, &guest->report);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * helper.c - a process that starts virtiofsds for one that may not
+ * helper.c - a process that starts virtiofsds and diods for one that may not
  */
 #include "vmm/cli/helper.h"
 
@@ -179,7 +179,7 @@ static int ask(struct helper *h, unsigned int what, unsigned int i, struct answe
 	fds[0] = fds[1] = -1;
 	ret = send(h->fd, &r, sizeof(r), MSG_NOSIGNAL) < 0 ? -errno : receive(h->fd, a, fds);
 	if (ret)
-		snprintf(a->err.msg, sizeof(a->err.msg), "--fs: who starts virtiofsd has gone");
+		snprintf(a->err.msg, sizeof(a->err.msg), "--fs, --9p: who starts virtiofsd and diod has gone");
 	return ret ? ret : a->ret;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * helper.h - a process that starts virtiofsds for one that may not
+ * helper.h - a process that starts virtiofsds and diods for one that may not
  *
  * "vmm run" gives up, before it builds a guest, the right to start processes.  The helper
  * was made before, and has it still: asked by a number, it starts the virtiofsd of that

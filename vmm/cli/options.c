@@ -56,6 +56,7 @@ enum option_id {
 	OPT_NETWORK,
 	OPT_DISK,
 	OPT_FS,
+	OPT_9P,
 	OPT_RNG,
 	OPT_BALLOON,
 	OPT_VSOCK,
@@ -170,6 +171,9 @@ static const struct option table[] = {
 	       "a directory of the host's, to mount as virtiofs\n"
 	       "TAG, by virtiofsd; keys are ro and\n"
 	       "sandbox=namespace|chroot|none; repeatable"),
+	OPTION(OPT_9P, 0, "9p", "DIR,TAG[,KEY]...",
+	       "the same, to mount as 9p TAG, by diod; keys are\n"
+	       "ro and sandbox=namespace|none; repeatable"),
 	OPTION(OPT_VHOST_USER, 0, "vhost-user", "KEY=VALUE,...",
 	       "a device that another process serves, which\n"
 	       "listens already; keys are type=blk, socket=PATH\n"
@@ -256,7 +260,6 @@ static const struct option table[] = {
 	OPTION(OPT_DEBUG, 0, "debug", NULL, "the same as --loglevel debug"),
 	OPTION(OPT_HELP, 'h', "help", NULL, "show this text"),
 
-	LATER(0, "9p"),
 	LATER(0, "aarch32"),
 	LATER(0, "debug-iodelay"),
 	LATER(0, "debug-ioport"),
@@ -541,33 +544,41 @@ static int take_balloon(struct run_options *opts, const char *arg, struct vmm_er
 	return ret;
 }
 
+static const char *fs_name(const struct fs_option *fs)
+{
+	return fs->p9 ? "--9p" : "--fs";
+}
+
 static int take_fs_key(struct fs_option *fs, const char *key, size_t len, struct vmm_error *err)
 {
-	if (take_fs_sandbox(key, len, &fs->sandbox, &fs->sandbox_len))
+	/* That is virtiofsd's alone. */
+	const bool chroot = len == 14 && !strncmp(key, "sandbox=chroot", len);
+
+	if (!(fs->p9 && chroot) && take_fs_sandbox(key, len, &fs->sandbox, &fs->sandbox_len))
 		return 0;
 	if (len == 2 && !strncmp(key, "ro", len)) {
 		fs->ro = true;
 		return 0;
 	}
-	return refuse(err, -EINVAL, "--fs: '%.*s' is not ro or sandbox=namespace|chroot|none",
-		      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, key);
+	return refuse(err, -EINVAL, "%s: '%.*s' is not ro or sandbox=namespace|%snone", fs_name(fs),
+		      len < LONGEST_SHOWN ? (int)len : LONGEST_SHOWN, key, fs->p9 ? "" : "chroot|");
 }
 
-static int take_fs(struct run_options *opts, const char *arg, struct vmm_error *err)
+static int take_fs(struct run_options *opts, const char *arg, bool p9, struct vmm_error *err)
 {
-	struct fs_option fs = { .dir = arg, .dir_len = (int)strcspn(arg, ",") };
+	struct fs_option fs = { .dir = arg, .dir_len = (int)strcspn(arg, ","), .p9 = p9 };
 	const char *key;
 
 	fs.tag = arg + fs.dir_len + (arg[fs.dir_len] == ',');
 	fs.tag_len = (int)strcspn(fs.tag, ",");
 	if (!fs.dir_len || !fs.tag_len)
-		return refuse(err, -EINVAL, "--fs %.*s: not DIR,TAG", LONGEST_SHOWN, arg);
+		return refuse(err, -EINVAL, "%s %.*s: not DIR,TAG", fs_name(&fs), LONGEST_SHOWN, arg);
 	if (fs.tag_len > VMM_FS_TAG_MAX)
-		return refuse(err, -EINVAL, "--fs: %.*s: a tag has at most %d bytes", LONGEST_SHOWN,
-			      fs.tag, VMM_FS_TAG_MAX);
+		return refuse(err, -EINVAL, "%s: %.*s: a tag has at most %d bytes", fs_name(&fs),
+			      LONGEST_SHOWN, fs.tag, VMM_FS_TAG_MAX);
 	if (opts->nr_fs == OPTIONS_FS)
-		return refuse(err, -EINVAL, "--fs %.*s: more than %d of them", LONGEST_SHOWN, arg,
-			      OPTIONS_FS);
+		return refuse(err, -EINVAL, "%s %.*s: more than %d of them", fs_name(&fs), LONGEST_SHOWN,
+			      arg, OPTIONS_FS);
 	for (key = fs.tag + fs.tag_len; *key;) {
 		size_t len = strcspn(++key, ",");
 		int ret = take_fs_key(&fs, key, len, err);
@@ -894,7 +905,9 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 	case OPT_DISK:
 		return take_disk(opts, arg, err);
 	case OPT_FS:
-		return take_fs(opts, arg, err);
+		return take_fs(opts, arg, false, err);
+	case OPT_9P:
+		return take_fs(opts, arg, true, err);
 	case OPT_VHOST_USER:
 		return take_vhost_user(opts, arg, err);
 	case OPT_VSOCK:

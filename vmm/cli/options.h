@@ -40,7 +40,7 @@ enum sandbox { SANDBOX_AUTO, SANDBOX_ON, SANDBOX_OFF, SANDBOX_AUDIT };
 #define OPTIONS_FS		8
 #define OPTIONS_OVERLAYS	VMM_MAX_OVERLAYS
 
-/* Of --fs: parts of one string of argv, not terminated. */
+/* Of --fs and --9p: parts of one string of argv, not terminated. */
 struct fs_option {
 	const char	*dir;
 	int		dir_len;
@@ -49,6 +49,7 @@ struct fs_option {
 	const char	*sandbox;	/* NULL: virtiofsd's default */
 	int		sandbox_len;
 	bool		ro;
+	bool		p9;		/* by 9P and diod */
 };
 
 /* What a serial port is connected to. */
