@@ -1164,6 +1164,29 @@ static void test_resize_tells_the_sizes(void **state)
 	t_fake_done(fake);
 }
 
+static void test_consoles_that_can_be_attached_to(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who = { .name = "a", .vm = t_vm(fake, NULL), .cpus = 1 };
+	json_t *reply = t_ask(&who, "{\"command\":\"console\"}");
+	const json_t *console;
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(reply, "consoles")), 0);
+	json_decref(reply);
+	who.consoles[0] = (struct answer_console){ "pty", (char []){ "/dev/pts/7" } };
+	who.consoles[3] = (struct answer_console){ "socket", (char []){ "/run/\"a" } };
+	reply = t_ask(&who, "{\"command\":\"console\"}");
+	assert_int_equal(json_array_size(json_object_get(reply, "consoles")), 2);
+	console = json_array_get(json_object_get(reply, "consoles"), 1);
+	assert_int_equal(ask_number(console, "port"), 3);
+	assert_string_equal(ask_string(console, "kind"), "socket");
+	assert_string_equal(ask_string(console, "path"), "/run/\"a");
+	json_decref(reply);
+	vmm_destroy(who.vm);
+	t_fake_done(fake);
+}
+
 static void test_link_of_a_card_or_of_all(void **state)
 {
 	static const struct { const char *request; const char *error; } rows[] = {
@@ -1389,6 +1412,7 @@ int main(void)
 		TEST(test_balloon_that_is_not_there),
 		TEST(test_dump_follows_the_frames),
 		TEST(test_resize_tells_the_sizes),
+		TEST(test_consoles_that_can_be_attached_to),
 		TEST(test_link_of_a_card_or_of_all),
 		TEST(test_sysrq_is_one_character),
 		TEST(test_news_say_what_applies),

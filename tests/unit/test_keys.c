@@ -46,6 +46,16 @@ static void test_keys_take_commands_out(void **state)
 	T_TYPE(&keys, "a\x01hb\x01xc", "abc", KEYS_HELP | KEYS_QUIT);
 }
 
+/* As under vmm console, where x is for the guest. */
+static void test_keys_quit_by_another(void **state)
+{
+	struct keys keys = { .quit = 'd' };
+
+	(void)state;
+	T_TYPE(&keys, "d\x01x", "dx", 0);
+	T_TYPE(&keys, "\x01" "dh", "h", KEYS_QUIT);
+}
+
 static void test_keys_send_the_escape_key_itself(void **state)
 {
 	struct keys keys = { 0 };
@@ -81,6 +91,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys_pass_what_is_not_escaped),
 		cmocka_unit_test(test_keys_take_commands_out),
+		cmocka_unit_test(test_keys_quit_by_another),
 		cmocka_unit_test(test_keys_send_the_escape_key_itself),
 		cmocka_unit_test(test_keys_pass_an_unknown_command_without_the_escape),
 		cmocka_unit_test(test_keys_remember_the_escape_between_reads),

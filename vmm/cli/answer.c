@@ -442,6 +442,21 @@ static json_t *stop(struct answerer *who, const json_t *request)
 	return tell_state(who);
 }
 
+static json_t *consoles(const struct answerer *who)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < ANSWER_CONSOLES; i++) {
+		const struct answer_console *c = &who->consoles[i];
+
+		if (c->kind)
+			json_array_append_new(list, json_pack("{s:i, s:s, s:s}", "port", i, "kind",
+							      c->kind, "path", c->path));
+	}
+	return json_pack("{s:s, s:s, s:o}", "name", who->name, "state", state_of(who), "consoles",
+			 list);
+}
+
 static json_t *answer(struct answerer *who, const json_t *request, bool *follows)
 {
 	const char *command = json_string_value(json_object_get(request, "command"));
@@ -466,6 +481,8 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return sysrq(who, request);
 	if (!strcmp(command, "resize"))
 		return resize(who);
+	if (!strcmp(command, "console"))
+		return consoles(who);
 	if (!strcmp(command, "link"))
 		return set_link(who, request);
 	if (!strcmp(command, "balloon"))

@@ -11,7 +11,15 @@
 
 #include "vmm.h"
 
+#define ANSWER_CONSOLES	4
+
 struct control;
+
+/* Where others reach a serial port. */
+struct answer_console {
+	const char	*kind;		/* "socket" or "pty"; NULL: nowhere */
+	char		*path;		/* absolute */
+};
 
 /* Who is asked. */
 struct answerer {
@@ -30,6 +38,7 @@ struct answerer {
 	bool		resized;	/* its balloon was given a size: */
 	uint64_t	balloon;	/* bytes */
 	uint32_t	unplugged;	/* bit n: the cable of network card n is out */
+	struct answer_console consoles[ANSWER_CONSOLES];	/* by port */
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */
 };
 

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -379,6 +380,35 @@ static int watch(struct run *run)
 
 /* ---- Boot by boot --------------------------------------------------------- */
 
+_Static_assert(ANSWER_CONSOLES == OPTIONS_SERIAL_PORTS, "as many as there are");
+
+/* Others have another working directory.  What cannot be told is told of as not there. */
+static char *path_for_others(const char *path)
+{
+	char *cwd = *path == '/' ? strdup("") : getcwd(NULL, 0);
+	char *whole;
+
+	if (!cwd || asprintf(&whole, "%s%s%s", cwd, *cwd ? "/" : "", path) < 0)
+		whole = NULL;
+	free(cwd);
+	return whole;
+}
+
+static void find_consoles(struct run *run)
+{
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+		struct answer_console *c = &run->answerer.consoles[i];
+		const struct tty_option *tty = &run->guest.opts->ttys[i];
+
+		if (tty->kind == TTY_SOCKET)
+			c->path = path_for_others(tty->path);
+		else if (tty->kind == TTY_PTY &&
+			 asprintf(&c->path, "/dev/pts/%u", run->guest.ptys[i].number) < 0)
+			c->path = NULL;
+		c->kind = !c->path ? NULL : tty->kind == TTY_PTY ? "pty" : "socket";
+	}
+}
+
 static void booted(struct run *run)
 {
 	struct answerer *who = &run->answerer;
@@ -561,6 +591,8 @@ static int run_guest(const struct run_options *opts, const struct drop *who)
 	stdcons_clear(&run.cons);
 	status = guest_open(&run.guest, opts);
 	if (status == 0)
+		find_consoles(&run);
+	if (status == 0)
 		status = open_console(&run);
 	if (status == 0)
 		status = open_expect(&run);
@@ -578,6 +610,8 @@ static int run_guest(const struct run_options *opts, const struct drop *who)
 		status = ended(&run, boot_again_and_again(&run));
 	ready_end(&run.ready);
 	control_close(&run.control);
+	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+		free(run.answerer.consoles[i].path);
 	guest_close(&run.guest);
 	tee_close(&run.tee);
 	expect_fini(&run.expect);

@@ -24,6 +24,7 @@ struct command {
 	row(list)	\
 	row(stat)	\
 	row(events)	\
+	row(console)	\
 	row(stop)	\
 	row(wait)	\
 	row(pause)	\

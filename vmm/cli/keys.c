@@ -24,7 +24,7 @@ size_t keys_filter(struct keys *keys, char *buf, size_t len, unsigned int *asked
 			continue;
 		}
 		keys->escaped = false;
-		if (c == 'x')
+		if (c == (keys->quit ? keys->quit : 'x'))
 			*asked |= KEYS_QUIT;
 		else if (c == 'h')
 			*asked |= KEYS_HELP;

@@ -10,6 +10,7 @@
 
 struct keys {
 	bool	escaped;	/* Ctrl-A was the last byte seen */
+	char	quit;		/* what means KEYS_QUIT; 0: 'x' */
 };
 
 #define KEYS_QUIT	(1u << 0)

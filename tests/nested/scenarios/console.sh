@@ -95,6 +95,34 @@ console_tty()
 	[ ! -s "$WORK/log/vm.console" ] || fail "on the standard output: $(console)"
 }
 
+# What is typed at a terminal that is attached, as the steps say.
+attach()	# STEP...
+{
+	"$NEST/drive" -p -t $((60 * SLOW)) -o "$WORK/log/attach.console" -e "$WORK/log/attach.stderr" \
+		"$@" -- "$VMM" console ports >"$WORK/log/attach.verdict" || fail "$(cat "$WORK/log/attach.verdict")"
+}
+
+# By its name, from another directory: twice at the terminal, then not.
+attached()
+{
+	(cd "$WORK/files" && exec "$VMM" run $(flat) --name ports --tty 0,socket=rel --tty 1,stdio -p t=echo) \
+		</dev/null >/dev/null 2>"$WORK/log/ports.stderr" &
+	pid=$! n=0
+	until "$VMM" console --json ports 2>/dev/null | grep -q "\"path\": *\"$WORK/files/rel\""; do
+		n=$((n + 1))
+		[ $n -lt $((300 * SLOW)) ] || fail "it does not start: $(cat "$WORK/log/ports.stderr")"
+		sleep 0.1
+	done
+	attach want:LISTENS send:a "want:<a>" 'send:\x01h\x01d' exit:0
+	grep -q "Ctrl-A d *detach" "$WORK/log/attach.stderr" || fail "$(cat "$WORK/log/attach.stderr")"
+	grep -q "^detached from ports" "$WORK/log/attach.stderr" || fail "$(cat "$WORK/log/attach.stderr")"
+	attach send:b "want:<b>" 'send:\x01d' exit:0
+	! "$VMM" console --tty 1 ports 2>"$WORK/log/attach.stderr" || fail "it attaches to the other port"
+	grep -q "ports: that serial port is on no socket" "$WORK/log/attach.stderr" || fail "$(cat "$WORK/log/attach.stderr")"
+	printf cq | "$VMM" console ports | grep -q "<c>EXIT: STATUS=1" || fail "not to the end, through a pipe"
+	wait $pid || fail "exit status $?"
+}
+
 # Serial ports on a socket, which may be left and taken up again, on a file and elsewhere.
 scenario console-ports "6.12-a76"
 console_ports()
@@ -110,6 +138,8 @@ console_ports()
 		$(flat) --tty "0,socket=$socket" -p t=echo
 	silent
 	[ ! -e "$socket" ] || fail "a socket is left"
+
+	attached
 
 	echo before >"$file"
 	vm exit:0 -- $(flat) --tty "0,file=$file"
