@@ -382,18 +382,21 @@ check-package:
 
 # ---- Nested tests: real KVM in an emulated host, or on this one -----------------
 
-.PHONY: bench bench-compare
-# The program under ThreadSanitizer, which finds the C library in an emulated host that has
-# none beside itself.
-$(B)/tsan-arm64/arm64/vmm: FORCE
-	@$(MAKE) --no-print-directory B=$(B)/tsan-arm64 arm64_SYSROOT=$(arm64_SYSROOT) \
-		arm64_CFLAGS="$(tsan_CFLAGS)" LIBS="-l:libfdt.a -l:liburing.a -l:libz.a -l:libzstd.a" \
-		CLI_LIBS=-l:libjansson.a arm64_LINK="-pie -static-libtsan \
-			$(if $(CROSS),-Wl$(comma)--dynamic-linker=/nest/tsan/ld-linux-aarch64.so.1 \
-				-Wl$(comma)-rpath$(comma)/nest/tsan)" tsan-program
-tsan-program: $(B)/arm64/vmm
+.PHONY: bench bench-compare sanitized
+# The program under sanitizers, which finds the C library in an emulated host that has none
+# beside itself.
+SANITIZED := $(B)/asan-arm64/arm64/vmm $(B)/tsan-arm64/arm64/vmm
+asan_LINK := -static-libasan -static-libubsan
+tsan_LINK := -static-libtsan
+$(SANITIZED): $(B)/%-arm64/arm64/vmm: $(arm64_DEPS) FORCE
+	@$(MAKE) --no-print-directory B=$(B)/$*-arm64 arm64_SYSROOT=$(arm64_SYSROOT) arm64_DEPS= \
+		arm64_CFLAGS="$($*_CFLAGS)" LIBS="-l:libfdt.a -l:liburing.a -l:libz.a -l:libzstd.a" \
+		CLI_LIBS=-l:libjansson.a arm64_LINK="-pie $($*_LINK) \
+			$(if $(CROSS),-Wl$(comma)--dynamic-linker=/nest/$*/ld-linux-aarch64.so.1 \
+				-Wl$(comma)-rpath$(comma)/nest/$*)" sanitized
+sanitized: $(B)/arm64/vmm
 
-check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(B)/tsan-arm64/arm64/vmm
+check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(SANITIZED)
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 check: deps

@@ -429,27 +429,33 @@ embed_files()
 	done
 }
 
-# The program under ThreadSanitizer, with the C library that it is linked to where hosts
-# have none; what is known of it is in tsan.supp.
-tsan_files()
+# The program under sanitizers, with the C library that it is linked to where hosts have
+# none; what is known of it is in tsan.supp.
+sanitized_files()
 {
-	program=$(dirname "$vmm")/../tsan-arm64/arm64/vmm to=$nest/tsan
-	[ -x "$program" ] && older "$to/vmm" "$program" "$here/tsan.supp" || return 0
-	rm -rf "$to"
-	mkdir -p "$to"
-	cp "$here/tsan.supp" "$to/"
-	[ "$(uname -m)" = aarch64 ] ||
-		libraries "$program" "$(dirname "$("$cc" -print-file-name=libc.so.6)")" "$to"
-	cp "$program" "$to/vmm"
+	for name in asan tsan; do
+		program=$(dirname "$vmm")/../$name-arm64/arm64/vmm to=$nest/$name
+		[ -x "$program" ] && older "$to/vmm" "$program" "$here/tsan.supp" || continue
+		rm -rf "$to"
+		mkdir -p "$to"
+		cp "$here/tsan.supp" "$to/"
+		[ "$(uname -m)" = aarch64 ] ||
+			libraries "$program" "$(dirname "$("$cc" -print-file-name=libc.so.6)")" "$to"
+		cp "$program" "$to/vmm"
+	done
 }
 
-tsan_part()
+# ... and what hosts need to have a network.
+sanitized_part()
 {
-	out=$build/part-tsan.cpio tree=$build/part.tmp
-	[ -d "$nest/tsan" ] && older "$out" "$nest/tsan/vmm" || return 0
+	out=$build/part-sanitized.cpio tree=$build/part.tmp
+	older "$out" "$nest"/[at]san/vmm || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/nest"
-	cp -R "$nest/tsan" "$tree/nest/"
+	for name in asan tsan; do
+		[ ! -d "$nest/$name" ] || cp -R "$nest/$name" "$tree/nest/"
+	done
+	cp "$nest/tun-6.12.ko" "$tree/nest/"
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
 }
@@ -500,7 +506,7 @@ build_nest()
 	done
 	formats
 	embed_files
-	tsan_files
+	sanitized_files
 	fetch busybox bookworm busybox-static
 	ln -sfn "$cache/busybox/bin/busybox" "$nest/busybox"
 	exec 7>&-
@@ -518,7 +524,7 @@ build_parts()
 	ext4_part
 	storage_part
 	fio_part
-	tsan_part
+	sanitized_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
 			$(printf "%s-$version.ko " $host_modules)

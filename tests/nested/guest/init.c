@@ -44,7 +44,8 @@
  *             time and on the PMU, and numbered lines on the console.  `more` waits
  *             until every CPU has got on and answers, `end` sums up and powers off.
  *             With io=1 there is /dev/vda too, which is read and written all the time,
- *             random numbers from the host, and a balloon
+ *             random numbers from the host, and a balloon; with a= and p= also a network,
+ *             to which packets are sent
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -71,6 +72,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -541,78 +543,6 @@ static int open_disk(char which, int mode, uint64_t *size)
 	if (fd < 0 || ioctl(fd, BLKGETSIZE64, size))
 		printf("GUEST-DISK %s: %s\n", path, strerror(errno));
 	return fd;
-}
-
-/* Beside the CPUs; whoever of its devices does not answer keeps it from its end. */
-static pid_t storm_io(struct storm *s)
-{
-	char *buf = aligned_alloc(4096, 4096);
-	uint32_t x = 1;
-	uint64_t size = 0;
-	pid_t pid;
-	int disk;
-	int rng;
-
-	load_virtio("/virtio_blk.ko");
-	load_module("/virtio-rng.ko");
-	load_module("/virtio_balloon.ko");
-	disk = open_disk('a', O_RDWR, &size);
-	rng = open("/dev/hwrng", O_RDONLY);
-	pid = size ? fork() : 0;
-	if (pid || !size)
-		return pid;
-	while (!s->end) {
-		off_t at = (off_t)((x = x * 1664525 + 1013904223) % (size / 4096) * 4096);
-
-		s->failures += pread(disk, buf, 4096, at) != 4096;
-		s->failures += pwrite(disk, buf, 4096, at) != 4096;
-		s->failures += read(rng, buf, 16) <= 0;
-		s->failures += s->transfers % 16 == 0 && fdatasync(disk);
-		s->transfers += 3;
-	}
-	_exit(0);
-}
-
-static void task_storm(void)
-{
-	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct pollfd in = { .fd = 0, .events = POLLIN };
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int lines = 0;
-	struct termios tty;
-	char command[16];
-	pid_t io = 0;
-
-	tcgetattr(0, &tty);
-	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
-	tcsetattr(0, TCSANOW, &tty);
-	for (int i = 0; i < cpus; i++)
-		if (fork() == 0)
-			storm_cpu(s, i);
-	if (getenv("io"))
-		io = storm_io(s);
-	storm_more(s, cpus);
-	for (;;) {
-		ssize_t n;
-
-		if (!poll(&in, 1, 200)) {
-			printf("LINE %u\n", ++lines);
-			continue;
-		}
-		n = read(0, command, sizeof(command) - 1);
-		command[n > 0 ? n : 0] = 0;
-		if (!strcmp(command, "more\n"))
-			storm_more(s, cpus);
-		if (!strcmp(command, "end\n"))
-			break;
-	}
-	s->end = true;
-	if (io) {
-		waitpid(io, NULL, 0);
-		printf("GUEST-IO transfers=%lu failures=%lu.\n", s->transfers, s->failures);
-	}
-	storm_judge(s, cpus);
 }
 
 #define DISK_CHUNK	(1 << 20)
@@ -1122,6 +1052,96 @@ static int net_up(void)
 	printf("GUEST-LINK mac=%s mtu=%ld carrier=%ld pairs=%d\n", mac, net_number("mtu"),
 	       net_number("carrier"), 1 + net_second_pair());
 	return 0;
+}
+
+/* A socket to a port of the host's where nobody listens, as each second packet is told. */
+static int net_nobody(void)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(9) };
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET, env("p", ""), &addr.sin_addr);
+	connect(sock, (struct sockaddr *)&addr, sizeof(addr));
+	return sock;
+}
+
+/* Beside the CPUs; whoever of its devices does not answer keeps it from its end. */
+static pid_t storm_io(struct storm *s)
+{
+	char *buf = aligned_alloc(4096, 4096);
+	uint32_t x = 1;
+	uint64_t size = 0;
+	pid_t pid;
+	int disk;
+	int rng;
+	int net = -1;
+
+	load_virtio("/virtio_blk.ko");
+	load_module("/virtio-rng.ko");
+	load_module("/virtio_balloon.ko");
+	disk = open_disk('a', O_RDWR, &size);
+	rng = open("/dev/hwrng", O_RDONLY);
+	if (getenv("p") && !net_up())
+		net = net_nobody();
+	pid = size ? fork() : 0;
+	if (pid || !size)
+		return pid;
+	/* The CPUs' sums leave little. */
+	setpriority(PRIO_PROCESS, 0, -20);
+	while (!s->end) {
+		off_t at = (off_t)((x = x * 1664525 + 1013904223) % (size / 4096) * 4096);
+
+		s->failures += pread(disk, buf, 4096, at) != 4096;
+		s->failures += pwrite(disk, buf, 4096, at) != 4096;
+		s->failures += read(rng, buf, 16) <= 0;
+		s->failures += s->transfers % 16 == 0 && fdatasync(disk);
+		if (net >= 0)
+			send(net, buf, 1400, 0);
+		s->transfers += 3;
+	}
+	_exit(0);
+}
+
+static void task_storm(void)
+{
+	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int lines = 0;
+	struct termios tty;
+	char command[16];
+	pid_t io = 0;
+
+	tcgetattr(0, &tty);
+	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
+	tcsetattr(0, TCSANOW, &tty);
+	for (int i = 0; i < cpus; i++)
+		if (fork() == 0)
+			storm_cpu(s, i);
+	if (getenv("io"))
+		io = storm_io(s);
+	storm_more(s, cpus);
+	for (;;) {
+		ssize_t n;
+
+		if (!poll(&in, 1, 200)) {
+			printf("LINE %u\n", ++lines);
+			continue;
+		}
+		n = read(0, command, sizeof(command) - 1);
+		command[n > 0 ? n : 0] = 0;
+		if (!strcmp(command, "more\n"))
+			storm_more(s, cpus);
+		if (!strcmp(command, "end\n"))
+			break;
+	}
+	s->end = true;
+	if (io) {
+		waitpid(io, NULL, 0);
+		printf("GUEST-IO transfers=%lu failures=%lu.\n", s->transfers, s->failures);
+	}
+	storm_judge(s, cpus);
 }
 
 /* To p=, the host. */

@@ -157,47 +157,6 @@ placement_storm()
 	ungroup low high
 }
 
-# While its threads are moved to wrong CPUs: many clients at once, each of which wants
-# something else of it.
-tsan_pester()
-{
-	"$NEST/mover" storm "$PID" 40 0,1 >"$WORK/files/moves" &
-	mover=$!
-	for i in 1 2; do
-		for request in "stat storm --json" "debug -d storm" "balloon storm $((i * 8))" "resize storm"; do
-			"$VMM" $request >/dev/null &
-			others="${others-} $!"
-		done
-		"$VMM" pause storm
-		"$VMM" resume storm
-	done
-	for pid in $others $mover; do
-		wait "$pid" || fail "$(cat "$WORK/files/moves")"
-	done
-}
-
-# The program under ThreadSanitizer does all of it at once, and once more after a reset.
-scenario tsan-storm "two-6.12"
-tsan_storm()
-{
-	emulated
-	[ -x "$NEST/tsan/vmm" ] || say_skip "there is no vmm with ThreadSanitizer"
-	# More is no use to it.
-	echo 18 >/proc/sys/vm/mmap_rnd_bits
-	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=64 2>/dev/null
-	export TSAN_OPTIONS="suppressions=$NEST/tsan/tsan.supp report_thread_leaks=0"
-	PROGRAM=$NEST/tsan/vmm PATIENCE=250 vm want:GUEST-READY "want:GUEST-MORE" \
-		"$(step tsan-pester)" "send:more\n" "want:GUEST-MORE" \
-		"shell:$VMM reset storm" want:GUEST-READY "want:GUEST-MORE" \
-		"send:end\n" want:GUEST-STORM exit:0 -- \
-		$(virtio 6.1) -c 2 --pmu --name storm --sandbox off --io-threads 2 -d "$WORK/files/disk,queues=2" \
-		--rng --balloon -p "$QUIET t=storm io=1"
-	silent
-	note "$(console | sed -n 's/^GUEST-IO //p')"
-	console | grep -q 'GUEST-IO transfers=[1-9][0-9]* failures=0\.' || fail "$(console | tail -n 2)"
-	console | grep -q 'GUEST-STORM good=\(.\) of=\1 .* wrong=0 backwards=0' || fail "$(console | tail -n 1)"
-}
-
 # ---- Nowhere to go ---------------------------------------------------------------
 
 switches()

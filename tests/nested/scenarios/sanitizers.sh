@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# sanitizers.sh - the program under sanitizers: guests whose devices are at work, threads
+# that are moved to wrong CPUs, and many clients at once
+#
+# A sanitizer has system calls and files of its own, which the sandbox forbids.
+
+# Each client wants something else of it.
+sanitizer_pester()
+{
+	"$NEST/mover" storm "$PID" 20 0,1 >"$WORK/files/moves" &
+	mover=$!
+	others=
+	for i in 1 2; do
+		for request in "stat storm --json" "debug -d storm" "balloon storm $((i * 8))" "resize storm" \
+			"link storm 0 down"; do
+			"$VMM" $request >/dev/null &
+			others="$others $!"
+		done
+		"$VMM" pause storm
+		"$VMM" resume storm
+	done
+	for pid in $others $mover; do
+		wait "$pid" || fail "$(cat "$WORK/files/moves")"
+	done
+	"$VMM" link storm 0 up
+	ping -q -c 3 192.168.33.15 >"$WORK/log/ping" || fail "$(tail -n 2 "$WORK/log/ping")"
+	# Gone in the middle of it.
+	"$VMM" events storm >"$WORK/log/events" &
+	have_reached $!
+	kill -9 $!
+}
+
+# storm asan|tsan: all of it at once, and once more after a reset.
+sanitizer_storm()
+{
+	emulated
+	need_tap
+	PROGRAM=$NEST/$1/vmm
+	[ -x "$PROGRAM" ] || say_skip "there is no $PROGRAM"
+	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=64 2>/dev/null
+	PATIENCE=250 vm want:GUEST-READY "want:GUEST-MORE" \
+		"$(step sanitizer-pester)" "send:more\n" "want:GUEST-MORE" \
+		"shell:$VMM reset storm" want:GUEST-READY "want:GUEST-MORE" \
+		"send:end\n" want:GUEST-STORM exit:0 -- \
+		$(virtio 6.1) -c 2 --pmu --name storm --sandbox off --io-threads 2 -d "$WORK/files/disk,queues=2" \
+		--rng --balloon -n mode=tap -p "$QUIET t=storm io=1 a=192.168.33.15 p=192.168.33.1"
+	silent
+	note "$(console | sed -n 's/^GUEST-IO //p')"
+	console | grep -q 'GUEST-IO transfers=[1-9][0-9]* failures=0\.' || fail "$(console | tail -n 2)"
+	console | grep -q 'GUEST-STORM good=\(.\) of=\1 .* wrong=0 backwards=0' || fail "$(console | tail -n 1)"
+}
+
+scenario storm-tsan "two-6.12"
+storm_tsan()
+{
+	# More is no use to it.
+	[ "$HOST" = native ] || echo 18 >/proc/sys/vm/mmap_rnd_bits
+	export TSAN_OPTIONS="suppressions=$NEST/tsan/tsan.supp report_thread_leaks=0"
+	sanitizer_storm tsan
+}
+
+# ... and a guest that means harm.
+scenario storm-asan "two-6.12"
+storm_asan()
+{
+	# The last machine is left to the end of the process on purpose.
+	export ASAN_OPTIONS=detect_leaks=0
+	sanitizer_storm asan
+	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
+	AS=hostile vm "want:HOSTILE virtio=2 mended=2 psci=0 " "want:SMP up=2 of=2" want:LISTENS "send:q" exit:0 -- \
+		$(flat) --sandbox off --virtio-transport mmio -c 2 -d "$WORK/files/disk" --rng \
+		--flash "$WORK/files/flash" -p t=hostile
+	! grep -A 20 -e 'ERROR: .*Sanitizer' -e 'runtime error' "$WORK/log/hostile.stderr" || exit 1
+}
