@@ -184,12 +184,6 @@ static void set_queue(const struct device *d, uint32_t sel, uint32_t size, const
 		out(d->regs + QUEUE_READY, 1);
 }
 
-static bool queue_runs(const struct device *d)
-{
-	return (d->notify ? *(volatile uint16_t *)(d->regs + PCI_QUEUE_ENABLE) :
-			    in(d->regs + QUEUE_READY)) == 1;
-}
-
 static void kick(const struct device *d, uint32_t queue)
 {
 	if (d->notify)

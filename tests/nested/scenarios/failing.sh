@@ -54,3 +54,26 @@ clock_jumps()
 	silent
 	grep -q "^jumps: running, process [0-9]*, up 0:[0-9]*$" "$log/stat" || fail "$(cat "$log/stat")"
 }
+
+# The program is stopped in the middle of a transfer, for longer than a guest's watchdog
+# would like, and goes on with every byte; then its tap interface is deleted under it: the
+# guest sees that the cable is out, and runs on.
+scenario stopped-and-tap-deleted "6.1-a76"
+stopped_and_tap_deleted()
+{
+	[ "$HOST" != native ] || say_skip "deletes an interface"
+	need_tap
+	ADDR=192.168.33.15 PEER=192.168.33.1 peer tap_deleted
+	same_bytes $((8 << 20))
+	grep -q "^net: running" "$WORK/log/stat" || fail "$(cat "$WORK/log/stat")"
+	stderr | grep -q "net0.*File descriptor in bad state" || fail "it says: $(stderr)"
+	[ "$(stderr | wc -l)" -le 3 ] || fail "$(stderr | wc -l) lines of log"
+}
+
+tap_deleted()
+{
+	vm want:GUEST-LINK kill:STOP sleep:3000 kill:CONT "want:GUEST-NET got=$((8 << 20))" kill:STOP sleep:1000 \
+		kill:CONT "want:GUEST-NET put=$((8 << 20))" "shell:ip link del tap0" "want:GUEST-LINK carrier=0" \
+		"shell:$VMM stat net >$WORK/log/stat" "shell:$VMM stop --force net" exit:12 -- \
+		$(virtio 6.1) --name net --loglevel info -n mode=tap -p "$QUIET t=net l=1 a=$ADDR p=$PEER m=8"
+}
