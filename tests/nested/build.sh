@@ -235,6 +235,28 @@ fio_part()
 	rm -rf "$tree"
 }
 
+# iperf3, for hosts and their guests, and a passt that knows vhost-user.
+net_part()
+{
+	out=$build/part-net.cpio tree=$build/part.tmp from=$cache/net
+	"$top/tools/debfetch" -q -a arm64 -s trixie -r 'lib*' -r 'zlib*' -k '*/lib/*.so*' -k '*/bin/iperf3' \
+		-k '*/bin/passt' -d "$from" iperf3 passt libc6 || die "cannot fetch iperf3 and passt"
+	older "$out" "$from/.debfetch" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/nest/net" "$tree/nest/iperf/iperf"
+	cp "$from/usr/bin/passt" "$tree/nest/net/"
+	libraries "$from/usr/bin/passt" "$from" "$tree/nest/net/lib"
+	cp "$from/usr/bin/iperf3" "$tree/nest/iperf/iperf/"
+	libraries "$from/usr/bin/iperf3" "$from" "$tree/nest/iperf/iperf/lib"
+	# Which it loads when a thread of its own is to end.
+	cp -L "$from/usr/lib/aarch64-linux-gnu/libgcc_s.so.1" "$tree/nest/iperf/iperf/lib/" || die "no libgcc_s"
+	(cd "$tree/nest/iperf" && archive "$tree/nest/iperf.cpio") || die "cannot make iperf.cpio"
+	mv "$tree/nest/iperf/iperf" "$tree/nest/net/"
+	rmdir "$tree/nest/iperf"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # QEMU's storage daemon for the hosts, and what makes images for it.
 storage_part()
 {
@@ -525,6 +547,7 @@ build_parts()
 	storage_part
 	fio_part
 	sanitized_part
+	net_part
 	for version in $kernels; do
 		part "$version" "Image-$version" "guest-$version.cpio" "virtio-$version.cpio" \
 			$(printf "%s-$version.ko " $host_modules)

@@ -34,7 +34,9 @@
  *             line on the console
  *   rng       read random numbers from the host's; print, power off
  *   net       bring up eth0, transfer m= MiB both ways, with its sum; with l=1 see its
- *             link go down and up; print, power off
+ *             link go down and up, and with l=2 down once more; print, power off
+ *   iperf     bring up eth0 to eth2, and run the iperf3 that is there over each, to the
+ *             host and from it; power off
  *   vsock     m= MiB each way over vsock; with h=1 wait for a line on the console; be
  *             connected to and echo; print, power off
  *   chunks    eight transfers, each begun again until it is through; print, power off
@@ -990,11 +992,12 @@ static const char *env(const char *name, const char *otherwise)
 	return val ? val : otherwise;
 }
 
-static int net_set(int sock, unsigned long request, const char *ip)
+static int net_set(int sock, const char *card, unsigned long request, const char *ip)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
-	struct ifreq ifr = { .ifr_name = "eth0" };
+	struct ifreq ifr;
 
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", card);
 	inet_pton(AF_INET, ip, &addr.sin_addr);
 	memcpy(&ifr.ifr_addr, &addr, sizeof(addr));
 	return ioctl(sock, request, &ifr);
@@ -1023,28 +1026,45 @@ static int net_second_pair(void)
 	return !sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
-/* a= is our address, in a network of 24 bits. */
-static int net_up(void)
+static void load_net(void)
 {
 	static const char *const modules[] = {
 		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
 		"/virtio_pci.ko", "/failover.ko", "/net_failover.ko", "/virtio_net.ko",
 	};
-	struct ifreq ifr = { .ifr_name = "eth0" };
-	int sock = socket(AF_INET, SOCK_DGRAM, 0);
-	char mac[32] = "";
 
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
 		if (!access(modules[i], R_OK))
 			load_module(modules[i]);
-	if (net_set(sock, SIOCSIFADDR, env("a", "")) || net_set(sock, SIOCSIFNETMASK, "255.255.255.0") ||
+}
+
+/* In a network of 24 bits. */
+static int card_up(const char *card, const char *ip)
+{
+	struct ifreq ifr;
+	int sock = socket(AF_INET, SOCK_DGRAM, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", card);
+	if (net_set(sock, card, SIOCSIFADDR, ip) || net_set(sock, card, SIOCSIFNETMASK, "255.255.255.0") ||
 	    ioctl(sock, SIOCGIFFLAGS, &ifr)) {
-		printf("GUEST-NET eth0: %s\n", strerror(errno));
+		printf("GUEST-NET %s: %s\n", card, strerror(errno));
+		close(sock);
 		return -1;
 	}
 	ifr.ifr_flags |= IFF_UP;
 	ioctl(sock, SIOCSIFFLAGS, &ifr);
 	close(sock);
+	return 0;
+}
+
+/* a= is our address. */
+static int net_up(void)
+{
+	char mac[32] = "";
+
+	load_net();
+	if (card_up("eth0", env("a", "")))
+		return -1;
 	for (int i = 0; i < 100 && net_number("carrier") != 1; i++)
 		usleep(10000);
 	read_file("/sys/class/net/eth0/address", mac, sizeof(mac));
@@ -1199,10 +1219,12 @@ static void net_both_ways(int fd)
 	}
 }
 
-/* The cable is taken out and put in again. */
-static void net_watch_link(void)
+/* The cable is taken out and put in again, so many times in all. */
+static void net_watch_link(int times)
 {
-	for (long carrier = 0; carrier <= 1; carrier++) {
+	for (int n = 0; n < times; n++) {
+		long carrier = n % 2;
+
 		for (int i = 0; i < 1000 && net_number("carrier") != carrier; i++)
 			usleep(10000);
 		printf("GUEST-LINK carrier=%ld\n", net_number("carrier"));
@@ -1214,8 +1236,46 @@ static void task_net(void)
 	if (net_up())
 		return;
 	net_both_ways(net_connect(60));
-	if (!strcmp(env("l", "0"), "1"))
-		net_watch_link();
+	if (strcmp(env("l", "0"), "0"))
+		net_watch_link(atoi(env("l", "0")) + 1);
+}
+
+static int run_iperf(const char *host, bool from)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		dup2(1, 2);
+		execl("/iperf/lib/ld-linux-aarch64.so.1", "iperf3", "--library-path", "/iperf/lib",
+		      "/iperf/iperf3", "-c", host, "-t", "2", "-i", "0", "-f", "m",
+		      from ? "-R" : NULL, NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Card n is 10.7.n.2 and talks to 10.7.n.1. */
+static void task_iperf(void)
+{
+	load_net();
+	mkdir("/tmp", 0755);
+	for (int n = 0; n < 3; n++) {
+		char card[8];
+		char ip[2][16];
+
+		snprintf(card, sizeof(card), "eth%d", n);
+		for (int i = 0; i < 2; i++)
+			snprintf(ip[i], sizeof(ip[i]), "10.7.%d.%d", n, i + 1);
+		if (card_up(card, ip[1]))
+			return;
+		for (int from = 0; from < 2; from++) {
+			printf("GUEST-IPERF %s from=%d\n", card, from);
+			fflush(stdout);
+			printf("GUEST-IPERF status=%d.\n", run_iperf(ip[0], from));
+		}
+	}
 }
 
 static long vsock_echo(int fd)
@@ -1341,6 +1401,8 @@ int main(void)
 		task_rng();
 	else if (!strcmp(task, "net"))
 		task_net();
+	else if (!strcmp(task, "iperf"))
+		task_iperf();
 	else if (!strcmp(task, "vsock"))
 		task_vsock();
 	else if (!strcmp(task, "chunks"))

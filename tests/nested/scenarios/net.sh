@@ -183,3 +183,69 @@ net_passt_killed()
 	[ "${changes:-0}" -ge 4 ] || fail "the guest saw ${changes:-no} changes of its link"
 	note "$lost ends, $again new starts, $changes changes of the guest's link"
 }
+
+# ---- Served by another process ------------------------------------------------
+
+# A passt that does so, as it is started by hand, by which it becomes nobody: process
+# $served at $socket.
+serve()	# OPTION-OF-PASST...
+{
+	mkdir -m 777 "$WORK/files/nobody"
+	socket=$WORK/files/nobody/socket
+	"$NEST/net/lib/ld-linux-aarch64.so.1" --library-path "$NEST/net/lib" "$NEST/net/passt" \
+		--foreground --one-off --vhost-user --socket "$socket" "$@" >"$WORK/log/passt" 2>&1 &
+	served=$!
+	for _ in $(seq 100); do
+		[ ! -S "$socket" ] || return 0
+		sleep 0.1
+	done
+	fail "it does not listen: $(tail -n 1 "$WORK/log/passt")"
+}
+
+# What it was rung for is there, the link is the cable's, and goes down with the backend.
+scenario net-vhost-user "6.12-a76"
+net_vhost_user()
+{
+	[ -d "$NEST/net" ] || say_skip "needs a passt that knows vhost-user"
+	need_passt
+	mib=$(($(amount) / 4))
+	serve
+	peer vm "want:GUEST-NET got=$((mib << 20))" "want:GUEST-NET put=$((mib << 20))" \
+		"shell:$VMM link net 0 down" "want:GUEST-LINK carrier=0" \
+		"shell:$VMM link net up" "want:GUEST-LINK carrier=1" \
+		"shell:kill -KILL $served" "want:GUEST-LINK carrier=0" exit:0 -- \
+		$(virtio 6.12) --name net -n "mode=vhost-user,socket=$socket,guest_mac=02:00:00:00:00:07,mtu=9000" \
+		-p "$QUIET t=net l=2 a=$ADDR p=$PEER m=$mib"
+	wait $served || true
+	rm -f "$socket"
+	same_bytes $((mib << 20))
+	console | grep -q 'GUEST-LINK mac=02:00:00:00:00:07 mtu=9000 carrier=1' || fail "the link is not as it shall be"
+	stderr | grep -q "net0: waits for a reset: its backend has gone" || fail "its end is not told"
+	refused 4 "Unable to connect to $socket" $(flat) -n "mode=vhost-user,socket=$socket"
+}
+
+# iperf3 both ways: on a tap interface, by a passt of ours, and by one that has the rings.
+scenario net-iperf "6.12-a76"
+net_iperf()
+{
+	[ -d "$NEST/net" ] || say_skip "needs iperf3 and a passt that knows vhost-user"
+	need_passt
+	need_tap
+	cat "$NEST/virtio-6.12.cpio" "$NEST/iperf.cpio" >"$WORK/files/initrd"
+	serve --address 10.7.2.2 --netmask 24 --gateway 10.7.2.1
+	"$NEST/net/iperf/lib/ld-linux-aarch64.so.1" --library-path "$NEST/net/iperf/lib" \
+		"$NEST/net/iperf/iperf3" -s >"$WORK/log/iperf" 2>&1 &
+	iperf=$!
+	status=0
+	vm want:status=0. want:status=0. want:status=0. want:status=0. want:status=0. want:status=0. \
+		exit:0 -- $(virtio 6.12) --initrd "$WORK/files/initrd" --mem 384 \
+		-n host_ip=10.7.0.1 -n mode=user,guest_ip=10.7.1.2,host_ip=10.7.1.1 \
+		-n "mode=vhost-user,socket=$socket" -p "$QUIET t=iperf" || status=$?
+	kill $iperf
+	wait $iperf $served || true
+	rm -f "$socket"
+	[ $status -eq 0 ] || return $status
+	received=$(console | awk '/ receiver$/ && $5 + 0 > 0 { print $5 }' | tr '\n' ' ')
+	[ "$(echo $received | wc -w)" = 6 ] || fail "not all has come through: $received"
+	note "MB received: $received"
+}
