@@ -16,8 +16,8 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -27,6 +27,7 @@
 
 #include "vmm/cli/refuse.h"
 
+#define OUT_SIZE	(CONSSOCK_BACKLOG + CONSSOCK_CHUNK)
 #define LAST_MS		1000	/* for a client to take what is left in the end */
 
 static void close_fd(int *fd)
@@ -38,7 +39,7 @@ static void close_fd(int *fd)
 
 void conssock_clear(struct conssock *cons)
 {
-	memset(cons, 0, offsetof(struct conssock, in));
+	memset(cons, 0, sizeof(*cons));
 	cons->guest_fd = cons->fd = cons->listen_fd = cons->client = -1;
 }
 
@@ -125,6 +126,10 @@ int conssock_open(struct conssock *cons, const char *path, struct vmm_error *err
 	int ret;
 
 	conssock_clear(cons);
+	cons->in = malloc(CONSSOCK_CHUNK + OUT_SIZE);
+	if (!cons->in)
+		return refuse(err, -ENOMEM, "%s: out of memory", path);
+	cons->out = cons->in + CONSSOCK_CHUNK;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
 		return refuse(err, -errno, "%s: %s", path, strerror(errno));
 	cons->guest_fd = pair[0];
@@ -167,7 +172,7 @@ static void give_input(struct conssock *cons)
 /* A client's end is that of its input: what it sent before has been read by then. */
 static void take_input(struct conssock *cons)
 {
-	ssize_t got = read(cons->client, cons->in, sizeof(cons->in));
+	ssize_t got = read(cons->client, cons->in, CONSSOCK_CHUNK);
 
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -188,7 +193,7 @@ static bool has_reader(const struct conssock *cons)
 /* Where the next chunk goes, which the oldest makes room for if nobody waits for that. */
 static size_t make_room(struct conssock *cons)
 {
-	size_t room = sizeof(cons->out) - cons->out_len;
+	size_t room = OUT_SIZE - cons->out_len;
 
 	if (room >= CONSSOCK_CHUNK || has_reader(cons))
 		return room < CONSSOCK_CHUNK ? room : CONSSOCK_CHUNK;
@@ -232,7 +237,7 @@ void conssock_poll(const struct conssock *cons, struct pollfd *fds)
 		guest |= POLLOUT;
 	if (cons->out_len && has_reader(cons))
 		client |= POLLOUT;
-	if (cons->out_len < sizeof(cons->out) || !has_reader(cons))
+	if (cons->out_len < OUT_SIZE || !has_reader(cons))
 		guest |= POLLIN;
 	fds[0] = (struct pollfd){ .fd = cons->fd, .events = guest };
 	fds[1] = (struct pollfd){ .fd = cons->listen_fd, .events = POLLIN };
@@ -275,5 +280,6 @@ void conssock_close(struct conssock *cons)
 	close_fd(&cons->listen_fd);
 	close_fd(&cons->fd);
 	close_fd(&cons->guest_fd);
+	free(cons->in);
 	conssock_clear(cons);
 }

@@ -28,8 +28,8 @@ struct conssock {
 	size_t		in_len;		/* what the guest has not taken yet */
 	size_t		in_start;
 	size_t		out_len;	/* what no client has taken yet */
-	char		in[CONSSOCK_CHUNK];
-	char		out[CONSSOCK_BACKLOG + CONSSOCK_CHUNK];
+	char		*in;		/* CONSSOCK_CHUNK, while it is open; */
+	char		*out;		/* ... and behind it CONSSOCK_BACKLOG + CONSSOCK_CHUNK */
 };
 
 /* conssock_close() may be called after either; it removes the file, if it is ours still. */

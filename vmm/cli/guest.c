@@ -318,6 +318,8 @@ static int open_nets(struct guest *guest)
 	return ret == -ENOMEM ? STATUS_ERROR : STATUS_HOST;
 }
 
+_Static_assert(sizeof(struct guest) <= 16384, "it is all touched: private memory of each vmm");
+
 int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
