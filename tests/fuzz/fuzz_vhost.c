@@ -4,14 +4,17 @@
  *
  * What it answers before the device is there is the first of the input; then the guest and
  * the backend do things in turn.  Whatever that is, nobody waits for ever, and a backend
- * that keeps to the protocol can take its place.
+ * that keeps to the protocol can take its place.  A network card of two pairs has a queue
+ * of its own besides, and a cable.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "devices/vhost_user.h"
+#include "devices/vhost_user_net.h"
 #include "tests/fuzz/input.h"
 #include "tests/unit/backend.h"
 #include "tests/unit/driver.h"
@@ -20,6 +23,8 @@
 
 #define STEPS	100
 #define WANTED	(1ull << VIRTIO_F_VERSION_1)
+#define CONTROL	4
+#define COMMAND	(DRIVER_DATA + KIB(900))
 
 static const struct virtio_ops ops = {
 	.name = "lied", .id = 42, .nr_queues = 2, .queue_size = 64, VHOST_USER_OPS,
@@ -27,6 +32,7 @@ static const struct virtio_ops ops = {
 
 static struct driver driver;
 static struct backend backend;
+static bool is_card;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -98,6 +104,7 @@ static void hear(u32 max)
 static void come(void)
 {
 	backend_open(&backend);
+	backend.features |= 1ull << VIRTIO_NET_F_MQ;
 }
 
 /* Nobody of ours keeps the connection open. */
@@ -115,7 +122,11 @@ static int make(struct virtio **dev)
 	const struct vhost_user_config cfg = {
 		.ops = &ops, .nr_queues = 2, .fd = backend.front, .config = "config", .config_size = 6,
 	};
-	int ret = vhost_user_create(dev, &driver.env, 3, &cfg, &err);
+	const struct vhost_user_net_params card = {
+		.mac = { 2 }, .mtu = 1400, .nr_pairs = 2, .fd = backend.front,
+	};
+	int ret = is_card ? vhost_user_net_create(dev, &driver.env, 3, &card, &err) :
+			    vhost_user_create(dev, &driver.env, 3, &cfg, &err);
 
 	must(!ret || (err.msg[0] && ret < 0));
 	fd_close(&backend.front);
@@ -153,6 +164,26 @@ static void start(u64 features)
 	driver_status(&driver, DRIVER_ACK | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+/* What a card has besides its rings. */
+static void use_card(struct input *in, u32 what)
+{
+	const struct driver_buf bufs[] = { { COMMAND, 4, false }, { COMMAND + 64, 1, true } };
+	u8 *p = driver_at(&driver.q[CONTROL], COMMAND);
+
+	if (what <= CONTROL) {
+		virtio_kick(driver.dev, what);
+	} else if (what == CONTROL + 1) {
+		vhost_user_net_link(driver.dev, input_u8(in) & 1);
+	} else {
+		p[0] = VIRTIO_NET_CTRL_MQ;
+		p[1] = VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET;
+		p[2] = input_u8(in) % 4;
+		p[3] = 0;
+		driver_add(&driver.q[CONTROL], bufs, 2);
+		virtio_kick(driver.dev, CONTROL);
+	}
+}
+
 static void step(struct input *in)
 {
 	static const struct vhost_message back = {
@@ -183,7 +214,10 @@ static void step(struct input *in)
 		driver_status(&driver, input_u8(in));
 		break;
 	case 7:
-		virtio_kick(driver.dev, how / 12 % 3);
+		if (is_card)
+			use_card(in, how / 12 % (CONTROL + 3));
+		else
+			virtio_kick(driver.dev, how / 12 % 3);
 		break;
 	case 8 ... 9:
 		driver_turn(&driver);
@@ -210,6 +244,8 @@ static void check_mended(void)
 	u32 head;
 	u32 len;
 
+	if (is_card)
+		vhost_user_net_link(driver.dev, true);
 	backend_close(&backend);
 	come();
 	backend_greet(&backend);
@@ -240,6 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	u8 how = input_u8(&in);
 	struct virtio *dev;
 
+	is_card = how & 4;
 	come();
 	if (how & 1) {
 		backend_greet(&backend);
