@@ -195,6 +195,28 @@ fs_part()
 	rm -rf "$tree"
 }
 
+# diod for the hosts, and 9P's modules for guests with Debian's 6.1.
+p9_part()
+{
+	out=$build/part-9p.cpio tree=$build/part.tmp from=$cache/diod drivers=$cache/kernel-6.1-9p
+	"$top/tools/debfetch" -q -a arm64 -s trixie -r 'lib*' -k '*/lib/*.so*' -k '*/sbin/diod' \
+		-d "$from" diod || die "cannot fetch diod"
+	"$top/tools/debfetch" -q -a arm64 -s bookworm -r 'linux-image-*' -k '*/netfs.ko*' \
+		-k '*/fscache.ko*' -k '*/9pnet.ko*' -k '*/9pnet_virtio.ko*' -k '*/9p.ko*' \
+		-d "$drivers" linux-image-arm64 || die "cannot fetch 9p"
+	older "$out" "$from/.debfetch" "$drivers/.debfetch" || return 0
+	rm -rf "$tree"
+	mkdir -p "$tree/usr/sbin" "$tree/modules" "$tree/nest"
+	cp "$from/usr/sbin/diod" "$tree/usr/sbin/"
+	libraries "$from/usr/sbin/diod" "$from" "$tree/lib"
+	find "$drivers/" -name '*.ko*' -exec cp {} "$tree/modules/" \;
+	find "$tree/modules" -name '*.xz' -exec xz -d -f {} \;
+	(cd "$tree/modules" && archive "$tree/nest/9p-6.1.cpio") || die "cannot make 9p-6.1.cpio"
+	rm -rf "$tree/modules"
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # The programs of ext4 for the hosts, and its modules for guests with Debian's 6.1.
 ext4_part()
 {
@@ -543,6 +565,7 @@ build_parts()
 	compile_pmus
 	base_part
 	fs_part
+	p9_part
 	ext4_part
 	storage_part
 	fio_part

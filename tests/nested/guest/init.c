@@ -29,7 +29,7 @@
  *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
  *             back at the next line; at `mem` print what there is; power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
- *             its own busybox; print the script's status, power off
+ *             its own busybox; print the script's status, power off; by 9P with fs=9p
  *   again     the same, but twice: for the second time the device is reset after a
  *             line on the console
  *   rng       read random numbers from the host's; print, power off
@@ -907,11 +907,12 @@ static void task_balloon(void)
 
 static void run_share(void)
 {
+	const char *type = getenv("fs") ? getenv("fs") : "virtiofs";
 	int status = -1;
 	pid_t pid;
 
 	mkdir("/mnt", 0755);
-	if (mount("share", "/mnt", "virtiofs", 0, NULL)) {
+	if (mount("share", "/mnt", type, 0, strcmp(type, "9p") ? NULL : "trans=virtio,version=9p2000.L")) {
 		printf("GUEST-SHARE mount: %s\n", strerror(errno));
 		return;
 	}
@@ -927,7 +928,13 @@ static void run_share(void)
 
 static void task_share(void)
 {
+	static const char *const p9[] = {
+		"/netfs.ko", "/fscache.ko", "/9pnet.ko", "/9pnet_virtio.ko", "/9p.ko",
+	};
+
 	load_transports();
+	for (size_t i = 0; getenv("fs") && i < sizeof(p9) / sizeof(p9[0]); i++)
+		load_module(p9[i]);
 	run_share();
 }
 
