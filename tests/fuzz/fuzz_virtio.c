@@ -4,7 +4,8 @@
  *
  * The first byte chooses device and transport, rows of victims.c and of the table below; the
  * rest is what the guest does: register accesses, rings and buffers, well-formed or not, kicks and
- * resets, and in between the I/O loop runs or does not.  In the end a reset has to mend the
+ * resets, and in between the I/O loop runs or does not; rings are split or packed, as it
+ * negotiates.  In the end a reset has to mend the
  * device, whatever was done to it: one good request is served.
  */
 #include <errno.h>
@@ -48,6 +49,7 @@ struct rig {
 	struct port		ports[4];
 	u32			nr_ports;
 	u16			next_desc[MAX_QUEUES];
+	u16			next_slot[MAX_QUEUES];	/* of a packed ring, the round above it */
 	u32			nr_broken;
 };
 
@@ -95,6 +97,25 @@ static u32 ring_mask(const struct virtio_queue *q)
 	return (is_power_of_2(q->layout.size) && q->layout.size <= 256 ? q->layout.size : 8) - 1;
 }
 
+#define ROUND	(1u << VRING_PACKED_EVENT_F_WRAP_CTR)
+
+/* A packed ring is where the table is, with as many slots as the mask says or more. */
+static void put_slot(struct virtio_queue *q, gpa_t addr, u32 len, u16 flags, u16 id)
+{
+	u16 *next = &rig.next_slot[q->index % MAX_QUEUES];
+	const bool first = !(*next & ROUND);
+	struct vring_packed_desc d = { .addr = addr, .len = len, .id = id, .flags = flags };
+
+	d.flags |= first ? 1u << VRING_PACKED_DESC_F_AVAIL : 1u << VRING_PACKED_DESC_F_USED;
+	memcpy(desc(q, *next & (ROUND - 1)), &d, sizeof(d));
+	*next = (*next & (ROUND - 1)) < ring_mask(q) ? *next + 1u : first ? ROUND : 0;
+}
+
+static bool is_packed(void)
+{
+	return rig.dev->features & 1ull << VIRTIO_F_RING_PACKED;
+}
+
 static void offer(struct virtio_queue *q, u16 head)
 {
 	struct vring_avail *a = avail(q);
@@ -114,6 +135,15 @@ static void write_desc(struct vring_desc *d, struct input *in)
 	d->next = input_u8(in);
 }
 
+static void add_slots(struct virtio_queue *q, const struct victim_buf *bufs, u32 nr, const gpa_t *addrs,
+		      u16 id)
+{
+	for (u32 i = 0; i < nr; i++)
+		put_slot(q, addrs[i], bufs[i].len,
+			 (u16)((bufs[i].in ? VRING_DESC_F_WRITE : 0) | (i + 1 < nr ? VRING_DESC_F_NEXT : 0)),
+			 id);
+}
+
 /* A chain without a fault, up to what it is about. */
 static void add_chain(struct virtio_queue *q, const struct victim_buf *bufs, u32 nr, const gpa_t *addrs)
 {
@@ -121,6 +151,11 @@ static void add_chain(struct virtio_queue *q, const struct victim_buf *bufs, u32
 	u16 *next = &rig.next_desc[q->index % MAX_QUEUES];
 	u16 head = (u16)(*next & mask);
 
+	if (is_packed()) {
+		add_slots(q, bufs, nr, addrs, head);
+		(*next)++;
+		return;
+	}
 	for (u32 i = 0; i < nr; i++)
 		*desc(q, (*next)++ & mask) = (struct vring_desc){
 			.addr = addrs[i], .len = bufs[i].len,
@@ -274,7 +309,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	must(!gmem_init(&ram, BASE, RAM, -1, 0, &err));
 	rig.env = (struct virtio_env){
-		.mem = &ram, .log = &quiet, .nr_loops = 1, .broken = on_broken,
+		.mem = &ram, .log = &quiet, .nr_loops = 1, .packed = true, .broken = on_broken,
 	};
 	must(!loop_create(&rig.env.loops[0], &err));
 	return 0;
@@ -297,6 +332,7 @@ static void reset(void)
 	must(!rig.dev->status && !rig.dev->features);
 	pthread_mutex_unlock(&rig.dev->lock);
 	memset(rig.next_desc, 0, sizeof(rig.next_desc));
+	memset(rig.next_slot, 0, sizeof(rig.next_slot));
 	memset(gmem_host(&ram, BASE, RING(MAX_QUEUES) - BASE), 0, RING(MAX_QUEUES) - BASE);
 }
 
@@ -397,6 +433,10 @@ static void step(const struct victim *victim, struct input *in)
 	case 4:
 		bring_up(1ull << VIRTIO_F_VERSION_1 | input_u32(in), 1u << input_u8(in) % 9);
 		break;
+	case 23:
+		bring_up(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_RING_PACKED | input_u32(in),
+			 1u << input_u8(in) % 9);
+		break;
 	case 5 ... 7:
 		choose_chain(in);
 		break;
@@ -409,7 +449,10 @@ static void step(const struct victim *victim, struct input *in)
 		break;
 	case 10:
 		q = choose_queue(in);
-		offer(q, input_u8(in));
+		if (is_packed())
+			put_slot(q, choose_addr(in), input_u16(in), input_u16(in), input_u8(in));
+		else
+			offer(q, input_u8(in));
 		break;
 	case 11:
 		q = choose_queue(in);
@@ -445,7 +488,17 @@ static void step(const struct victim *victim, struct input *in)
 
 /* ---- In the end ---------------------------------------------------------------------- */
 
-static void check_mended(const struct victim *victim)
+static bool is_used(struct virtio_queue *q)
+{
+	u16 flags;
+
+	if (!is_packed())
+		return used(q)->idx;
+	memcpy(&flags, (u8 *)desc(q, 0) + offsetof(struct vring_packed_desc, flags), sizeof(flags));
+	return flags & 1u << VRING_PACKED_DESC_F_USED;
+}
+
+static void check_mended(const struct victim *victim, bool packed)
 {
 	struct virtio_queue *q = &rig.dev->queues[victim->queue];
 	const gpa_t addrs[] = { DATA, DATA + KIB(8), DATA + KIB(16) };
@@ -454,7 +507,7 @@ static void check_mended(const struct victim *victim)
 
 	victims_host(0);
 	reset();
-	bring_up(1ull << VIRTIO_F_VERSION_1, 8);
+	bring_up(1ull << VIRTIO_F_VERSION_1 | (packed ? 1ull << VIRTIO_F_RING_PACKED : 0), 8);
 	must(rig.dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	rig.nr_broken = 0;
 	while (nr < ARRAY_SIZE(victim->good) && victim->good[nr].len)
@@ -462,14 +515,14 @@ static void check_mended(const struct victim *victim)
 	memset(gmem_host(&ram, DATA, KIB(32)), 0, KIB(32));
 	add_chain(q, victim->good, nr, addrs);
 	virtio_kick(rig.dev, q->index);
-	while (!used(q)->idx) {
+	while (!is_used(q)) {
 		must(now() < begun + PATIENCE);
 		turn(1);
 		/* A peer has been slow, and takes now what is under way. */
 		if (victim->host)
 			victim->host(NULL, 0);
 	}
-	must(used(q)->idx == 1 && !used(q)->ring[0].id);
+	must(packed || (used(q)->idx == 1 && !used(q)->ring[0].id));
 	must(!rig.nr_broken);
 }
 
@@ -483,6 +536,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(gmem_host(&ram, BASE, USED_RAM), 0, USED_RAM);
 	memset(rig.next_desc, 0, sizeof(rig.next_desc));
+	memset(rig.next_slot, 0, sizeof(rig.next_slot));
 	rig.nr_ports = 0;
 	victims_host(0);
 	rig.dev = victim->make(&rig.env);
@@ -490,7 +544,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	transport->up(&err);
 	for (u32 i = 0; i < STEPS && in.left; i++)
 		step(victim, &in);
-	check_mended(victim);
+	check_mended(victim, which & 0x80);
 	virtio_destroy(rig.dev);
 	transport->down();
 	if (victim->unmake)

@@ -158,6 +158,54 @@ static void test_backend_serves_the_rings(void **state)
 	t_close(&rig);
 }
 
+static u32 t_base(const struct t_rig *rig)
+{
+	for (u32 i = 0; i < rig->b.nr_log; i++)
+		if (rig->b.log[i].request == VHOST_SET_VRING_BASE)
+			return rig->b.log[i].state.num;
+	fail_msg("no base was told");
+	return 0;
+}
+
+/* Packed rings, if the backend has them; it is told of their rounds, 1 in both directions. */
+static void test_packed_rings_are_the_backends_affair(void **state)
+{
+	const u64 packed = 1ull << VIRTIO_F_RING_PACKED;
+	struct t_rig rig;
+
+	(void)state;
+	for (u32 has = 0; has < 2; has++) {
+		driver_packed = true;
+		driver_open(&rig.d, 1);
+		backend_open(&rig.b);
+		rig.b.features |= has ? packed : 0;
+		t_attach(&rig);
+		assert_int_equal(!!(rig.d.dev->offered & packed), has);
+		t_drive(&rig);
+		assert_int_equal(!!(rig.b.acked & packed), has);
+		assert_int_equal(t_base(&rig), has ? 0x80008000 : 0);
+		for (u8 n = 1; n < 10; n++)
+			t_transfer(&rig, n);
+		/* And from the start again. */
+		driver_status(&rig.d, 0);
+		t_turn(&rig);
+		t_drive(&rig);
+		t_transfer(&rig, 100);
+		assert_int_equal(rig.d.nr_broken, 0);
+		t_close(&rig);
+		/* The driver may also have split ones. */
+		driver_open(&rig.d, 1);
+		backend_open(&rig.b);
+		rig.b.features |= packed;
+		driver_packed = false;
+		t_attach(&rig);
+		t_drive(&rig);
+		assert_int_equal(t_base(&rig), 0);
+		t_transfer(&rig, 100);
+		t_close(&rig);
+	}
+}
+
 /* Also by a backend that forgets what it was rung for before a ring is enabled. */
 static void test_what_came_before_driver_ok_is_served(void **state)
 {
@@ -791,6 +839,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hands_memory_and_rings_over),
 		cmocka_unit_test(test_backend_serves_the_rings),
+		cmocka_unit_test(test_packed_rings_are_the_backends_affair),
 		cmocka_unit_test(test_what_came_before_driver_ok_is_served),
 		cmocka_unit_test(test_queue_that_is_not_ready_stays_ours),
 		cmocka_unit_test(test_driver_may_want_no_interrupt),

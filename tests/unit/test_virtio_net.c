@@ -1376,6 +1376,8 @@ static void test_vhost_gets_the_rings(void **state)
 	(void)state;
 	t_open_vhost(&t, 0);
 	assert_int_equal(t_vhost.set_features, T_TSO & T_VHOST_HAS);
+	/* Whatever other devices do: no kernel has them. */
+	assert_false(t.d.dev->offered & BIT(VIRTIO_F_RING_PACKED));
 	assert_int_equal(t_tap_offload, TUN_F_CSUM | TUN_F_TSO4);
 	assert_int_equal(t_vhost.region.guest_phys_addr, DRIVER_RAM_BASE);
 	assert_int_equal(t_vhost.region.memory_size, DRIVER_RAM_SIZE);

@@ -166,6 +166,7 @@ static void test_is_what_it_shall_be(void **state)
 	assert_int_equal(config.guest_cid, 0x12345678);
 	assert_int_equal(t_vhost.cid, 0x12345678);
 	assert_true(d.dev->offered & T_SEQPACKET);
+	assert_false(d.dev->offered & 1ull << VIRTIO_F_RING_PACKED);
 	driver_close(&d);
 	/* An older kernel. */
 	t_open(&d, T_RINGS);
@@ -396,5 +397,5 @@ int main(void)
 		cmocka_unit_test(test_vm_adds_one),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return driver_run_each_kind(tests);
 }
