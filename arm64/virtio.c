@@ -80,6 +80,7 @@ static int env_up(struct machine *m, struct vmm_error *err)
 	*env = (struct virtio_env){
 		.mem = &m->vm->ram, .mem_fd = m->guest_memfd >= 0 ? m->guest_memfd : m->vm->cfg.ram_fd,
 		.log = &m->vm->log, .nr_loops = m->vm->cfg.io_threads,
+		.packed = machine_has(m, VMM_MACHINE_F_PACKED),
 		.broken = on_broken, .rests = on_rest,
 		.ctx = m,
 	};

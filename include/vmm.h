@@ -167,6 +167,7 @@ VMM_API void vmm_destroy(struct vmm *vm);
 #define VMM_MACHINE_F_NO_SEED		(1ull << 7)	/* no rng-seed, no kaslr-seed */
 #define VMM_MACHINE_F_KASLR_SEED	(1ull << 8)	/* .kaslr_seed is set */
 #define VMM_MACHINE_F_COUNTER_OFFSET	(1ull << 9)	/* .counter_offset is set */
+#define VMM_MACHINE_F_PACKED		(1ull << 10)	/* virtio devices offer packed rings */
 
 enum vmm_irqchip {
 	VMM_IRQCHIP_AUTO,		/* GICv3, else GICv2; with an ITS if there is PCI */

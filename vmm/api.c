@@ -238,7 +238,7 @@ static void unlock(pthread_mutex_t **lock)
 int vmm_set_machine(struct vmm *vm, const struct vmm_machine_config *user,
 		    struct vmm_error *err)
 {
-	const u64 known = VMM_MACHINE_F_COUNTER_OFFSET * 2 - 1;
+	const u64 known = VMM_MACHINE_F_PACKED * 2 - 1;
 	struct vmm_machine_config cfg;
 	int ret;
 

@@ -316,6 +316,8 @@ static void test_options_set_what_the_machine_has(void **state)
 		{ "k --no-pvtime --no-seed", VMM_MACHINE_F_NO_PVTIME | VMM_MACHINE_F_NO_SEED },
 		{ "k --kaslr-seed 0", VMM_MACHINE_F_KASLR_SEED },
 		{ "k --counter-offset 0", VMM_MACHINE_F_COUNTER_OFFSET },
+		{ "k --virtio-ring packed", VMM_MACHINE_F_PACKED },
+		{ "k --virtio-ring packed --virtio-ring split", 0 },
 	};
 	struct run_options opts;
 	struct t_line line;
@@ -591,6 +593,7 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --e2h0", "--e2h0: needs --nested" },
 		{ "k --no-sve --sve-max-vl 128", "--no-sve: excludes --sve-max-vl" },
 		{ "k --virtio-transport isa", "--virtio-transport isa: not pci or mmio" },
+		{ "k --virtio-ring round", "--virtio-ring round: not split or packed" },
 		{ "k -d ,ro", "--disk: the name of the file is empty" },
 		{ "k --disk d,rw", "--disk: 'rw' is not ro, direct, queues=N or serial=TEXT" },
 		{ "k --disk d,", "--disk: '' is not ro, direct, queues=N or serial=TEXT" },

@@ -61,6 +61,7 @@ enum option_id {
 	OPT_BALLOON,
 	OPT_VSOCK,
 	OPT_VIRTIO_TRANSPORT,
+	OPT_VIRTIO_RING,
 	OPT_IO_THREADS,
 	OPT_VHOST_USER,
 	OPT_DEV,
@@ -186,6 +187,9 @@ static const struct option table[] = {
 		 "of memory, and no-reporting: of free pages"),
 	OPTION(OPT_VSOCK, 0, "vsock", "CID", "sockets to the host, by vhost-vsock, as CID"),
 	OPTION(OPT_VIRTIO_TRANSPORT, 0, "virtio-transport", "TYPE", "pci (default) or mmio"),
+	OPTION(OPT_VIRTIO_RING, 0, "virtio-ring", "TYPE",
+	       "split (default) or packed: which rings drivers\n"
+	       "of virtio devices are offered"),
 	OPTION(OPT_IO_THREADS, 0, "io-threads", "N",
 	       "threads that serve the devices' queues, 1 to 16\n"
 	       "(default: 1)"),
@@ -629,6 +633,17 @@ static int take_virtio_transport(struct run_options *opts, const char *arg, stru
 	return 0;
 }
 
+static int take_virtio_ring(struct run_options *opts, const char *arg, struct vmm_error *err)
+{
+	if (!strcmp(arg, "packed"))
+		opts->machine.flags |= VMM_MACHINE_F_PACKED;
+	else if (!strcmp(arg, "split"))
+		opts->machine.flags &= ~VMM_MACHINE_F_PACKED;
+	else
+		return refuse(err, -EINVAL, "--virtio-ring %s: not split or packed", arg);
+	return 0;
+}
+
 static int take_loglevel(struct run_options *opts, const char *arg, struct vmm_error *err)
 {
 	static const char *const names[] = {
@@ -919,6 +934,8 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		return take_balloon(opts, arg, err);
 	case OPT_VIRTIO_TRANSPORT:
 		return take_virtio_transport(opts, arg, err);
+	case OPT_VIRTIO_RING:
+		return take_virtio_ring(opts, arg, err);
 	case OPT_IO_THREADS:
 		return take_io_threads(opts, opt, arg, err);
 	case OPT_DEV:

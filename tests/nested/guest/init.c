@@ -48,6 +48,8 @@
  *             With io=1 there is /dev/vda too, which is read and written all the time,
  *             random numbers from the host, and a balloon; with a= and p= also a network,
  *             to which packets are sent
+ *
+ * With rings=1 it says in the end how many virtio devices have packed rings.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -1359,6 +1361,30 @@ static void task_chunks(void)
 	printf("GUEST-CHUNKS good=%d failed=%d changes=%ld\n", good, failed, net_number("carrier_changes"));
 }
 
+/* Of the features that were negotiated, a digit each: VIRTIO_F_RING_PACKED. */
+#define RING_PACKED	34
+
+static void print_rings(void)
+{
+	DIR *dir = opendir("/sys/bus/virtio/devices");
+	struct dirent *e;
+	int packed = 0;
+	int nr = 0;
+
+	while (dir && (e = readdir(dir))) {
+		char path[320];
+		char bits[80] = "";
+
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/sys/bus/virtio/devices/%s/features", e->d_name);
+		read_file(path, bits, sizeof(bits));
+		packed += bits[RING_PACKED] == '1';
+		nr++;
+	}
+	printf("GUEST-RINGS packed=%d of=%d.\n", packed, nr);
+}
+
 int main(void)
 {
 	const char *task = getenv("t");
@@ -1425,5 +1451,7 @@ int main(void)
 	else if (!strcmp(task, "idle"))
 		for (;;)
 			pause();
+	if (getenv("rings"))
+		print_rings();
 	power_off();
 }

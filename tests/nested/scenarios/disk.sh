@@ -134,7 +134,8 @@ disk_without_io_uring()
 	cmp "$a" "$b" || fail "what the guest has written is not there"
 }
 
-# 32 requests at a time, of any size, each read back and compared, by fio in the guest.
+# 32 requests at a time, of any size, each read back and compared, by fio in the guest, with
+# rings of either kind.
 scenario disk-fio "6.12-n1"
 disk_fio()
 {
@@ -143,12 +144,14 @@ disk_fio()
 	cat "$NEST/virtio-6.1.cpio" "$NEST/ext4-6.1.cpio" >"$WORK/files/initrd"
 	dd if=/dev/zero of="$image" bs=1M seek=96 count=0 2>/dev/null
 	/usr/sbin/mke2fs -q -t ext4 -E nodiscard -d "$NEST/fio" "$image"
-	for transport in pci mmio; do
+	for AS in pci-split pci-packed mmio-packed; do
 		dd if=/dev/zero of="$b" bs=64k count=64 2>/dev/null
-		AS=$transport
-		vm "want:GUEST-FIO status=0." exit:0 -- $(virtio 6.1) --initrd "$WORK/files/initrd" \
-			--mem 384 --cpus 2 --virtio-transport $transport -d "$image,ro" \
-			-d "$b,queues=2" -p "$QUIET t=fio"
+		packed=0
+		[ ${AS#*-} = split ] || packed=2
+		vm "want:GUEST-FIO status=0." "want:GUEST-RINGS packed=$packed of=2." exit:0 -- \
+			$(virtio 6.1) --initrd "$WORK/files/initrd" --mem 384 --cpus 2 \
+			--virtio-transport ${AS%-*} --virtio-ring ${AS#*-} \
+			-d "$image,ro" -d "$b,queues=2" -p "$QUIET t=fio rings=1"
 		silent
 	done
 	rm "$image"

@@ -47,8 +47,9 @@ net()
 	shift 2
 	vm "want:GUEST-NET got=$((mib << 20))" "want:GUEST-NET put=$((mib << 20))" \
 		"shell:$VMM link net 0 down" "want:GUEST-LINK carrier=0" \
-		"shell:$VMM link net up" "want:GUEST-LINK carrier=1" exit:0 -- \
-		$(virtio "$kernel") --name net "$@" -p "$QUIET t=net l=1 a=$ADDR p=$PEER m=$mib"
+		"shell:$VMM link net up" "want:GUEST-LINK carrier=1" ${EXPECT:+"want:$EXPECT"} exit:0 -- \
+		$(virtio "$kernel") --name net "$@" \
+		-p "$QUIET t=net l=1 a=$ADDR p=$PEER m=$mib${EXPECT:+ rings=1}"
 }
 
 # 100 MiB each way, or MIB; an emulated guest has less than a real one.
@@ -78,6 +79,17 @@ scenario net-tap-pci "6.12-max"
 net_tap_pci()
 {
 	MIB=32 NIC=mode=tap,mq=2 PAIRS=2 tap_transfer 6.12 --virtio-transport pci --cpus 2 --io-threads 2
+}
+
+# Packed rings, of two pairs and the control queue, behind each transport.
+scenario net-packed "6.12-max"
+net_packed()
+{
+	for transport in mmio pci; do
+		AS=$transport MIB=8 EXPECT="GUEST-RINGS packed=1 of=1." NIC=mode=tap,mq=2 PAIRS=2 \
+			tap_transfer 6.12 --virtio-transport $transport --virtio-ring packed \
+			--cpus 2 --io-threads 2
+	done
 }
 
 scenario net-vhost "6.1-a76 6.12-n1"
