@@ -600,6 +600,11 @@ static void test_signal_after_more_than_a_round(void **state)
 		t_serve(&rig, 1);
 	rig.drv.driver_event->off_wrap = DRIVER_WRAP | 6;
 	assert_false(virtq_should_signal(&rig.vq));
+	for (u32 i = 0; i < 2 * T_SIZE; i++)
+		t_serve(&rig, 1);
+	/* Of the next round, not of the one before the last. */
+	rig.drv.driver_event->off_wrap = 2;
+	assert_false(virtq_should_signal(&rig.vq));
 	/* Any nonsense is an answer. */
 	t_serve(&rig, 1);
 	rig.drv.driver_event->off_wrap = 0xffff;
