@@ -84,6 +84,11 @@ static void make_all(uint32_t arch)
 
 int main(void)
 {
+	/*
+	 * Actions are for the kernel of the host that has the library, not for this
+	 * one, which may know none (qemu-user has no seccomp): 3 has LOG, KILL_PROCESS.
+	 */
+	check(seccomp_api_set(3), "seccomp_api_set");
 	printf("/* Made by tools/mkfilters.c of vmm/sandbox_table.h. */\n"
 	       "#include <linux/filter.h>\n"
 	       "#if defined(__aarch64__)\n");
