@@ -312,6 +312,13 @@ supervised()
 		</dev/null >"$log/twice" 2>&1
 	says "$log/twice" '"level":"fatal","message":"--pidfile .*another process has it"'
 	kill $pid
+	# The second is one only if the first has been seen.
+	n=0
+	until grep -q '"message":"SIGTERM: ' "$log/stderr"; do
+		n=$((n + 1))
+		[ $n -lt $((100 * SLOW)) ] || fail "SIGTERM is not told: $(cat "$log/stderr")"
+		sleep 0.1
+	done
 	kill $pid
 	status 12 wait $pid
 	[ ! -e "$files/pid" ] || fail "the pidfile is left"
