@@ -73,7 +73,7 @@ fs_tree()	# TRANSPORT
 	cmp "$WORK/files/made" "$s/seen" || fail "the guest saw something else"
 	walk "$s/tree" "$s/busybox" >"$WORK/files/after"
 	cmp "$WORK/files/made" "$WORK/files/after" || fail "the tree has changed"
-	diff -r "$s/tree" "$s/copy" || fail "the copy differs"
+	"$s/busybox" diff -r "$s/tree" "$s/copy" || fail "the copy differs"
 	[ "$(stat -c %a "$s/copy/f4097")" = 4755 ] || fail "the copy has another mode"
 }
 
