@@ -441,9 +441,9 @@ guest64k: testbed
 	@tests/testbed/build guest64k
 
 # Built against its kernel's headers.
-testbed-vmm: testbed
+testbed-vmm: testbed $(arm64_DEPS)
 	@eval "$$(tests/testbed/build -p)" && $(MAKE) --no-print-directory B=$(B)/testbed-uapi \
-		arm64_SYSROOT=$(arm64_SYSROOT) \
+		arm64_SYSROOT=$(arm64_SYSROOT) arm64_DEPS= \
 		arm64_CPPFLAGS="-isystem $$TESTBED_UAPI $(arm64_CPPFLAGS)" $(B)/testbed-uapi/arm64/vmm
 
 # The other program knows the kernel's numbers from a file of the user's.

@@ -15,7 +15,7 @@ cd "$top"
 tar cf - Makefile include vmm arm64 devices fdt spe tools libvmm.map | tar xf - -C "$dir"
 mkdir -p "$dir/build"
 [ ! -d "$build/sysroot" ] || ln -s "$build/sysroot" "$dir/build/sysroot"
-${MAKE:-make} -s -C "$dir" B=build build/arm64/vmm build/arm64/libvmm.a build/arm64/libvmm.so \
+${MAKE:-make} -s -C "$dir" B=build arm64_DEPS= build/arm64/vmm build/arm64/libvmm.a build/arm64/libvmm.so \
 	>"$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
 for file in vmm libvmm.a libvmm.so; do
 	cmp "$build/arm64/$file" "$dir/build/arm64/$file" || exit 1

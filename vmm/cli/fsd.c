@@ -61,11 +61,14 @@ static bool try_program(struct fsd *fsd, const char *dir, size_t len)
 	return len && n > 0 && (size_t)n < sizeof(fsd->program) && !access(fsd->program, X_OK);
 }
 
-/* Where the user looks for programs, then where distributions keep it. */
+/*
+ * Where the user looks for programs, then where distributions keep it; not in /usr/lib/qemu,
+ * which has QEMU's old one, of other options.
+ */
 static bool find_program(struct fsd *fsd)
 {
 	static const char *const homes[] = {
-		"/usr/libexec", "/usr/lib", "/usr/lib/qemu", "/usr/sbin", "/sbin",
+		"/usr/libexec", "/usr/lib", "/usr/sbin", "/sbin",
 	};
 	const char *path = getenv("PATH");
 

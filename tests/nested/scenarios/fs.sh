@@ -225,7 +225,6 @@ fs_root()
 scenario fs-refused "6.12-n1"
 fs_refused()
 {
-	need_virtiofsd
 	refused 3 "directory /nowhere: No such file" $(flat) --fs /nowhere,share
 	refused 3 "Not a directory" $(flat) --fs "$NEST/flat,share"
 	mkdir "$WORK/files/share" "$WORK/files/bin"
