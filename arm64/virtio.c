@@ -198,7 +198,7 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 		return p9_up(m, i, err);
 	case VM_VHOST_USER:
 		return vhost_user_blk_create(&m->virtio[i].dev, m->virtio_env, i, dev->queues, dev->fd,
-					     err);
+					     dev->flags & VMM_VHOST_USER_F_WAIT, err);
 	case VM_RNG:
 		return virtio_rng_create(&m->virtio[i].dev, m->virtio_env, i, getrandom, err);
 	case VM_NET:

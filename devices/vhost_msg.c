@@ -2,6 +2,7 @@
 /*
  * vhost_msg.c - messages of the vhost-user protocol, on a connected unix socket
  */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -10,25 +11,26 @@
 
 #include "devices/vhost_msg.h"
 
-int vhost_send(int fd, const struct vhost_message *msg, int pass)
+int vhost_send_fds(int fd, const struct vhost_message *msg, const int *pass, u32 nr)
 {
 	struct iovec iov = { .iov_base = (void *)msg, .iov_len = VHOST_HEADER + msg->size };
 	union {
 		struct cmsghdr	head;
-		char		buf[CMSG_SPACE(sizeof(pass))];
+		char		buf[CMSG_SPACE(VHOST_MAX_REGIONS * sizeof(*pass))];
 	} control = { .buf = { 0 } };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (pass >= 0) {
+	assert(nr <= VHOST_MAX_REGIONS);
+	if (nr) {
 		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
+		m.msg_controllen = CMSG_SPACE(nr * sizeof(*pass));
 		control.head = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(sizeof(pass)),
+			.cmsg_len = CMSG_LEN(nr * sizeof(*pass)),
 			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 		};
-		memcpy(CMSG_DATA(&control.head), &pass, sizeof(pass));
+		memcpy(CMSG_DATA(&control.head), pass, nr * sizeof(*pass));
 	}
 	do
 		n = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -37,6 +39,11 @@ int vhost_send(int fd, const struct vhost_message *msg, int pass)
 		return -errno;
 	/* What is this short and does not fit meets a peer that reads nothing. */
 	return (size_t)n == iov.iov_len ? 0 : -EAGAIN;
+}
+
+int vhost_send(int fd, const struct vhost_message *msg, int pass)
+{
+	return vhost_send_fds(fd, msg, &pass, pass >= 0);
 }
 
 int vhost_recv(int fd, struct vhost_reader *r)

@@ -59,6 +59,8 @@ enum vhost_request {
 #define VHOST_MAX_CONFIG	256
 #define VHOST_CONFIG_HEADER	12	/* in front of .config.bytes */
 
+#define VHOST_MAX_REGIONS	2
+
 struct vhost_region {
 	u64	gpa;
 	u64	size;
@@ -77,7 +79,7 @@ struct vhost_message {
 		struct {
 			u32			nr;
 			u32			padding;
-			struct vhost_region	region;
+			struct vhost_region	region[VHOST_MAX_REGIONS];
 		} mem;
 		struct {
 			u32			offset;
@@ -92,6 +94,8 @@ struct vhost_message {
 
 /* Send with @pass, unless it is -1.  Never waits: a peer that does not read is -EAGAIN. */
 int vhost_send(int fd, const struct vhost_message *msg, int pass);
+/* ... with @nr of them, at most VHOST_MAX_REGIONS. */
+int vhost_send_fds(int fd, const struct vhost_message *msg, const int *pass, u32 nr);
 
 /* A message as far as it has come. */
 struct vhost_reader {

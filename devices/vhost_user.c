@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "devices/vhost_msg.h"
+#include "devices/vhost_relay.h"
 #include "devices/vhost_user.h"
 #include "devices/virtio.h"
 #include "vmm/error.h"
@@ -28,6 +29,7 @@
 
 _Static_assert(VHOST_USER_MAX_CONFIG == VHOST_MAX_CONFIG, "the protocol's");
 
+#define NO_RULES	"does not keep to the protocol"
 #define ASK_MS		10000	/* for a process that is only just being started */
 #define STOP_S		3	/* less than a driver waits */
 /* The most that is sent before an answer is waited for. */
@@ -47,11 +49,15 @@ struct vhost_user {
 	struct virtio		virtio;		/* first */
 	u8			config[VHOST_USER_MAX_CONFIG];
 	bool			told_config;	/* it is the backend's */
+	u32			nr_rings;	/* that the backend serves */
 	u32			nr_pairs;	/* as in its struct vhost_user_config, and so on */
 	u64			own_features;
 	u16			mtu;
 	void			(*linked)(struct virtio *dev, bool up);
 	void			(*settled)(struct virtio *dev);
+	void			(*amend)(void *config, u32 nr_queues);
+	bool			waits;
+	struct vhost_relay	*relay;		/* of one that waits, else NULL */
 	struct link		next;		/* under the device's lock */
 	struct loop_msg		next_msg;
 
@@ -63,6 +69,7 @@ struct vhost_user {
 	u32			nr_expected;
 	bool			running;
 	bool			stopping;
+	bool			waiting;	/* to run, for a backend */
 	u64			wanted;		/* rings that shall be enabled */
 	u64			enabled;	/* ... and are, or it was asked to */
 	struct loop_io		patience;
@@ -115,7 +122,7 @@ static int ask(const struct link *l, const char *name, u32 request, u64 *num, st
 static int ask_queues(const struct vhost_user *v, const struct link *l, const char *name,
 		      struct vmm_error *err)
 {
-	const u32 wanted = v->nr_pairs ? v->nr_pairs : v->virtio.nr_elsewhere;
+	const u32 wanted = v->nr_pairs ? v->nr_pairs : v->nr_rings;
 	u64 nr = v->nr_pairs ? 1 : wanted;
 	int ret = 0;
 
@@ -180,8 +187,10 @@ static int link_open(const struct vhost_user *v, struct link *l, int fd, struct 
 
 static void finish_stop(struct vhost_user *v)
 {
-	v->running = v->stopping = false;
+	v->running = v->stopping = v->waiting = false;
 	loop_cancel(home(v), &v->patience);
+	if (v->relay)
+		vhost_relay_end(v->relay);
 	virtio_stopped(&v->virtio);
 }
 
@@ -222,6 +231,37 @@ static void lose(struct vhost_user *v, const char *why)
 		finish_stop(v);
 }
 
+static void lose_for_rings(struct virtio *dev)
+{
+	lose(of(dev), NO_RULES);
+}
+
+/* What comes now is passed on when there is another; who waits for it to rest has it. */
+static void wait_for_another(struct vhost_user *v)
+{
+	struct virtio *dev = &v->virtio;
+
+	/* What it has done it has said before its end. */
+	if (!vhost_relay_collect(v->relay)) {
+		lose(v, NO_RULES);
+		return;
+	}
+	let_go(v);
+	v->running = false;
+	v->waiting = true;
+	tell(v, "has gone; requests wait for another");
+	if (dev->queues[0].paused && dev->env->rests)
+		dev->env->rests(dev->env->ctx, home(v));
+}
+
+static void gone(struct vhost_user *v)
+{
+	if (v->relay && v->running && !v->stopping)
+		wait_for_another(v);
+	else
+		lose(v, "has gone");
+}
+
 /* ---- Requests and their answers: at home, nothing waits -------------------------------- */
 
 /* Those that are answered with a number that means something. */
@@ -230,14 +270,14 @@ static bool is_question(u32 request)
 	return request == VHOST_GET_VRING_BASE || request == VHOST_GET_FEATURES;
 }
 
-static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
+static int request_fds(struct vhost_user *v, struct vhost_message *msg, const int *pass, u32 nr)
 {
 	bool ack = v->link.protocol & 1ull << VHOST_PROTOCOL_F_REPLY_ACK;
 	bool answered = is_question(msg->request);
 	int ret;
 
 	msg->flags = VHOST_VERSION | (ack && !answered ? VHOST_NEED_REPLY : 0);
-	ret = v->nr_expected < MAX_EXPECTED ? vhost_send(v->link.fd, msg, pass) : -EAGAIN;
+	ret = v->nr_expected < MAX_EXPECTED ? vhost_send_fds(v->link.fd, msg, pass, nr) : -EAGAIN;
 	if (ret)
 		return ret;
 	if (ack || answered)
@@ -245,14 +285,25 @@ static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
 	return 0;
 }
 
+static int request(struct vhost_user *v, struct vhost_message *msg, int pass)
+{
+	return request_fds(v, msg, &pass, pass >= 0);
+}
+
 /*
  * Everything that was sent has been done.  A kick that came while a ring was being handed
  * over may be forgotten, as it was not enabled yet; and who waits for its first answer
  * does not kick again.
  */
-static void ring_all(struct virtio *dev)
+static void ring_all(struct vhost_user *v)
 {
-	for (u32 i = 0; i < dev->nr_elsewhere; i++)
+	struct virtio *dev = &v->virtio;
+
+	if (v->relay) {
+		vhost_relay_kick_all(v->relay);
+		return;
+	}
+	for (u32 i = 0; i < v->nr_rings; i++)
 		if (dev->queues[i].ready)
 			virtio_kick(dev, i);
 }
@@ -266,7 +317,7 @@ static void take_reply(struct vhost_user *v)
 	char why[64];
 
 	if (!wanted || !vhost_is_reply(msg, wanted, sizeof(u64))) {
-		lose(v, "does not keep to the protocol");
+		lose(v, NO_RULES);
 		return;
 	}
 	if (!is_question(wanted) && msg->num) {
@@ -294,8 +345,10 @@ static void on_socket(struct watch *w, u32 revents)
 	} while (ret == 1 && v->link.fd >= 0);
 	if (v->link.fd < 0)
 		return;
-	if (ret < 0)
-		lose(v, ret == -EPROTO ? "does not keep to the protocol" : "has gone");
+	if (ret == -EPROTO)
+		lose(v, NO_RULES);
+	else if (ret < 0)
+		gone(v);
 	else
 		loop_watch(home(v), w, v->link.fd, POLLIN);
 }
@@ -338,16 +391,26 @@ static int send_memory(struct vhost_user *v)
 	const struct gmem *mem = v->virtio.env->mem;
 	struct vhost_message msg = {
 		.request = VHOST_SET_MEM_TABLE,
-		.size = sizeof(msg.mem),
 		.mem = {
 			.nr = 1,
-			.region = {
+			.region[0] = {
 				.gpa = mem->base, .size = mem->size, .user = (uintptr_t)mem->host,
 			},
 		},
 	};
+	int fds[VHOST_MAX_REGIONS] = { v->virtio.env->mem_fd };
 
-	return request(v, &msg, v->virtio.env->mem_fd);
+	if (v->relay) {
+		const struct vhost_relay_memory rings = vhost_relay_memory(v->relay);
+
+		/* No guest has an address there. */
+		msg.mem.region[msg.mem.nr] = (struct vhost_region){
+			.gpa = mem->base + mem->size, .size = rings.size, .user = rings.user,
+		};
+		fds[msg.mem.nr++] = rings.fd;
+	}
+	msg.size = (u32)(sizeof(u64) + msg.mem.nr * sizeof(msg.mem.region[0]));
+	return request_fds(v, &msg, fds, msg.mem.nr);
 }
 
 static u64 user_address(struct vhost_user *v, gpa_t gpa)
@@ -369,12 +432,25 @@ static int send_addresses(struct vhost_user *v, const struct virtio_queue *q)
 		},
 	};
 
+	if (v->relay) {
+		const struct vhost_relay_ring ring = vhost_relay_ring(v->relay, q->index);
+
+		msg.addr.avail_user_addr = ring.avail;
+		msg.addr.used_user_addr = ring.used;
+	}
 	return request(v, &msg, -1);
+}
+
+/* The driver's, or those that we listen to and ring. */
+static struct vhost_relay_ring fds_of(struct vhost_user *v, struct virtio_queue *q)
+{
+	return v->relay ? vhost_relay_ring(v->relay, q->index) :
+	       (struct vhost_relay_ring){ .kick = q->kick_fd, .call = virtio_irq_fd(q) };
 }
 
 static int send_queue(struct vhost_user *v, struct virtio_queue *q)
 {
-	int irq = virtio_irq_fd(q);
+	const struct vhost_relay_ring fds = fds_of(v, q);
 	int ret = send_state(v, VHOST_SET_VRING_NUM, q->index, q->layout.size);
 
 	if (!ret)
@@ -383,9 +459,10 @@ static int send_queue(struct vhost_user *v, struct virtio_queue *q)
 	if (!ret)
 		ret = send_addresses(v, q);
 	if (!ret)
-		ret = send_num(v, VHOST_SET_VRING_CALL, q->index | (irq < 0 ? VHOST_NO_FD : 0), irq);
+		ret = send_num(v, VHOST_SET_VRING_CALL, q->index | (fds.call < 0 ? VHOST_NO_FD : 0),
+			       fds.call);
 	if (!ret)
-		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, q->kick_fd);
+		ret = send_num(v, VHOST_SET_VRING_KICK, q->index, fds.kick);
 	if (!ret)
 		ret = send_state(v, VHOST_SET_VRING_ENABLE, q->index, v->wanted >> q->index & 1);
 	return ret;
@@ -397,24 +474,29 @@ static int send_mtu(struct vhost_user *v)
 	       send_num(v, VHOST_NET_SET_MTU, v->mtu, -1) : 0;
 }
 
-int vhost_user_start(struct virtio *dev)
+/* Where it is to look at an event index nobody of us keeps one. */
+static u64 features(const struct vhost_user *v)
 {
-	struct vhost_user *v = of(dev);
-	int ret;
+	const u64 ours = v->relay ? 1ull << VIRTIO_RING_F_EVENT_IDX : 0;
 
-	if (v->link.fd < 0)
-		return -ENOTCONN;
-	ret = send_owner(v);
+	return (v->virtio.features & v->link.features & ~ours) | 1ull << VHOST_F_PROTOCOL_FEATURES;
+}
+
+static int hand_over(struct vhost_user *v)
+{
+	struct virtio *dev = &v->virtio;
+	int ret = send_owner(v);
+
+	if (v->relay)
+		vhost_relay_begin(v->relay);
 	if (!ret)
-		ret = send_num(v, VHOST_SET_FEATURES,
-			       (dev->features & v->link.features) | 1ull << VHOST_F_PROTOCOL_FEATURES,
-			       -1);
+		ret = send_num(v, VHOST_SET_FEATURES, features(v), -1);
 	if (!ret)
 		ret = send_mtu(v);
 	if (!ret)
 		ret = send_memory(v);
 	v->enabled = v->wanted;
-	for (u32 i = 0; i < dev->nr_elsewhere && !ret; i++)
+	for (u32 i = 0; i < v->nr_rings && !ret; i++)
 		if (dev->queues[i].ready)
 			ret = send_queue(v, &dev->queues[i]);
 	if (!ret)
@@ -425,7 +507,61 @@ int vhost_user_start(struct virtio *dev)
 		return ret;
 	}
 	v->running = true;
+	v->waiting = false;
 	return 0;
+}
+
+/* If there is one: whether it has all it needs. */
+static bool try_to_run(struct vhost_user *v)
+{
+	int ret = v->link.fd < 0 ? 0 : hand_over(v);
+
+	if (ret)
+		tell(v, ret == -EAGAIN ? "does not read" : "has gone");
+	return v->running;
+}
+
+int vhost_user_start(struct virtio *dev)
+{
+	struct vhost_user *v = of(dev);
+
+	if (!v->relay)
+		return v->link.fd < 0 ? -ENOTCONN : hand_over(v);
+	v->waiting = true;
+	try_to_run(v);
+	return 0;
+}
+
+/* ---- The rings are passed on ----------------------------------------------------------------- */
+
+/* The last one's work, and what has come meanwhile. */
+static void go_on(struct vhost_user *v)
+{
+	struct virtio *dev = &v->virtio;
+
+	if (!try_to_run(v))
+		return;
+	log_limited(dev->env->log, &dev->limit, VMM_LOG_INFO, "%s: has another backend, and goes on",
+		    dev->name);
+	for (u32 i = 0; i < v->nr_rings; i++)
+		loop_post(home(v), &dev->queues[i].again_msg);
+}
+
+bool vhost_user_kick(struct virtio_queue *q)
+{
+	struct vhost_user *v = of(q->dev);
+
+	/* Another came while the device was paused. */
+	if (v->waiting && v->link.fd >= 0)
+		go_on(v);
+	if (v->running)
+		vhost_relay_offer(v->relay, q);
+	return true;
+}
+
+bool vhost_user_at_rest(struct virtio_queue *q)
+{
+	return !q->vq.nr_inflight || !of(q->dev)->running;
 }
 
 /* ---- Which rings are enabled --------------------------------------------------------------- */
@@ -438,7 +574,7 @@ static bool change(struct vhost_user *v)
 	u64 sent = 0;
 	int ret = 0;
 
-	for (u32 i = 0; i < dev->nr_elsewhere && !ret; i++) {
+	for (u32 i = 0; i < v->nr_rings && !ret; i++) {
 		if (!dev->queues[i].ready || !(changed >> i & 1))
 			continue;
 		ret = send_state(v, VHOST_SET_VRING_ENABLE, i, v->wanted >> i & 1);
@@ -455,7 +591,7 @@ static bool change(struct vhost_user *v)
 /* All that it was asked for until here has been done. */
 static void reached(struct vhost_user *v)
 {
-	ring_all(&v->virtio);
+	ring_all(v);
 	if (!change(v) && v->settled)
 		v->settled(&v->virtio);
 }
@@ -499,12 +635,12 @@ void vhost_user_stop(struct virtio *dev)
 	int ret = 0;
 
 	if (!v->running) {
-		virtio_stopped(dev);	/* the backend was lost meanwhile */
+		finish_stop(v);		/* the backend was lost meanwhile */
 		return;
 	}
 	v->stopping = true;
 	be_patient(v);
-	for (u32 i = 0; i < dev->nr_elsewhere && !ret; i++)
+	for (u32 i = 0; i < v->nr_rings && !ret; i++)
 		if (dev->queues[i].ready)
 			ret = send_state(v, VHOST_GET_VRING_BASE, i, 0);
 	if (ret)
@@ -526,12 +662,51 @@ static void take_next(void *arg)
 	pthread_mutex_unlock(&v->virtio.lock);
 	if (next.fd < 0)
 		return;
+	/* Its end may not have been heard of yet. */
+	if (v->link.fd >= 0)
+		on_socket(&v->watch, 0);
 	if (v->link.fd >= 0)
 		lose(v, "is replaced");
 	v->link = next;
 	loop_watch(home(v), &v->watch, v->link.fd, POLLIN);
 	if (v->linked)
 		v->linked(&v->virtio, true);
+	if (v->waiting && !v->virtio.queues[0].paused)
+		go_on(v);
+}
+
+static int ask_config(const struct vhost_user *v, const struct link *l, u8 *config,
+		      struct vmm_error *err)
+{
+	const struct virtio *dev = &v->virtio;
+	int ret = vhost_ask_config(l->fd, config, dev->config_size, ASK_MS);
+
+	if (ret)
+		return error_sys(err, ret, "%s: its backend: %s", dev->name,
+				 request_name(VHOST_GET_CONFIG));
+	if (v->amend)
+		v->amend(config, v->nr_rings);
+	return 0;
+}
+
+/* The driver has read it, and is not told of another. */
+static int must_be_the_same(struct vhost_user *v, const struct link *l, struct vmm_error *err)
+{
+	struct virtio *dev = &v->virtio;
+	const u64 lacks = dev->offered & ~(l->features | v->own_features);
+	u8 config[VHOST_USER_MAX_CONFIG];
+	int ret;
+
+	if (lacks)
+		return error_set(err, -ENOTSUP, "%s: its new backend lacks features 0x%llx", dev->name,
+				 (unsigned long long)lacks);
+	if (!v->told_config)
+		return 0;
+	ret = ask_config(v, l, config, err);
+	if (!ret && memcmp(config, v->config, dev->config_size))
+		ret = error_set(err, -ENOTSUP, "%s: its new backend has another configuration",
+				dev->name);
+	return ret;
 }
 
 int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err)
@@ -539,15 +714,13 @@ int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err)
 	struct vhost_user *v = of(dev);
 	struct link link;
 	int ret = link_open(v, &link, fd, err);
-	u64 lacks;
 
 	if (ret)
 		return ret;
-	lacks = dev->offered & ~(link.features | v->own_features);
-	if (lacks) {
+	ret = must_be_the_same(v, &link, err);
+	if (ret) {
 		fd_close(&link.fd);
-		return error_set(err, -ENOTSUP, "%s: its new backend lacks features 0x%llx", dev->name,
-				 (unsigned long long)lacks);
+		return ret;
 	}
 	pthread_mutex_lock(&dev->lock);
 	fd_close(&v->next.fd);
@@ -569,29 +742,19 @@ void vhost_user_destroy(struct virtio *dev)
 		loop_unwatch(&v->watch);
 	fd_close(&v->link.fd);
 	fd_close(&v->next.fd);
+	vhost_relay_destroy(v->relay);
 	virtio_fini(dev);
 	free(v);
 }
 
 /* Who is rung for nothing must not get stuck in it: we read none of them. */
-static int unblock_kicks(struct virtio *dev)
+static int unblock_kicks(struct vhost_user *v)
 {
-	for (u32 i = 0; i < dev->nr_elsewhere; i++)
+	struct virtio *dev = &v->virtio;
+
+	for (u32 i = 0; i < v->nr_rings; i++)
 		if (fcntl(dev->queues[i].kick_fd, F_SETFL, O_NONBLOCK))
 			return -errno;
-	return 0;
-}
-
-static int take_config(struct vhost_user *v, const struct vhost_user_config *cfg,
-		       struct vmm_error *err)
-{
-	int ret = vhost_ask_config(v->link.fd, v->config, cfg->config_size, ASK_MS);
-
-	if (ret)
-		return error_sys(err, ret, "%s: its backend: %s", v->virtio.name,
-				 request_name(VHOST_GET_CONFIG));
-	if (cfg->amend)
-		cfg->amend(v->config, cfg->nr_queues);
 	return 0;
 }
 
@@ -604,20 +767,28 @@ static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 
 	if (ret)
 		return ret;
-	dev->nr_elsewhere = cfg->nr_queues;
+	dev->nr_elsewhere = v->waits ? 0 : v->nr_rings;
 	if (env->mem_fd < 0)
 		return error_set(err, -EINVAL,
 				 "%s: its backend can share only RAM that is a file (VMM_F_RAM_FD)",
 				 dev->name);
-	ret = unblock_kicks(dev);
-	if (ret)
-		return error_sys(err, ret, "%s: eventfd", dev->name);
-	ret = link_open(v, &v->link, cfg->fd, err);
+	if (v->waits) {
+		ret = vhost_relay_create(&v->relay, dev, v->nr_rings, lose_for_rings, err);
+	} else {
+		ret = unblock_kicks(v);
+		if (ret)
+			return error_sys(err, ret, "%s: eventfd", dev->name);
+	}
+	if (!ret)
+		ret = link_open(v, &v->link, cfg->fd, err);
 	if (!ret && v->told_config)
-		ret = take_config(v, cfg, err);
+		ret = ask_config(v, &v->link, v->config, err);
 	if (ret)
 		return ret;
 	dev->offered &= v->link.features | v->own_features;
+	/* Of a packed ring the table is not apart from what is offered. */
+	if (v->relay)
+		dev->offered &= ~(1ull << VIRTIO_F_RING_PACKED);
 	loop_watch(home(v), &v->watch, v->link.fd, POLLIN);
 	return 0;
 }
@@ -635,7 +806,10 @@ int vhost_user_create(struct virtio **out, const struct virtio_env *env, u32 ind
 	v->next_msg = (struct loop_msg){ .fn = take_next, .arg = v };
 	v->patience = (struct loop_io){ .done = on_impatience, .arg = v };
 	v->told_config = !cfg->config;
+	v->nr_rings = cfg->nr_queues;
 	v->nr_pairs = cfg->nr_pairs;
+	v->amend = cfg->amend;
+	v->waits = cfg->waits;
 	v->own_features = cfg->own_features;
 	v->mtu = cfg->mtu;
 	v->linked = cfg->linked;

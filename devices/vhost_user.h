@@ -7,6 +7,11 @@
  * memory and with nothing else.  One that goes away, or does not keep to the protocol,
  * is let go: the device breaks, and after a reset by the guest it works again if the
  * host has given it another backend meanwhile, vhost_user_replace().
+ *
+ * A device that .waits does not break when its backend merely goes: what it had been
+ * asked for, and had not done, the next one is asked for again.  That takes requests that
+ * can be done twice, and a backend that no longer does anything once its connection has
+ * ended.  Its rings are passed on by us (vhost_relay.h).
  */
 #ifndef DEVICES_VHOST_USER_H
 #define DEVICES_VHOST_USER_H
@@ -18,6 +23,7 @@
 struct virtio;
 struct virtio_env;
 struct virtio_ops;
+struct virtio_queue;
 
 #define VHOST_USER_MAX_QUEUES	16
 #define VHOST_USER_MAX_CONFIG	256	/* as the protocol has it */
@@ -41,6 +47,8 @@ struct vhost_user_config {
 	 */
 	void			(*linked)(struct virtio *dev, bool up);
 	void			(*settled)(struct virtio *dev);
+	/* With VHOST_USER_RELAY_OPS in .ops, and no .nr_own. */
+	bool			waits;
 };
 
 /* To be destroyed by virtio_destroy(). */
@@ -68,5 +76,13 @@ void vhost_user_destroy(struct virtio *dev);
 	.start = vhost_user_start,		\
 	.stop = vhost_user_stop,		\
 	.destroy = vhost_user_destroy
+
+/* Besides, of a kind that may wait. */
+bool vhost_user_kick(struct virtio_queue *q);
+bool vhost_user_at_rest(struct virtio_queue *q);
+
+#define VHOST_USER_RELAY_OPS			\
+	.kick = vhost_user_kick,		\
+	.at_rest = vhost_user_at_rest
 
 #endif

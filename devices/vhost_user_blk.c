@@ -35,10 +35,11 @@ static const struct virtio_ops ops = {
 	.id = VIRTIO_ID_BLOCK,
 	.queue_size = QUEUE_SIZE,
 	VHOST_USER_OPS,
+	VHOST_USER_RELAY_OPS,
 };
 
 int vhost_user_blk_create(struct virtio **dev, const struct virtio_env *env, u32 index,
-			  u32 nr_queues, int fd, struct vmm_error *err)
+			  u32 nr_queues, int fd, bool waits, struct vmm_error *err)
 {
 	/* The cache is not the driver's to switch: that takes a configuration it can write. */
 	const struct vhost_user_config cfg = {
@@ -53,6 +54,8 @@ int vhost_user_blk_create(struct virtio **dev, const struct virtio_env *env, u32
 		.fd = fd,
 		.config_size = CONFIG_SIZE,
 		.amend = amend,
+		/* Reading, writing, discarding: done twice is as good as once. */
+		.waits = waits,
 	};
 
 	return vhost_user_create(dev, env, index, &cfg, err);

@@ -14,6 +14,6 @@ struct virtio_env;
 
 /* @fd is a vhost-user socket of its backend, borrowed. */
 int vhost_user_blk_create(struct virtio **dev, const struct virtio_env *env, u32 index,
-			  u32 nr_queues, int fd, struct vmm_error *err);
+			  u32 nr_queues, int fd, bool waits, struct vmm_error *err);
 
 #endif

@@ -98,6 +98,12 @@ void virtq_push_all(struct virtq *vq, const struct virtq_used *used, u32 nr);
 /* Take back the latest pop, as if it had not been. */
 void virtq_unpop(struct virtq *vq, u16 head);
 
+/* Was @head, which is within the queue, taken and not yet given back? */
+static inline bool virtq_is_inflight(const struct virtq *vq, u16 head)
+{
+	return vq->inflight[head / 64] >> head % 64 & 1;
+}
+
 /* Does the driver want an interrupt for what was pushed since the last call? */
 bool virtq_should_signal(struct virtq *vq);
 

@@ -428,10 +428,18 @@ int vmm_add_9p(struct vmm *vm, const struct vmm_9p_config *cfg, struct vmm_error
  */
 enum vmm_vhost_user_type { VMM_VHOST_USER_BLK = 1 };
 
+/*
+ * If the backend ends its connection, the device does not break but waits: what has been
+ * asked for and is not done the backend is asked for again that vmm_set_backend() gives it,
+ * without the guest's knowing.  Until then it is silent.  VMM_EVENT_BROKEN tells all the
+ * same.  The rings are passed on by this process then, which takes some of its time.
+ */
+#define VMM_VHOST_USER_F_WAIT	(1ull << 0)
+
 #define VMM_VHOST_USER_QUEUES	16
 struct vmm_vhost_user_config {
 	size_t		size;
-	uint64_t	flags;		/* none yet */
+	uint64_t	flags;		/* VMM_VHOST_USER_F_* */
 	int		fd;
 	uint32_t	type;		/* enum vmm_vhost_user_type */
 	uint32_t	queues;		/* 0: one; at most VMM_VHOST_USER_QUEUES */
@@ -603,7 +611,8 @@ VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
 /*
  * Another backend for device @index, whose old one has gone (VMM_EVENT_BROKEN) or is let
  * go now, by a socket as above.  The device works again once the guest has reset it, or
- * has mounted it anew if that is by 9P.  Waits for the backend's answers.  While the VM runs or is paused, else -EBUSY;
+ * has mounted it anew if that is by 9P; at once if it waits (VMM_VHOST_USER_F_WAIT).
+ * Waits for the backend's answers.  While the VM runs or is paused, else -EBUSY;
  * -ENOENT: there is no such device, or it has no backend.
  */
 VMM_API VMM_MUST_CHECK

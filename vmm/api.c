@@ -593,7 +593,7 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *user,
 
 	KEEP_ERRNO();
 	HOLD_LOCK(vm);
-	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, VMM_VHOST_USER_F_WAIT, user, err);
 	if (!ret)
 		ret = config_reserved(cfg.reserved, err);
 	if (ret)
@@ -604,6 +604,7 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *user,
 		return error_set(err, -EINVAL, "vhost-user: %u queues, of at most %u", cfg.queues,
 				 VMM_VHOST_USER_QUEUES);
 	dev.queues = cfg.queues ? cfg.queues : 1;
+	dev.flags = cfg.flags;
 	return add_device_fd(vm, &dev, cfg.fd, "vhost-user", err);
 }
 

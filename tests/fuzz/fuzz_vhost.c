@@ -28,6 +28,7 @@
 
 static const struct virtio_ops ops = {
 	.name = "lied", .id = 42, .nr_queues = 2, .queue_size = 64, VHOST_USER_OPS,
+	VHOST_USER_RELAY_OPS,
 };
 
 static struct driver driver;
@@ -116,11 +117,12 @@ static void go(void)
 	fd_close(&backend.fd);
 }
 
-static int make(struct virtio **dev)
+static int make(struct virtio **dev, bool waits)
 {
 	struct vmm_error err = { "" };
 	const struct vhost_user_config cfg = {
 		.ops = &ops, .nr_queues = 2, .fd = backend.front, .config = "config", .config_size = 6,
+		.waits = waits,
 	};
 	const struct vhost_user_net_params card = {
 		.mac = { 2 }, .mtu = 1400, .nr_pairs = 2, .fd = backend.front,
@@ -267,6 +269,7 @@ static void check_mended(void)
 	driver_add(&driver.q[1], &in, 1);
 	driver_kick(&driver, 1);
 	must(backend_work(&backend, 1, 7) == 1);
+	driver_turn(&driver);
 	must(driver_used(&driver.q[1], &head, &len) && len == 100);
 }
 
@@ -288,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Who says nothing is waited for; that is another test's. */
 		shutdown(backend.fd, SHUT_WR);
 	}
-	if (!make(&dev)) {
+	if (!make(&dev, how & 4)) {
 		driver_attach(&driver, dev);
 		for (u32 i = 0; i < STEPS && in.left; i++)
 			step(&in);

@@ -6,6 +6,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -70,7 +71,7 @@ static ssize_t receive(struct backend *b, void *buf, size_t len, int *pass)
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	union {
 		struct cmsghdr	head;
-		char		buf[CMSG_SPACE(sizeof(int))];
+		char		buf[CMSG_SPACE(VHOST_MAX_REGIONS * sizeof(int))];
 	} control;
 	struct msghdr m = {
 		.msg_iov = &iov, .msg_iovlen = 1,
@@ -80,28 +81,43 @@ static ssize_t receive(struct backend *b, void *buf, size_t len, int *pass)
 	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 
 	if (c)
-		memcpy(pass, CMSG_DATA(c), sizeof(*pass));
+		memcpy(pass, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	return n;
 }
 
 /* Our front end's address, as the guest's. */
 static gpa_t guest_address(const struct backend *b, u64 user)
 {
-	assert_in_range(user, b->region.user, b->region.user + b->region.size - 1);
-	return user - b->region.user + b->region.gpa;
+	for (u32 i = 0; i < b->nr_regions; i++)
+		if (user - b->region[i].user < b->region[i].size)
+			return user - b->region[i].user + b->region[i].gpa;
+	fail_msg("an address in no region");
+	return 0;
 }
 
-static void take_memory(struct backend *b, const struct vhost_message *msg, int fd)
+static void take_memory(struct backend *b, const struct vhost_message *msg, const int *fds)
 {
+	const struct vhost_region *r = b->region;
 	struct vmm_error err;
 
-	assert_int_equal(msg->mem.nr, 1);
-	assert_int_equal(msg->mem.region.offset, 0);
-	b->region = msg->mem.region;
+	assert_in_range(msg->mem.nr, 1, VHOST_MAX_REGIONS);
+	assert_int_equal(msg->size, 8 + msg->mem.nr * 32);
+	b->nr_regions = msg->mem.nr;
+	memcpy(b->region, msg->mem.region, sizeof(b->region));
 	if (b->mem.host)
 		gmem_fini(&b->mem);
-	assert_int_equal(gmem_init(&b->mem, b->region.gpa, b->region.size, fd, 0, &err), 0);
-	close(fd);
+	assert_int_equal(gmem_init(&b->mem, r->gpa, r->size, fds[0], 0, &err), 0);
+	if (b->nr_regions == 2) {
+		/* In the place of the guard, which is larger. */
+		void *at = b->mem.host + r[0].size;
+
+		assert_int_equal(r[1].gpa, r[0].gpa + r[0].size);
+		assert_ptr_equal(mmap(at, r[1].size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+				      fds[1], 0), at);
+		b->mem.size += r[1].size;
+		close(fds[1]);
+	}
+	close(fds[0]);
 }
 
 static void take_fd(int *to, int fd)
@@ -110,7 +126,7 @@ static void take_fd(int *to, int fd)
 	*to = fd;
 }
 
-static void take(struct backend *b, const struct vhost_message *msg, int fd)
+static void take(struct backend *b, const struct vhost_message *msg, const int *fds)
 {
 	struct backend_queue *q = &b->q[msg->state.index % BACKEND_QUEUES];
 	u64 forgotten;
@@ -123,7 +139,7 @@ static void take(struct backend *b, const struct vhost_message *msg, int fd)
 		b->acked = msg->num;
 		break;
 	case VHOST_SET_MEM_TABLE:
-		take_memory(b, msg, fd);
+		take_memory(b, msg, fds);
 		break;
 	case VHOST_SET_VRING_NUM:
 		q->layout.size = msg->state.num;
@@ -134,10 +150,10 @@ static void take(struct backend *b, const struct vhost_message *msg, int fd)
 		q->layout.used = guest_address(b, msg->addr.used_user_addr);
 		break;
 	case VHOST_SET_VRING_KICK:
-		take_fd(&b->q[msg->num & 0xff].kick, fd);
+		take_fd(&b->q[msg->num & 0xff].kick, fds[0]);
 		break;
 	case VHOST_SET_VRING_CALL:
-		take_fd(&b->q[msg->num & 0xff].call, fd);
+		take_fd(&b->q[msg->num & 0xff].call, fds[0]);
 		break;
 	case VHOST_SET_VRING_ENABLE:
 		/* It was not enabled: as virtiofsd does. */
@@ -175,8 +191,8 @@ bool backend_serve(struct backend *b)
 {
 	for (;;) {
 		struct vhost_message msg;
-		int fd = -1;
-		ssize_t n = receive(b, &msg, VHOST_HEADER, &fd);
+		int fds[VHOST_MAX_REGIONS] = { -1, -1 };
+		ssize_t n = receive(b, &msg, VHOST_HEADER, fds);
 
 		if (n < 0 && errno == EAGAIN)
 			return true;
@@ -188,8 +204,10 @@ bool backend_serve(struct backend *b)
 			assert_int_equal(recv(b->fd, &msg.num, msg.size, MSG_DONTWAIT), msg.size);
 		if (b->nr_log < BACKEND_LOG)
 			b->log[b->nr_log++] = msg;
-		take(b, &msg, fd);
+		take(b, &msg, fds);
 		answer(b, &msg);
+		if (b->life && !--b->life)
+			return false;
 	}
 }
 
@@ -212,6 +230,42 @@ u32 backend_work(struct backend *b, u32 i, u8 byte)
 	if (nr && q->call >= 0)
 		assert_int_equal(write(q->call, &count, sizeof(count)), sizeof(count));
 	return nr;
+}
+
+static void ring(const struct backend_queue *q)
+{
+	const u64 one = 1;
+
+	if (q->call >= 0)
+		assert_int_equal(write(q->call, &one, sizeof(one)), sizeof(one));
+}
+
+u32 backend_take(struct backend *b, u32 i)
+{
+	struct backend_queue *q = &b->q[i];
+	struct virtq_chain chain = { .max = 1 };
+
+	while (q->running && q->nr_held < BACKEND_HELD) {
+		chain.iov = &q->held_iov[q->nr_held];
+		if (virtq_pop(&q->vq, &chain) != 1)
+			break;
+		q->held[q->nr_held++] = chain.head;
+	}
+	return q->nr_held;
+}
+
+void backend_finish(struct backend *b, u32 i, u32 n, u8 byte)
+{
+	struct backend_queue *q = &b->q[i];
+
+	assert_true(n < q->nr_held);
+	memset(q->held_iov[n].iov_base, byte, q->held_iov[n].iov_len);
+	virtq_push(&q->vq, q->held[n], (u32)q->held_iov[n].iov_len);
+	q->nr_held--;
+	memmove(&q->held[n], &q->held[n + 1], (q->nr_held - n) * sizeof(q->held[0]));
+	memmove(&q->held_iov[n], &q->held_iov[n + 1], (q->nr_held - n) * sizeof(q->held_iov[0]));
+	if (!b->mute)
+		ring(q);
 }
 
 bool backend_runs(struct backend *b, u32 i)

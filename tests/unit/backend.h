@@ -16,6 +16,7 @@
 
 #define BACKEND_QUEUES	4
 #define BACKEND_LOG	64
+#define BACKEND_HELD	64
 #define BACKEND_BYTE	9	/* what the thread fills with */
 
 struct backend_queue {
@@ -25,6 +26,10 @@ struct backend_queue {
 	bool			enabled;
 	bool			running;
 	struct virtq		vq;
+	/* Chains of one buffer that were taken, and are not done. */
+	u16			held[BACKEND_HELD];
+	struct iovec		held_iov[BACKEND_HELD];
+	u32			nr_held;
 };
 
 struct backend {
@@ -38,8 +43,11 @@ struct backend {
 	bool			owned;
 	bool			lazy;		/* GET_VRING_BASE is not answered */
 	u32			refuses;	/* this request */
-	struct gmem		mem;
-	struct vhost_region	region;
+	bool			mute;		/* it rings nobody */
+	u32			life;		/* messages until it dies; 0: for ever */
+	struct gmem		mem;		/* of all regions, one behind the other */
+	struct vhost_region	region[VHOST_MAX_REGIONS];
+	u32			nr_regions;
 	struct backend_queue	q[BACKEND_QUEUES];
 	struct vhost_message	log[BACKEND_LOG];	/* what came */
 	u32			nr_log;
@@ -58,6 +66,11 @@ bool backend_serve(struct backend *b);
 
 /* If queue @i was kicked: fill each of its chains with @byte and ring.  How many. */
 u32 backend_work(struct backend *b, u32 i, u8 byte);
+
+/* Take what there is on queue @i and leave it at that; how many are held then. */
+u32 backend_take(struct backend *b, u32 i);
+/* Do the @n-th of those that are held, and ring. */
+void backend_finish(struct backend *b, u32 i, u32 n, u8 byte);
 
 /* Was queue @i handed over?  From any thread. */
 bool backend_runs(struct backend *b, u32 i);

@@ -136,8 +136,8 @@ static void test_hands_memory_and_rings_over(void **state)
 	assert_int_equal(rig.b.log[2].num,
 			 1 << VHOST_PROTOCOL_F_MQ | 1 << VHOST_PROTOCOL_F_REPLY_ACK);
 	assert_int_equal(rig.b.acked, T_WANTED | 1ull << VHOST_F_PROTOCOL_FEATURES);
-	assert_int_equal(rig.b.region.gpa, DRIVER_RAM_BASE);
-	assert_int_equal(rig.b.region.size, DRIVER_RAM_SIZE);
+	assert_int_equal(rig.b.region[0].gpa, DRIVER_RAM_BASE);
+	assert_int_equal(rig.b.region[0].size, DRIVER_RAM_SIZE);
 	for (u32 i = 0; i < 2; i++) {
 		assert_memory_equal(&rig.b.q[i].layout, &rig.d.q[i].layout, sizeof(rig.d.q[i].layout));
 		assert_true(rig.b.q[i].enabled);
@@ -592,7 +592,7 @@ static void t_greet_disk(struct t_rig *rig, u32 size, u32 offset)
 
 static int t_create_disk(struct t_rig *rig, struct virtio **dev)
 {
-	return vhost_user_blk_create(dev, &rig->d.env, 3, 2, rig->b.front, &rig->err);
+	return vhost_user_blk_create(dev, &rig->d.env, 3, 2, rig->b.front, false, &rig->err);
 }
 
 static void test_disk_is_as_the_backend_says(void **state)

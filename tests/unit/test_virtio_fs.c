@@ -317,9 +317,9 @@ static void test_vhost_user_arguments(void **state)
 	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -EINVAL);
 	assert_string_equal(g.err.msg, "vhost-user: 17 queues, of at most 16");
 	cfg.queues = 0;
-	cfg.flags = 1;
+	cfg.flags = VMM_VHOST_USER_F_WAIT << 1;
 	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -E2BIG);
-	cfg.flags = 0;
+	cfg.flags = VMM_VHOST_USER_F_WAIT;
 	cfg.reserved = 1;
 	assert_int_equal(vmm_add_vhost_user(g.vm, &cfg, &g.err), -E2BIG);
 	cfg.reserved = 0;
