@@ -197,9 +197,10 @@ mem_at()	# N FIELD
 	echo $(($(console | sed -n "s/^GUEST-MEM.*$2=\([0-9]*\).*/\1/p" | sed -n "$1p") / 1024))
 }
 
-# balloon KERNEL OPTION...: the guest touches 128 MiB, and reports that they are free; it
-# does so again with a balloon of as much, which is then taken back.  Without touching
-# nothing would be there to be given.
+# balloon KERNEL OPTION...: the guest touches half of its memory, and reports that it is
+# free; then it has a balloon of 128 MiB, which is taken back again.  Without touching
+# nothing would be there to be given.  Linux lends up to 32 pieces of 4 MiB at a time while
+# it reports them: with less memory it can panic for want of it when half is touched.
 balloon()
 {
 	kernel=$1
@@ -212,7 +213,7 @@ balloon()
 		"shell:\$VMM balloon -n mem -d 28 && $(reaches actual 100 100)" \
 		"shell:\$VMM balloon mem 0; $(reaches actual 0 0)" 'send:mem\n' want:GUEST-MEM \
 		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" 'send:free\n' 'send:quit\n' exit:0 -- \
-		$(virtio "$kernel") --name mem "$@" -p "$QUIET t=balloon"
+		$(virtio "$kernel") --mem 384 --name mem "$@" -p "$QUIET t=balloon"
 	silent
 	note "host: $(rss_at 1) MiB, $(rss_at 2) when free pages are reported, $(rss_at 3) with the balloon, $(rss_at 4) without; guest: $(mem_at 1 total) MiB, $(mem_at 1 available) available, then $(mem_at 2 total), $(mem_at 2 available), then $(mem_at 3 total), $(mem_at 3 available)"
 	[ $(($(rss_at 1) - $(rss_at 2))) -ge 96 ] || fail "free pages are not given back"
