@@ -197,8 +197,8 @@ static const struct virtio_ops ops = {
 	.destroy = destroy,
 };
 
-static int create(struct virtio **dev, const struct virtio_env *env, u32 index, u32 nr_pairs,
-		  const struct vhost_user_net_params *params, struct vmm_error *err)
+static int make(struct virtio **dev, const struct virtio_env *env, u32 index, u32 nr_pairs,
+		const struct vhost_user_net_params *params, struct vmm_error *err)
 {
 	struct virtio_net_config config = {
 		.status = htole16(VIRTIO_NET_S_LINK_UP),
@@ -227,29 +227,32 @@ static int create(struct virtio **dev, const struct virtio_env *env, u32 index, 
 	return vhost_user_create(dev, env, index, &cfg, err);
 }
 
-int vhost_user_net_create(struct virtio **dev, const struct virtio_env *env, u32 index,
+int vhost_user_net_create(struct virtio **out, const struct virtio_env *env, u32 index,
 			  const struct vhost_user_net_params *params, struct vmm_error *err)
 {
 	const u32 nr_pairs = params->nr_pairs ? params->nr_pairs : 1;
 	struct card *c = calloc(1, sizeof(*c));
+	struct virtio *dev;
 	int ret;
 
 	if (!c)
 		return error_set(err, -ENOMEM, "net%u: no memory", index);
-	ret = create(dev, env, index, nr_pairs, params, err);
+	ret = make(&dev, env, index, nr_pairs, params, err);
 	if (ret) {
 		free(c);
 		return ret;
 	}
 	*c = (struct card){
-		.dev = *dev, .nr_pairs = nr_pairs, .used = 1, .connected = true, .cable = true,
+		.dev = dev, .nr_pairs = nr_pairs, .used = 1, .connected = true, .cable = true,
 		.new_cable = true, .cable_msg = { .fn = on_cable, .arg = c },
 	};
-	(*dev)->queues[0].priv = c;
-	if (nr_pairs > 1 && !((*dev)->offered & BIT(VIRTIO_NET_F_MQ))) {
+	dev->queues[0].priv = c;
+	if (nr_pairs > 1 && !(dev->offered & BIT(VIRTIO_NET_F_MQ))) {
 		ret = error_set(err, -ENOTSUP, "%s: its backend has no more than one pair of queues",
-				(*dev)->name);
-		virtio_destroy(*dev);
+				dev->name);
+		virtio_destroy(dev);
+		return ret;
 	}
-	return ret;
+	*out = dev;
+	return 0;
 }

@@ -375,7 +375,7 @@ static void test_too_few_pairs_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct t_process before;
-		struct virtio *dev;
+		struct virtio *dev = NULL;
 		struct t_rig rig;
 
 		driver_open(&rig.d, 1);
@@ -386,6 +386,8 @@ static void test_too_few_pairs_are_refused(void **state)
 		rig.b.protocol = rows[i].protocol;
 		assert_int_equal(t_create(&rig, &dev, 2, 0), -ENOTSUP);
 		assert_string_equal(rig.err.msg, rows[i].why);
+		/* It is gone, and not the caller's to destroy. */
+		assert_null(dev);
 		backend_close(&rig.b);
 		t_process_check(&before);
 		rig.d.dev = NULL;
