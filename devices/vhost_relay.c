@@ -16,23 +16,18 @@
 
 #include "devices/vhost_relay.h"
 #include "devices/virtio.h"
+#include "devices/virtq_ring.h"
 #include "vmm/error.h"
 #include "vmm/fd.h"
 #include "vmm/gmem.h"
-
-/* virtio 1.2, 2.7.6 and 2.7.8. */
-#define RING_IDX	2
-#define RING_ELEMENTS	4
-#define AVAIL_ELEMENT	2
-#define USED_ELEMENT	8
 
 /* Where the rings of a queue are, whatever its size. */
 #define USED_AT		KIB(4)
 #define STRIDE		KIB(16)
 #define PAGE		KIB(64)		/* the largest that a host has */
 
-_Static_assert(RING_ELEMENTS + VIRTQ_MAX_SIZE * AVAIL_ELEMENT + 2 <= USED_AT &&
-	       USED_AT + RING_ELEMENTS + VIRTQ_MAX_SIZE * USED_ELEMENT + 2 <= STRIDE, "they fit");
+_Static_assert(SPLIT_ELEMENTS + VIRTQ_MAX_SIZE * SPLIT_AVAIL_ELEMENT + 2 <= USED_AT &&
+	       USED_AT + SPLIT_ELEMENTS + VIRTQ_MAX_SIZE * SPLIT_USED_ELEMENT + 2 <= STRIDE, "they fit");
 
 struct ring {
 	struct vhost_relay	*relay;
@@ -61,14 +56,14 @@ struct vhost_relay {
 
 static u64 slot(const struct ring *r, u16 idx, u32 element)
 {
-	return RING_ELEMENTS + (u64)(idx & (r->q->vq.size - 1)) * element;
+	return SPLIT_ELEMENTS + (u64)(idx & (r->q->vq.size - 1)) * element;
 }
 
 static void put(struct ring *r, u16 head)
 {
-	gview_store16(&r->avail, slot(r, r->avail_idx++, AVAIL_ELEMENT), head);
+	gview_store16(&r->avail, slot(r, r->avail_idx++, SPLIT_AVAIL_ELEMENT), head);
 	/* The backend's acquire of idx is the partner. */
-	gview_store16_release(&r->avail, RING_IDX, r->avail_idx);
+	gview_store16_release(&r->avail, SPLIT_IDX, r->avail_idx);
 }
 
 static void kick(const struct ring *r)
@@ -119,7 +114,7 @@ void vhost_relay_begin(struct vhost_relay *r)
 static bool collect(struct ring *r)
 {
 	struct virtio_queue *q = r->q;
-	u16 idx = gview_load16_acquire(&r->used, RING_IDX);
+	u16 idx = gview_load16_acquire(&r->used, SPLIT_IDX);
 
 	if (idx == r->used_idx)
 		return true;
@@ -128,7 +123,7 @@ static bool collect(struct ring *r)
 	while (r->used_idx != idx) {
 		u32 element[2];		/* virtio 1.2, 2.7.8: its head, then its length */
 
-		gview_read(&r->used, slot(r, r->used_idx++, USED_ELEMENT), element, sizeof(element));
+		gview_read(&r->used, slot(r, r->used_idx++, SPLIT_USED_ELEMENT), element, sizeof(element));
 		if (element[0] >= q->vq.size || !virtq_is_inflight(&q->vq, (u16)element[0]))
 			return false;
 		virtio_push(q, (u16)element[0], element[1]);

@@ -31,7 +31,6 @@
 #define MAX_MSIZE	KIB(512)	/* that a session may have */
 #define MIN_MSIZE	KIB(4)		/* Linux asks for no less */
 #define REPLIES_A_RUN	256
-#define MAX_NAME	255
 
 /* 9P2000.L: size[4] type[1] tag[2], and what the type has; little-endian. */
 #define HEADER		7u
@@ -56,8 +55,8 @@ struct request {
 struct virtio_9p {
 	struct virtio		virtio;		/* first */
 	u8			config[sizeof(struct virtio_9p_config) + VMM_FS_TAG_MAX];
-	char			aname[MAX_NAME + 1];
-	char			uname[MAX_NAME + 1];
+	char			aname[VMM_9P_NAME_MAX + 1];
+	char			uname[VMM_9P_NAME_MAX + 1];
 
 	/* Under the device's lock: a server to come, or -1. */
 	int			new_fd;
@@ -263,7 +262,7 @@ static int string_at(const struct virtio_9p *p9, u32 at)
 	if (p9->out_len < at + 2)
 		return -1;
 	len = get16(p9->out_buf + at);
-	return len <= MAX_NAME && len <= p9->out_len - at - 2 ? (int)len : -1;
+	return len <= VMM_9P_NAME_MAX && len <= p9->out_len - at - 2 ? (int)len : -1;
 }
 
 /* @name, or what the guest has at @from if that is empty; returns where it ends. */
@@ -279,7 +278,7 @@ static u32 put_string(u8 *to, const char *name, const u8 *from)
 /* Put our names of who attaches to what in the place of the guest's. */
 static int rewrite_attach(struct virtio_9p *p9)
 {
-	u8 guest[2 * (2 + MAX_NAME) + 4];
+	u8 guest[2 * (2 + VMM_9P_NAME_MAX) + 4];
 	const u32 uname = HEADER + 8;
 	const int uname_len = string_at(p9, uname);
 	const u32 aname = uname + 2 + (u32)uname_len;

@@ -12,6 +12,15 @@
 
 #include "devices/virtq.h"
 
+/*
+ * 2.7.6, 2.7.8: in the avail ring and in the used ring the elements follow the indices, and
+ * behind them is the event.
+ */
+#define SPLIT_IDX		2
+#define SPLIT_ELEMENTS		4
+#define SPLIT_AVAIL_ELEMENT	2
+#define SPLIT_USED_ELEMENT	8
+
 const char *split_check(const struct gmem *mem, const struct virtq_layout *l);
 void split_init(struct virtq *vq, const struct virtq_layout *l);
 int split_pop(struct virtq *vq, struct virtq_chain *chain);

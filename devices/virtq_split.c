@@ -10,22 +10,17 @@
 
 #include "devices/virtq_ring.h"
 
-/* 2.7.6, 2.7.8; the elements follow the indices, and behind them is the event. */
 #define RING_FLAGS	0
-#define RING_IDX	2
-#define RING_ELEMENTS	4
-#define AVAIL_ELEMENT	2
-#define USED_ELEMENT	8
 #define EVENT		2
 
 static u64 avail_size(u32 size)
 {
-	return RING_ELEMENTS + (u64)size * AVAIL_ELEMENT + EVENT;
+	return SPLIT_ELEMENTS + (u64)size * SPLIT_AVAIL_ELEMENT + EVENT;
 }
 
 static u64 used_size(u32 size)
 {
-	return RING_ELEMENTS + (u64)size * USED_ELEMENT + EVENT;
+	return SPLIT_ELEMENTS + (u64)size * SPLIT_USED_ELEMENT + EVENT;
 }
 
 const char *split_check(const struct gmem *mem, const struct virtq_layout *l)
@@ -57,14 +52,14 @@ static int next_head(struct virtq *vq, u16 *head)
 {
 	if (vq->next_avail == vq->avail_idx) {
 		/* The driver's release of idx is the partner: entries before it are whole. */
-		vq->avail_idx = gview_load16_acquire(&vq->avail, RING_IDX);
+		vq->avail_idx = gview_load16_acquire(&vq->avail, SPLIT_IDX);
 		if (vq->next_avail == vq->avail_idx)
 			return 0;
 		if ((u16)(vq->avail_idx - vq->next_avail) > vq->size)
 			return virtq_broken(vq, "it offers more chains than the queue has room for");
 	}
-	*head = gview_load16(&vq->avail, RING_ELEMENTS +
-			     (u64)(vq->next_avail & (vq->size - 1)) * AVAIL_ELEMENT);
+	*head = gview_load16(&vq->avail, SPLIT_ELEMENTS +
+			     (u64)(vq->next_avail & (vq->size - 1)) * SPLIT_AVAIL_ELEMENT);
 	if (*head >= vq->size)
 		return virtq_broken(vq, "the head of a chain is outside of the table");
 	if (virtq_flies(vq, *head))
@@ -132,25 +127,25 @@ void split_unpop(struct virtq *vq, u16 head)
 void split_push_all(struct virtq *vq, const struct virtq_used *used, u32 nr)
 {
 	for (u32 i = 0; i < nr; i++) {
-		u64 at = RING_ELEMENTS + (u64)(vq->used_idx++ & (vq->size - 1)) * USED_ELEMENT;
+		u64 at = SPLIT_ELEMENTS + (u64)(vq->used_idx++ & (vq->size - 1)) * SPLIT_USED_ELEMENT;
 
 		virtq_landed(vq, used[i].head);
 		gview_store32(&vq->used, at, used[i].head);
 		gview_store32(&vq->used, at + 4, used[i].len);
 	}
 	/* The driver's acquire of idx is the partner: elements and buffers are whole. */
-	gview_store16_release(&vq->used, RING_IDX, vq->used_idx);
+	gview_store16_release(&vq->used, SPLIT_IDX, vq->used_idx);
 }
 
 /* used_event, behind the available ring (2.7.7); avail_event, behind the used ring. */
 static u64 used_event(const struct virtq *vq)
 {
-	return RING_ELEMENTS + (u64)vq->size * AVAIL_ELEMENT;
+	return SPLIT_ELEMENTS + (u64)vq->size * SPLIT_AVAIL_ELEMENT;
 }
 
 static u64 avail_event(const struct virtq *vq)
 {
-	return RING_ELEMENTS + (u64)vq->size * USED_ELEMENT;
+	return SPLIT_ELEMENTS + (u64)vq->size * SPLIT_USED_ELEMENT;
 }
 
 /*
@@ -164,7 +159,7 @@ bool split_should_signal(struct virtq *vq)
 	if (old == vq->used_idx)
 		return false;
 	vq->signalled = vq->used_idx;
-	gview_swap16(&vq->used, RING_IDX, vq->used_idx);
+	gview_swap16(&vq->used, SPLIT_IDX, vq->used_idx);
 	if (!vq->event_idx)
 		return !(gview_load16_ordered(&vq->avail, RING_FLAGS) & VRING_AVAIL_F_NO_INTERRUPT);
 	return vring_need_event(gview_load16_ordered(&vq->avail, used_event(vq)), vq->used_idx, old);
@@ -176,7 +171,7 @@ bool split_enable_kicks(struct virtq *vq)
 		gview_swap16(&vq->used, avail_event(vq), vq->next_avail);
 	else
 		gview_swap16(&vq->used, RING_FLAGS, 0);
-	return gview_load16_ordered(&vq->avail, RING_IDX) != vq->next_avail;
+	return gview_load16_ordered(&vq->avail, SPLIT_IDX) != vq->next_avail;
 }
 
 /* With an event index there is nothing to do: the event lies behind. */

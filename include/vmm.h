@@ -406,13 +406,15 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *cfg, struct vmm_error
  * When it goes, the guest gets errors until there is another, vmm_set_backend(), and it
  * has mounted anew; and so it is if the guest resets the device while it waits for replies.
  */
+#define VMM_9P_NAME_MAX		255		/* bytes */
+
 struct vmm_9p_config {
 	size_t		size;
 	uint64_t	flags;		/* none yet */
 	int		fd;
 	int		reserved;
 	const char	*tag;		/* as above */
-	/* Of at most 255 bytes; NULL: what the guest says. */
+	/* Of at most VMM_9P_NAME_MAX; NULL: what the guest says. */
 	const char	*aname;		/* what any attach asks the server for */
 	const char	*uname;		/* ... and who does */
 };

@@ -540,6 +540,14 @@ int vmm_add_disk(struct vmm *vm, const struct vmm_disk_config *user, struct vmm_
 	return ret;
 }
 
+static int take_tag(struct vm_device *dev, const char *tag, const char *what, struct vmm_error *err)
+{
+	if (!tag || !tag[0] || strlen(tag) > VMM_FS_TAG_MAX)
+		return error_set(err, -EINVAL, "%s: a tag has 1 to %u bytes", what, VMM_FS_TAG_MAX);
+	strcpy(dev->tag, tag);
+	return 0;
+}
+
 int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_error *err)
 {
 	struct vm_device dev = { .kind = VM_FS, .fd = -1 };
@@ -551,11 +559,10 @@ int vmm_add_fs(struct vmm *vm, const struct vmm_fs_config *user, struct vmm_erro
 	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
 	if (!ret)
 		ret = config_reserved((u64)cfg.reserved, err);
+	if (!ret)
+		ret = take_tag(&dev, cfg.tag, "fs", err);
 	if (ret)
 		return ret;
-	if (!cfg.tag || !cfg.tag[0] || strlen(cfg.tag) > VMM_FS_TAG_MAX)
-		return error_set(err, -EINVAL, "fs: a tag has 1 to %u bytes", VMM_FS_TAG_MAX);
-	strcpy(dev.tag, cfg.tag);
 	return add_device_fd(vm, &dev, cfg.fd, "fs", err);
 }
 
@@ -570,15 +577,14 @@ int vmm_add_9p(struct vmm *vm, const struct vmm_9p_config *user, struct vmm_erro
 	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags, 0, user, err);
 	if (!ret)
 		ret = config_reserved((u64)cfg.reserved, err);
+	if (!ret)
+		ret = take_tag(&dev, cfg.tag, "9p", err);
 	if (ret)
 		return ret;
-	if (!cfg.tag || !cfg.tag[0] || strlen(cfg.tag) > VMM_FS_TAG_MAX)
-		return error_set(err, -EINVAL, "9p: a tag has 1 to %u bytes", VMM_FS_TAG_MAX);
-	if ((cfg.aname && strlen(cfg.aname) > VM_9P_NAME) ||
-	    (cfg.uname && strlen(cfg.uname) > VM_9P_NAME))
+	if ((cfg.aname && strlen(cfg.aname) > VMM_9P_NAME_MAX) ||
+	    (cfg.uname && strlen(cfg.uname) > VMM_9P_NAME_MAX))
 		return error_set(err, -EINVAL, "9p: what and who is attached has at most %u bytes",
-				 VM_9P_NAME);
-	strcpy(dev.tag, cfg.tag);
+				 VMM_9P_NAME_MAX);
 	strcpy(dev.aname, cfg.aname ? cfg.aname : "");
 	strcpy(dev.uname, cfg.uname ? cfg.uname : "");
 	return add_device_fd(vm, &dev, cfg.fd, "9p", err);

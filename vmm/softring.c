@@ -166,7 +166,6 @@ static ssize_t move(const struct io_uring_sqe *sqe, off_t off, int flags)
 
 static ssize_t try_file(const struct io_uring_sqe *sqe)
 {
-
 	switch (sqe->opcode) {
 	case IORING_OP_FSYNC:
 		return sqe->fsync_flags & IORING_FSYNC_DATASYNC ? fdatasync(sqe->fd) :

@@ -27,7 +27,6 @@
 #define VM_MAX_DEVICES		24
 #define VM_MAX_QUEUES		64	/* of a device */
 #define VM_MAX_IO_THREADS	16
-#define VM_9P_NAME		255
 #define VM_MAX_EVENTS		16
 
 enum vm_state { VM_NEW, VM_RUNNING, VM_PAUSED, VM_STOPPED };
@@ -54,8 +53,8 @@ struct vm_device {
 	char			serial[VMM_DISK_SERIAL + 1];
 	/* Of a file system. */
 	char			tag[VMM_FS_TAG_MAX + 1];
-	char			aname[VM_9P_NAME + 1];
-	char			uname[VM_9P_NAME + 1];
+	char			aname[VMM_9P_NAME_MAX + 1];
+	char			uname[VMM_9P_NAME_MAX + 1];
 	/* Of a vsock. */
 	u32			cid;
 	/* Of a network card. */

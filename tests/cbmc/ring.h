@@ -107,3 +107,17 @@ static u32 count(const struct virtq *vq)
 		nr += vq->inflight[0] >> i & 1;
 	return nr;
 }
+
+static void init_of(u32 size);
+
+/* Size by size, each of them a number to the solver. */
+void prove_init(void)
+{
+	u32 larger = nondet_u32();
+
+	for (u32 size = 0; size <= MAX; size++)
+		if (nondet_bool())
+			init_of(size);
+	__CPROVER_assume(larger > MAX);
+	init_of(larger);
+}

@@ -20,7 +20,7 @@ exists()
 {
 	case $1 in
 	test_*) grep -qE "(cmocka_unit_test(_[a-z_]*)?|TEST)\($1[,)]" tests/unit/test_*.c ;;
-	prove_*) grep -q "^void $1(void)" tests/cbmc/*.c && grep -qP "\t${1#prove_}\t" tests/cbmc/run ;;
+	prove_*) grep -q "^void $1(void)" tests/cbmc/*.[ch] && grep -qP "\t${1#prove_}\t" tests/cbmc/run ;;
 	fuzz_*) [ -e "tests/fuzz/$1.c" ] ;;
 	scenario:*) grep -q "^scenario ${1#scenario:} " tests/nested/scenarios/*.sh ;;
 	*) false ;;

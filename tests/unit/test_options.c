@@ -396,13 +396,13 @@ static void test_options_collect_vhost_user(void **state)
 	t_accept(&opts, &line, "k --vhost-user type=blk,socket=/a/b --vhost-user=queues=3,socket=c,type=blk");
 	assert_int_equal(opts.nr_vhosts, 2);
 	assert_int_equal(vhostopt_parse(&opt, opts.vhosts[0], &err), 0);
-	assert_string_equal(opt.addr.sun_path, "/a/b");
+	assert_string_equal(opt.path, "/a/b");
 	assert_int_equal(opt.queues, 0);
 	assert_int_equal(vhostopt_parse(&opt, opts.vhosts[1], &err), 0);
-	assert_string_equal(opt.addr.sun_path, "c");
+	assert_string_equal(opt.path, "c");
 	assert_int_equal(opt.queues, 3);
 	assert_int_equal(opt.type, VMM_VHOST_USER_BLK);
-	assert_int_equal(vhostopt_connect(&opt.addr, "--vhost-user", &err), -ENOENT);
+	assert_int_equal(vhostopt_connect(opt.path, "--vhost-user", &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "--vhost-user: Unable to connect to c: "));
 }
 

@@ -692,7 +692,7 @@ static void test_api(void **state)
 	struct vmm_config vm_cfg = VMM_CONFIG_INIT;
 	struct fake_kvm *fake = fake_create(&fake_server);
 	struct vmm_error err;
-	char name[VM_9P_NAME + 2];
+	char name[VMM_9P_NAME_MAX + 2];
 	struct vmm *vm;
 	int peer;
 
@@ -717,10 +717,10 @@ static void test_api(void **state)
 	name[sizeof(name) - 1] = '\0';
 	cfg.aname = name;
 	assert_int_equal(vmm_add_9p(vm, &cfg, &err), -EINVAL);
-	name[VM_9P_NAME] = '\0';
+	name[VMM_9P_NAME_MAX] = '\0';
 	assert_int_equal(vmm_add_9p(vm, &cfg, &err), 0);
 	cfg.aname = NULL;
-	name[VM_9P_NAME] = 'a';
+	name[VMM_9P_NAME_MAX] = 'a';
 	cfg.uname = name;
 	assert_int_equal(vmm_add_9p(vm, &cfg, &err), -EINVAL);
 	cfg.uname = "root";

@@ -111,7 +111,7 @@ static void on_cont(int sig)
 	came_back = sig;
 }
 
-/* 0: that was the end. */
+/* False: that was the end. */
 static bool show(const struct link *link)
 {
 	char buf[STDCONS_CHUNK];

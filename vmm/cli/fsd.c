@@ -31,7 +31,6 @@
 #define END_MS		1000	/* to end when the connection has, and again when told to */
 #define LISTEN_FD	3	/* in the child */
 #define NO_EXEC		127
-#define MAX_ANAME	255	/* as vmm.h has it */
 
 const char *fsd_option(const struct fsd *fsd)
 {
@@ -90,7 +89,7 @@ static bool whole_name(struct fsd *fsd)
 {
 	char *whole = realpath(fsd->dir, NULL);
 
-	if (!whole || strlen(whole) > MAX_ANAME) {
+	if (!whole || strlen(whole) > VMM_9P_NAME_MAX) {
 		free(whole);
 		return false;
 	}

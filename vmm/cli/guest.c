@@ -158,7 +158,7 @@ static int open_vhosts(struct guest *guest)
 
 	for (uint32_t i = 0; i < guest->opts->nr_vhosts; i++) {
 		if (!vhostopt_parse(&opt, guest->opts->vhosts[i], &err))
-			guest->vhost_fds[i] = vhostopt_connect(&opt.addr, "--vhost-user", &err);
+			guest->vhost_fds[i] = vhostopt_connect(opt.path, "--vhost-user", &err);
 		if (guest->vhost_fds[i] < 0) {
 			report_fatal("%s", err.msg);
 			return STATUS_FILE;

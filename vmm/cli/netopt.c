@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "vmm/cli/number.h"
 #include "vmm/cli/refuse.h"
+#include "vmm/cli/vhostopt.h"
 
 #define MTU_MIN		68		/* vmm.h, vmm_net_config.mtu */
 #define MTU_MAX		65535
@@ -82,9 +82,7 @@ static int take_tapif(struct netopt *opt, const char *text, struct vmm_error *er
 
 static int take_socket(struct netopt *opt, const char *text, struct vmm_error *err)
 {
-	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
-
-	if (strlen(text) > max)
+	if (strlen(text) >= VHOSTOPT_PATH)
 		return refuse(err, -EINVAL, "--network: socket: a name of %zu bytes is too long",
 			      strlen(text));
 	opt->socket = text;

@@ -8,8 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/cli/vhostopt.h"
@@ -34,11 +32,7 @@ static int open_vhost(struct net *net, struct vmm_error *err)
 
 static int connect_net(struct net *net, struct vmm_error *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	/* It was found to be short enough. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", net->opt.socket);
-	net->fds[0] = vhostopt_connect(&addr, "--network", err);
+	net->fds[0] = vhostopt_connect(net->opt.socket, "--network", err);
 	return net->fds[0] < 0 ? net->fds[0] : 0;
 }
 

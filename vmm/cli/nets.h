@@ -2,9 +2,9 @@
 /*
  * nets.h - the guest's network cards, and who is behind them
  *
- * Tap interfaces, and connections to vhost-user backends, are for all boots of a guest; each boot has a passt of its own for each
- * card that wants one.  One that ends is reported and started again, and the guest goes
- * on meanwhile with the link down.
+ * Tap interfaces, and connections to vhost-user backends, are for all boots of a guest;
+ * each boot has a passt of its own for each card that wants one.  One that ends is reported
+ * and started again, and the guest goes on meanwhile with the link down.
  */
 #ifndef VMM_CLI_NETS_H
 #define VMM_CLI_NETS_H

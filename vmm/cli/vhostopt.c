@@ -5,8 +5,10 @@
 #include "vmm/cli/vhostopt.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/cli/number.h"
@@ -36,11 +38,11 @@ static int take_word(struct vhostopt *opt, const char *word, size_t len, struct 
 	}
 	val = value_of(word, "socket=", &n);
 	if (val) {
-		if (n >= sizeof(opt->addr.sun_path))
+		if (n >= VHOSTOPT_PATH)
 			return refuse(err, -EINVAL, "--vhost-user: socket: a name of %zu bytes is too long",
 				      n);
-		memcpy(opt->addr.sun_path, val, n);
-		opt->addr.sun_path[n] = '\0';
+		memcpy(opt->path, val, n);
+		opt->path[n] = '\0';
 		return 0;
 	}
 	val = value_of(word, "queues=", &n);
@@ -56,7 +58,7 @@ static int take_word(struct vhostopt *opt, const char *word, size_t len, struct 
 
 int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err)
 {
-	*opt = (struct vhostopt){ .addr = { .sun_family = AF_UNIX } };
+	*opt = (struct vhostopt){ .path = "" };
 	for (;;) {
 		size_t len = strcspn(arg, ",");
 		int ret = take_word(opt, arg, len, err);
@@ -67,21 +69,22 @@ int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err)
 			break;
 		arg += len + 1;
 	}
-	if (!opt->type || !opt->addr.sun_path[0])
+	if (!opt->type || !opt->path[0])
 		return refuse(err, -EINVAL, "--vhost-user: needs type=blk and socket=PATH");
 	return 0;
 }
 
-int vhostopt_connect(const struct sockaddr_un *addr, const char *name, struct vmm_error *err)
+int vhostopt_connect(const char *path, const char *name, struct vmm_error *err)
 {
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int ret;
 
-	if (fd >= 0 && !connect(fd, (const struct sockaddr *)addr, sizeof(*addr)))
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
 		return fd;
 	ret = -errno;
 	if (fd >= 0)
 		close(fd);
-	return refuse(err, ret, "%s: Unable to connect to %s: %s", name, addr->sun_path,
-		      strerror(-ret));
+	return refuse(err, ret, "%s: Unable to connect to %s: %s", name, path, strerror(-ret));
 }

@@ -10,10 +10,12 @@
 
 #include "vmm.h"
 
+#define VHOSTOPT_PATH	sizeof(((struct sockaddr_un *)0)->sun_path)	/* the longest, with its end */
+
 struct vhostopt {
 	uint32_t		type;	/* enum vmm_vhost_user_type */
 	uint32_t		queues;	/* 0: the library's default */
-	struct sockaddr_un	addr;
+	char			path[VHOSTOPT_PATH];	/* of its socket */
 };
 
 /*
@@ -24,8 +26,8 @@ int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err)
 
 /*
  * Returns a connected socket, or a negative errno with its text in @err, of the option
- * @name.
+ * @name.  @path is shorter than VHOSTOPT_PATH.
  */
-int vhostopt_connect(const struct sockaddr_un *addr, const char *name, struct vmm_error *err);
+int vhostopt_connect(const char *path, const char *name, struct vmm_error *err);
 
 #endif /* VMM_CLI_VHOSTOPT_H */

@@ -10,9 +10,10 @@
  *
  *   HOSTILE virtio=.. mended=.. wrong=.. psci=.. sum=..
  *
- * wrong are words of RAM that were not there while a BAR was.  psci has a bit for each call that was not refused as it shall be.  RAM is written with
- * the MMU off, past the caches; what the device is to see is cleaned from them all the
- * same, as lines of somebody else's may lie there.
+ * wrong are words of RAM that were not there while a BAR was.  psci has a bit for each call
+ * that was not refused as it shall be.  RAM is written with the MMU off, past the caches;
+ * what the device is to see is cleaned from them all the same, as lines of somebody else's
+ * may lie there.
  */
 #include <stdbool.h>
 
