@@ -12,7 +12,8 @@
  *   pvpanic   report a crash to the qemu,pvpanic-mmio device, as a kernel would
  *   powerkey  wait for the power key, then power off
  *   idle      nothing, for ever
- *   echo      answer each console line with `ECHO line`, power off at `quit`
+ *   echo      answer each console line with `ECHO line`, power off at `quit`; at
+ *             `paste n` read n KiB as they come, and compare them with what seq prints
  *   work      on every CPU: the same sum over some memory; print, power off
  *   disk      copy /dev/vda to /dev/vdb in all sizes, past the page cache; compare;
  *             zero a part; print what was found; power off
@@ -428,15 +429,69 @@ static void task_panic(void)
 		perror("sysrq");
 }
 
+/* Byte after byte of what seq prints, counting from 1. */
+struct seq {
+	unsigned int n;
+	size_t at;
+	char line[16];
+};
+
+static char seq_next(struct seq *seq)
+{
+	if (!seq->line[seq->at]) {
+		snprintf(seq->line, sizeof(seq->line), "%u\n", ++seq->n);
+		seq->at = 0;
+	}
+	return seq->line[seq->at++];
+}
+
+/* From a terminal that keeps nothing of them to itself.  Who sends them waits at first. */
+static void paste(unsigned long long want)
+{
+	static char buf[4096];
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	unsigned long long got = 0;
+	unsigned long long wrong = 0;
+	unsigned long long begun;
+	struct seq seq = { .n = 0 };
+	struct termios before;
+	struct termios raw;
+
+	tcgetattr(0, &before);
+	raw = before;
+	cfmakeraw(&raw);
+	raw.c_cflag |= CRTSCTS;
+	tcsetattr(0, TCSANOW, &raw);
+	printf("GUEST-PASTES\n");
+	sleep(2);
+	begun = clock_ns();
+	while (got < want && poll(&in, 1, 20000) > 0) {
+		ssize_t n = read(0, buf, sizeof(buf));
+
+		if (n <= 0)
+			break;
+		for (ssize_t i = 0; i < n; i++)
+			wrong += buf[i] != seq_next(&seq);
+		got += (unsigned long long)n;
+	}
+	tcsetattr(0, TCSANOW, &before);
+	printf("GUEST-PASTED bytes=%llu wrong=%llu ms=%llu.\n", got, wrong,
+	       (clock_ns() - begun) / 1000000);
+}
+
 static void task_echo(void)
 {
 	static char line[4096];
+	unsigned long long kib;
 
 	printf("GUEST-LISTENS\n");
 	while (fgets(line, sizeof(line), stdin)) {
 		if (!strcmp(line, "quit\n"))
 			return;
-		printf("ECHO %s", line);
+		if (sscanf(line, "paste %llu", &kib) == 1)
+			paste(kib << 10);
+		else
+			printf("ECHO %s", line);
 	}
 	printf("GUEST-EOF\n");
 }

@@ -134,10 +134,8 @@ disk_exits_pci()
 scenario hvc-pci-6.12 "6.12-max"
 hvc_pci_6_12()
 {
-	paste=$(printf '%0999d' 7)
-	vm want:GUEST-READY want:GUEST-LISTENS 'send:hello\n' 'want:ECHO hello' "send:$paste\n" \
-		"want:ECHO $paste" "send:quit\n" "want:Power down" exit:0 -- \
-		$(linux 6.12) --console virtio -p "loglevel=7 panic=-1 cryptomgr.notests=1 t=echo"
+	last="Power down" pasted 1024 $(linux 6.12) --console virtio \
+		-p "loglevel=7 panic=-1 cryptomgr.notests=1 t=echo"
 	console | grep -q '\] Run /init as init process' || fail "hvc0 is not the kernel's console"
 	silent
 }
