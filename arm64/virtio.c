@@ -412,6 +412,11 @@ void machine_hvc_resize(struct vmm *vm, u16 cols, u16 rows)
 	virtio_console_resize(vm->machine->hvc, cols, rows);
 }
 
+int machine_hvc_type(struct vmm *vm, const char *text)
+{
+	return virtio_console_type(vm->machine->hvc, text);
+}
+
 static struct virtio *balloon(struct vmm *vm)
 {
 	return vm->machine->virtio[vm->balloon].dev;

@@ -15,6 +15,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "devices/chardev.h"
 #include "devices/virtio.h"
@@ -40,6 +41,10 @@ struct virtio_console {
 	struct virtio_env		env;		/* with the first loop alone */
 	struct virtio_console_config	config;
 	struct chardev			*chr;
+
+	/* Under the device's lock: what shall be as if typed, before any other input. */
+	char				typed[VIRTIO_CONSOLE_TYPED + 1];
+	struct loop_msg			type_msg;
 
 	/* On the loop alone. */
 	struct kept			in;
@@ -127,6 +132,60 @@ static void rx(void *arg, const u8 *buf, size_t len)
 	give_back(&con->virtio.queues[INPUT], k, (u32)len);
 }
 
+/* As much of it as @max, into @text; how much that is. */
+static size_t next_typed(struct virtio_console *con, char *text, size_t max)
+{
+	size_t len;
+
+	pthread_mutex_lock(&con->virtio.lock);
+	len = strnlen(con->typed, max);
+	memcpy(text, con->typed, len);
+	memmove(con->typed, con->typed + len, sizeof(con->typed) - len);
+	pthread_mutex_unlock(&con->virtio.lock);
+	return len;
+}
+
+/* The driver's buffers may be shorter, and then the rest needs another. */
+static void take_typed(struct virtio_console *con)
+{
+	char text[sizeof(con->typed)];
+	size_t room;
+	size_t len;
+
+	while ((room = rx_room(con)) > 0) {
+		len = next_typed(con, text, room < VIRTIO_CONSOLE_TYPED ? room : VIRTIO_CONSOLE_TYPED);
+		if (!len)
+			return;
+		rx(con, (const u8 *)text, len);
+	}
+}
+
+static void on_typed(void *arg)
+{
+	struct virtio_console *con = arg;
+
+	if (!con->virtio.queues[INPUT].paused)
+		take_typed(con);
+}
+
+int virtio_console_type(struct virtio *dev, const char *text)
+{
+	struct virtio_console *con = of(dev);
+	size_t len = strlen(text);
+	int ret = -EAGAIN;
+
+	pthread_mutex_lock(&dev->lock);
+	if (len <= VIRTIO_CONSOLE_TYPED && !con->typed[0] && !dev->resetting &&
+	    dev->status & VIRTIO_CONFIG_S_DRIVER_OK) {
+		memcpy(con->typed, text, len);
+		ret = 0;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	if (!ret)
+		loop_post(dev->queues[INPUT].loop, &con->type_msg);
+	return ret;
+}
+
 static const struct chardev_ops chr_ops = { .rx_room = rx_room, .rx = rx, .tx_room = tx_room };
 
 /* ---- The device -------------------------------------------------------------------- */
@@ -141,6 +200,7 @@ static bool kick(struct virtio_queue *q)
 	}
 	if (q->index == OUTPUT)
 		return transmit(con, q);
+	take_typed(con);
 	chardev_kick_rx(con->chr);
 	return true;
 }
@@ -163,6 +223,16 @@ static void stop_queue(struct virtio_queue *q)
 
 	if (k->here)
 		give_back(q, k, 0);
+}
+
+/* So is what was not taken of what was typed. */
+static void reset(struct virtio *dev)
+{
+	struct virtio_console *con = of(dev);
+
+	pthread_mutex_lock(&dev->lock);
+	memset(con->typed, 0, sizeof(con->typed));
+	pthread_mutex_unlock(&dev->lock);
 }
 
 void virtio_console_resize(struct virtio *dev, u16 cols, u16 rows)
@@ -192,6 +262,8 @@ static void destroy(struct virtio *dev)
 {
 	struct virtio_console *con = of(dev);
 
+	while (con->type_msg.queued && !loop_dispatch(dev->queues[INPUT].loop))
+		;
 	chardev_destroy(con->chr);
 	virtio_fini(dev);
 	free(con);
@@ -202,6 +274,7 @@ static const struct virtio_ops ops = {
 	.id = VIRTIO_ID_CONSOLE,
 	.nr_queues = NR_QUEUES,
 	.queue_size = QUEUE_SIZE,
+	.reset = reset,
 	.kick = kick,
 	.stop_queue = stop_queue,
 	.at_rest = at_rest,
@@ -223,6 +296,7 @@ int virtio_console_create(struct virtio **dev, const struct virtio_env *env, u32
 	/* There the machine asks for the last output to be written. */
 	con->env = *env;
 	con->env.nr_loops = 1;
+	con->type_msg = (struct loop_msg){ .fn = on_typed, .arg = con };
 	con->config.cols = htole16(params->cols);
 	con->config.rows = htole16(params->rows);
 	con->virtio.config = (u8 *)&con->config;

@@ -26,6 +26,15 @@ int virtio_console_create(struct virtio **dev, const struct virtio_env *env, u32
 /* From any thread, no lock held: the terminal has another size. */
 void virtio_console_resize(struct virtio *dev, u16 cols, u16 rows);
 
+#define VIRTIO_CONSOLE_TYPED	15	/* characters */
+
+/*
+ * From any thread, no lock held: let the driver have @text before any other input.
+ * -EAGAIN: it is longer than VIRTIO_CONSOLE_TYPED, there is no driver, or it has not
+ * taken the last one.
+ */
+int virtio_console_type(struct virtio *dev, const char *text);
+
 /*
  * On the first I/O thread: call @done once everything the driver has printed has been
  * written, or cannot be; and do not wait for that any more.

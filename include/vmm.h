@@ -634,6 +634,14 @@ VMM_API VMM_MUST_CHECK int vmm_shutdown(struct vmm *vm);
 VMM_API VMM_MUST_CHECK
 int vmm_console_break(struct vmm *vm, uint32_t index, const char *text);
 
+/*
+ * The virtio-console receives @text, of at most 15 characters, before any other input, as if
+ * it had been typed; a Linux that has its console there takes Ctrl-O, 0x0f, and a character
+ * for a magic SysRq.  When RUNNING or PAUSED.  -ENOENT: there is no such console; -EAGAIN:
+ * the guest has no driver for it, or has not taken the last text.
+ */
+VMM_API VMM_MUST_CHECK int vmm_hvc_type(struct vmm *vm, const char *text);
+
 /* Pull the plug.  Returns at once; VMM_EVENT_STOPPED follows. */
 VMM_API int vmm_stop(struct vmm *vm);
 

@@ -902,6 +902,17 @@ int vmm_hvc_resize(struct vmm *vm, uint32_t cols, uint32_t rows)
 	return 0;
 }
 
+int vmm_hvc_type(struct vmm *vm, const char *text)
+{
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (vm->hvc < 0)
+		return -ENOENT;
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return -EBUSY;
+	return machine_hvc_type(vm, text);
+}
+
 /* With the lock held: has a VM that runs a balloon? */
 static int must_have_balloon(const struct vmm *vm)
 {

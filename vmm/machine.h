@@ -93,6 +93,7 @@ void machine_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats);
 
 /* The virtio-console, which there is.  From any thread, while the VM has threads. */
 void machine_hvc_resize(struct vmm *vm, u16 cols, u16 rows);
+int machine_hvc_type(struct vmm *vm, const char *text);
 
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture

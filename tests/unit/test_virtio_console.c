@@ -295,6 +295,75 @@ static void test_size_is_told(void **state)
 	t_close(&rig);
 }
 
+/* Before what the host's end has sent, in as many buffers as it takes, and once. */
+static void test_typed_comes_first(void **state)
+{
+	const struct driver_buf two = { DRIVER_DATA, 2, true };
+	const struct driver_buf more = { DRIVER_DATA + 64, 64, true };
+	struct t_rig rig;
+	u32 len;
+
+	(void)state;
+	t_open(&rig);
+	assert_int_equal(virtio_console_type(rig.d.dev, "0123456789abcdef"), -EAGAIN);
+	assert_int_equal(virtio_console_type(rig.d.dev, "\x0fhelp"), 0);
+	assert_int_equal(virtio_console_type(rig.d.dev, "x"), -EAGAIN);
+	assert_int_equal(send(rig.peer, "input", 5, 0), 5);
+	driver_add(&rig.d.q[T_IN], &two, 1);
+	driver_kick(&rig.d, T_IN);
+	t_until(t_used(&rig, T_IN, &len));
+	assert_int_equal(len, 2);
+	assert_memory_equal(driver_at(&rig.d.q[T_IN], DRIVER_DATA), "\x0fh", 2);
+	assert_int_equal(virtio_console_type(rig.d.dev, "x"), -EAGAIN);
+	driver_add(&rig.d.q[T_IN], &more, 1);
+	driver_kick(&rig.d, T_IN);
+	t_until(t_used(&rig, T_IN, &len));
+	assert_int_equal(len, 3);
+	assert_memory_equal(driver_at(&rig.d.q[T_IN], DRIVER_DATA + 64), "elp", 3);
+	driver_add(&rig.d.q[T_IN], &more, 1);
+	driver_kick(&rig.d, T_IN);
+	t_until(t_used(&rig, T_IN, &len));
+	assert_int_equal(len, 5);
+	assert_memory_equal(driver_at(&rig.d.q[T_IN], DRIVER_DATA + 64), "input", 5);
+	/* With a buffer there already it needs no kick. */
+	driver_add(&rig.d.q[T_IN], &more, 1);
+	driver_kick(&rig.d, T_IN);
+	driver_turn(&rig.d);
+	assert_int_equal(virtio_console_type(rig.d.dev, "y"), 0);
+	t_until(t_used(&rig, T_IN, &len));
+	assert_int_equal(len, 1);
+	t_close(&rig);
+}
+
+/* A driver that has gone has not typed it, and a guest that is paused sees nothing of it. */
+static void test_typed_is_for_who_is_there(void **state)
+{
+	const struct driver_buf in = { DRIVER_DATA, 64, true };
+	struct t_rig rig;
+	u32 len;
+
+	(void)state;
+	t_open(&rig);
+	assert_int_equal(virtio_console_type(rig.d.dev, "old"), 0);
+	driver_status(&rig.d, 0);
+	driver_turn(&rig.d);
+	assert_int_equal(driver_status(&rig.d, -1), 0);
+	assert_int_equal(virtio_console_type(rig.d.dev, "none"), -EAGAIN);
+	driver_start(&rig.d, T_WANTED);
+	driver_add(&rig.d.q[T_IN], &in, 1);
+	driver_kick(&rig.d, T_IN);
+	driver_turn(&rig.d);
+	virtio_pause(rig.d.dev, rig.d.env.loops[0]);
+	assert_true(virtio_at_rest(rig.d.dev, rig.d.env.loops[0]));
+	assert_int_equal(virtio_console_type(rig.d.dev, "new"), 0);
+	assert_false(t_used(&rig, T_IN, &len));
+	virtio_resume(rig.d.dev, rig.d.env.loops[0]);
+	t_until(t_used(&rig, T_IN, &len));
+	assert_int_equal(len, 3);
+	assert_memory_equal(driver_at(&rig.d.q[T_IN], DRIVER_DATA), "new", 3);
+	t_close(&rig);
+}
+
 static void test_vm_has_one(void **state)
 {
 	static const struct fake_step step = { .kind = FAKE_BLOCK };
@@ -306,6 +375,7 @@ static void test_vm_has_one(void **state)
 	(void)state;
 	fake_script(fake, 0, &step, 1, 0);
 	assert_int_equal(vmm_hvc_resize(vm, 80, 25), -ENOENT);
+	assert_int_equal(vmm_hvc_type(vm, "x"), -ENOENT);
 	cfg.flags = 1ull << 40;
 	assert_int_equal(vmm_add_hvc(vm, &cfg, &err), -E2BIG);
 	cfg.flags = VMM_CONSOLE_F_OUT;
@@ -316,11 +386,14 @@ static void test_vm_has_one(void **state)
 	assert_int_equal(vmm_add_hvc(vm, &cfg, &err), -ENOSPC);
 	assert_int_equal(vmm_hvc_resize(vm, 80, 25), 0);
 	assert_int_equal(vmm_hvc_resize(vm, 65536, 25), -EINVAL);
+	assert_int_equal(vmm_hvc_type(vm, "x"), -EBUSY);
 	t_start(vm);
 	assert_int_equal(vmm_hvc_resize(vm, 100, 30), 0);
+	assert_int_equal(vmm_hvc_type(vm, "x"), -EAGAIN);
 	assert_int_equal(vmm_stop(vm), 0);
 	t_stopped(vm, VMM_STOP_HOST);
 	assert_int_equal(vmm_hvc_resize(vm, 80, 25), -EBUSY);
+	assert_int_equal(vmm_hvc_type(vm, "x"), -EBUSY);
 	vmm_destroy(vm);
 	t_fake_done(fake);
 }
@@ -336,6 +409,8 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_touched_while_paused),
 		cmocka_unit_test(test_drain_waits_for_all_of_it),
 		cmocka_unit_test(test_size_is_told),
+		cmocka_unit_test(test_typed_comes_first),
+		cmocka_unit_test(test_typed_is_for_who_is_there),
 		cmocka_unit_test(test_vm_has_one),
 	};
 

@@ -19,6 +19,7 @@
 #include "vmm/cli/dump.h"
 
 #define STAT_PROCESSOR	39	/* proc(5), /proc/PID/stat */
+#define CTRL_O		0x0f
 
 uint64_t answer_now_ms(void)
 {
@@ -284,17 +285,26 @@ static json_t *dump(struct answerer *who)
 			 ret ? "stopping" : state_of(who), "vcpus", vcpus);
 }
 
+/* As Linux has it: by a break on a UART, and by Ctrl-O on hvc0. */
+static int press_sysrq(const struct answerer *who, char key)
+{
+	const char text[] = { CTRL_O, key, '\0' };
+
+	return who->hvc ? vmm_hvc_type(who->vm, text) : vmm_console_break(who->vm, 0, text + 1);
+}
+
 static json_t *sysrq(const struct answerer *who, const json_t *request)
 {
 	const char *key = json_string_value(json_object_get(request, "key"));
 
 	if (!key || strlen(key) != 1)
 		return refuse("the \"key\" is not one character");
-	switch (vmm_console_break(who->vm, 0, key)) {
+	switch (press_sysrq(who, *key)) {
 	case 0:
 		return tell_state(who);
 	case -EAGAIN:
-		return refuse("the guest does not read its serial port");
+		return refuse(who->hvc ? "the guest does not read hvc0" :
+			      "the guest does not read its serial port");
 	}
 	return refuse("the guest has stopped");
 }

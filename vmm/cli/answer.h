@@ -37,6 +37,7 @@ struct answerer {
 	bool		reset;		/* its stop is to be followed by another boot */
 	bool		resized;	/* its balloon was given a size: */
 	uint64_t	balloon;	/* bytes */
+	bool		hvc;		/* its console is the virtio-console */
 	uint32_t	unplugged;	/* bit n: the cable of network card n is out */
 	struct answer_console consoles[ANSWER_CONSOLES];	/* by port */
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */

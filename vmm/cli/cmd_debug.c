@@ -16,7 +16,7 @@ static void debug_help(void)
 	fputs("usage: vmm debug [--dump] [--sysrq KEY] [--json] [-a | [-n] NAME...]\n"
 	      "\n"
 	      "Show what is in guests' vCPUs: registers, and from where functions were called.\n"
-	      "Or send Linux a magic SysRq, as a break on its first serial port.\n"
+	      "Or send Linux a magic SysRq, on its console.\n"
 	      "NAME may be left out if only one guest runs.\n"
 	      "\n"
 	      WHOM_HELP

@@ -418,6 +418,7 @@ static void booted(struct run *run)
 	who->name = run->guest.name;
 	who->cpus = run->guest.cpus;
 	who->disks = run->guest.opts->nr_disks;
+	who->hvc = run->guest.opts->hvc;
 	who->nets = run->guest.nets.nr;
 	who->first_net = who->nets ? run->guest.nets.net[0].index : 0;
 	who->booted_ms = answer_now_ms();

@@ -140,13 +140,13 @@ hvc_pci_6_12()
 	silent
 }
 
-# On a terminal, whose size it is told, and told again.
+# On a terminal, whose size it is told, and told again; and asked for help by a SysRq.
 scenario hvc-resize "6.12-max"
 hvc_resize()
 {
 	vm -p want:GUEST-READY "shell:stty cols 71 rows 19 </proc/\$PID/fd/0" "want:GUEST-SIZE 71x19" \
-		"send:quit\n" exit:0 -- \
-		$(linux 6.12) --console virtio -p "$QUIET t=size"
+		"shell:$VMM debug --sysrq h sized" "want:sysrq: HELP" "send:quit\n" exit:0 -- \
+		$(linux 6.12) --name sized --console virtio -p "$QUIET t=size"
 }
 
 # As a module, over virtio-mmio; the kernel's own console stays where it was.
