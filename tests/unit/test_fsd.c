@@ -18,6 +18,7 @@
 #include "tests/unit/t.h"
 #include "vmm/cli/fsd.h"
 #include "vmm/cli/helper.h"
+#include "vmm/cli/vhosts.h"
 
 /* What $T_POSE says: "serve" its arguments until the end of the connection, "die", "hang". */
 static int pose(int argc, char **argv)
@@ -261,14 +262,16 @@ static void test_what_is_missing_is_named(void **state)
 
 static void t_help(struct helper *h, const char *how, bool ro)
 {
+	struct vhosts none;
 	struct vmm_error err;
 	struct fsd fsds[2];
 
 	setenv("T_POSE", how, 1);
 	helper_clear(h);
+	vhosts_clear(&none);
 	assert_int_equal(t_open(&fsds[0], "/", NULL, false, &err), 0);
 	assert_int_equal(t_open(&fsds[1], "/tmp", NULL, ro, &err), 0);
-	assert_int_equal(helper_open(h, fsds, 2), 0);
+	assert_int_equal(helper_open(h, fsds, 2, &none), 0);
 	fsd_close(&fsds[0]);
 	fsd_close(&fsds[1]);
 }
@@ -339,8 +342,46 @@ static void test_helper_says_what_fails(void **state)
 	/* And when it is not there itself. */
 	kill(h.pid, SIGKILL);
 	t_until(helper_start(&h, 1, &pid_fd, &err) != -ENOENT);
-	assert_string_equal(err.msg, "--fs, --9p: who starts virtiofsd and diod has gone");
+	assert_string_equal(err.msg, "the process that helps this one has gone");
 	helper_close(&h);
+}
+
+static void test_helper_connects(void **state)
+{
+	struct vhosts vhosts;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct t_process before;
+	struct vmm_error err;
+	struct helper h;
+	int fds[2];
+	int s;
+
+	(void)state;
+	t_process_save(&before);
+	vhosts_clear(&vhosts);
+	vhosts.nr = 1;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/t-helper.%d", (int)getpid());
+	memcpy(vhosts.list[0].opt.path, addr.sun_path, sizeof(addr.sun_path));
+	helper_clear(&h);
+	assert_int_equal(helper_open(&h, NULL, 0, &vhosts), 0);
+	assert_int_equal(helper_connect(&h, 0, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "--vhost-user: Unable to connect to /tmp/t-helper."));
+	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(helper_connect(&h, 0, &err), -ECONNREFUSED);
+	assert_int_equal(listen(s, 0), 0);
+	fds[0] = helper_connect(&h, 0, &err);
+	assert_true(fds[0] >= 0);
+	/* Nobody accepts, and nobody is waited for. */
+	assert_int_equal(helper_connect(&h, 0, &err), -EAGAIN);
+	fds[1] = accept(s, NULL, NULL);
+	assert_int_equal(send(fds[0], "x", 1, 0), 1);
+	close(fds[0]);
+	close(fds[1]);
+	close(s);
+	unlink(addr.sun_path);
+	helper_close(&h);
+	t_process_check(&before);
 }
 
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, t_setup, t_teardown)
@@ -358,6 +399,7 @@ int main(int argc, char **argv)
 		TEST(test_helper_starts_and_stops),
 		TEST(test_helper_tells_how_they_end),
 		TEST(test_helper_says_what_fails),
+		TEST(test_helper_connects),
 	};
 
 	if (!strcmp(argv[0], "virtiofsd"))

@@ -393,16 +393,18 @@ static void test_options_collect_vhost_user(void **state)
 	struct vhostopt opt;
 
 	(void)state;
-	t_accept(&opts, &line, "k --vhost-user type=blk,socket=/a/b --vhost-user=queues=3,socket=c,type=blk");
+	t_accept(&opts, &line, "k --vhost-user type=blk,socket=/a/b --vhost-user=queues=3,socket=c,type=blk,reconnect=5");
 	assert_int_equal(opts.nr_vhosts, 2);
 	assert_int_equal(vhostopt_parse(&opt, opts.vhosts[0], &err), 0);
 	assert_string_equal(opt.path, "/a/b");
 	assert_int_equal(opt.queues, 0);
+	assert_int_equal(opt.reconnect, 0);
 	assert_int_equal(vhostopt_parse(&opt, opts.vhosts[1], &err), 0);
 	assert_string_equal(opt.path, "c");
 	assert_int_equal(opt.queues, 3);
+	assert_int_equal(opt.reconnect, 5);
 	assert_int_equal(opt.type, VMM_VHOST_USER_BLK);
-	assert_int_equal(vhostopt_connect(opt.path, "--vhost-user", &err), -ENOENT);
+	assert_int_equal(vhostopt_connect(opt.path, true, "--vhost-user", &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "--vhost-user: Unable to connect to c: "));
 }
 
@@ -602,7 +604,9 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k --disk d,serial=123456789012345678901", "more than 20 bytes" },
 		{ "k --flash=", "--flash: the argument is empty" },
 		{ "k -F ,ro", "--flash: the argument is empty" },
-		{ "k --vhost-user blk", "'blk' is not type=blk, socket=PATH or queues=N" },
+		{ "k --vhost-user blk", "'blk' is not type=blk, socket=PATH, queues=N or reconnect=SECONDS" },
+		{ "k --vhost-user type=blk,socket=/s,reconnect=0", "not within 1 to 3600 seconds" },
+		{ "k --vhost-user type=blk,socket=/s,reconnect=3601", "reconnect=3601: not within" },
 		{ "k --vhost-user type=net,socket=/s", "type=net: not blk" },
 		{ "k --vhost-user type=blk", "needs type=blk and socket=PATH" },
 		{ "k --vhost-user socket=/s", "needs type=blk and socket=PATH" },

@@ -243,6 +243,15 @@ static int time_left(const struct run *run)
 	return left > 0 ? (int)left : 0;
 }
 
+/* ... or until the guest has something to be done. */
+static int time_to_wait(const struct run *run)
+{
+	int left = time_left(run);
+	int other = guest_timeout(&run->guest);
+
+	return left < 0 || (other >= 0 && other < left) ? other : left;
+}
+
 static void look_at_clock(struct run *run)
 {
 	const char *awaited = expect_awaited(&run->expect);
@@ -356,7 +365,7 @@ static int watch(struct run *run)
 		fds[2] = stdcons_poll(&run->cons);
 		fds[3] = tee_poll(&run->tee);
 		nr = 4 + guest_poll(&run->guest, fds + 4);
-		if (poll(fds, nr + control_poll(&run->control, fds + nr), time_left(run)) < 0) {
+		if (poll(fds, nr + control_poll(&run->control, fds + nr), time_to_wait(run)) < 0) {
 			if (errno == EINTR)
 				continue;
 			report_fatal("poll: %s", strerror(errno));

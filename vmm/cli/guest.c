@@ -24,7 +24,6 @@
 #include "vmm/cli/ramfile.h"
 #include "vmm/cli/refuse.h"
 #include "vmm/cli/status.h"
-#include "vmm/cli/vhostopt.h"
 
 #define CPUS_MAX	8192	/* of a host that can be counted */
 #define BLAME_MS	1000
@@ -144,27 +143,27 @@ static int open_fs(struct guest *guest)
 			return ret == -ENOTSUP ? STATUS_HOST : STATUS_FILE;
 		}
 	}
-	if (guest->opts->nr_fs && helper_open(&guest->helper, guest->fsds, guest->opts->nr_fs)) {
-		report_fatal("--fs, --9p: a process to start virtiofsd and diod: %s", strerror(errno));
-		return STATUS_ERROR;
-	}
 	return 0;
 }
 
 static int open_vhosts(struct guest *guest)
 {
 	struct vmm_error err = { "" };
-	struct vhostopt opt;
 
-	for (uint32_t i = 0; i < guest->opts->nr_vhosts; i++) {
-		if (!vhostopt_parse(&opt, guest->opts->vhosts[i], &err))
-			guest->vhost_fds[i] = vhostopt_connect(opt.path, "--vhost-user", &err);
-		if (guest->vhost_fds[i] < 0) {
-			report_fatal("%s", err.msg);
-			return STATUS_FILE;
-		}
-	}
-	return 0;
+	if (!vhosts_open(&guest->vhosts, guest->opts, &err))
+		return 0;
+	report_fatal("%s", err.msg);
+	return STATUS_FILE;
+}
+
+static int open_helper(struct guest *guest)
+{
+	if (!guest->opts->nr_fs && !vhosts_reconnect(&guest->vhosts))
+		return 0;
+	if (!helper_open(&guest->helper, guest->fsds, guest->opts->nr_fs, &guest->vhosts))
+		return 0;
+	report_fatal("a process to start and connect to others: %s", strerror(errno));
+	return STATUS_ERROR;
 }
 
 static int open_kvm(struct guest *guest)
@@ -324,7 +323,7 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, open_overlays, open_flash, open_disks, open_fs, open_vhosts, size_ram,
+		open_images, open_overlays, open_flash, open_disks, open_fs, open_vhosts, open_helper, size_ram,
 		make_cmdline, read_spe, open_kvm, open_nets, open_dtb, open_ttys,
 	};
 	int status = 0;
@@ -341,8 +340,7 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 		guest->disk_fds[i] = -1;
 	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
 		guest->overlay_fds[i] = -1;
-	for (size_t i = 0; i < OPTIONS_VHOSTS; i++)
-		guest->vhost_fds[i] = -1;
+	vhosts_clear(&guest->vhosts);
 	guest->flash_fd = -1;
 	helper_clear(&guest->helper);
 	for (size_t i = 0; i < OPTIONS_FS; i++)
@@ -396,8 +394,7 @@ void guest_close(struct guest *guest)
 		close_fd(&guest->disk_fds[i]);
 	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
 		close_fd(&guest->overlay_fds[i]);
-	for (size_t i = 0; i < OPTIONS_VHOSTS; i++)
-		close_fd(&guest->vhost_fds[i]);
+	vhosts_close(&guest->vhosts);
 	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
 		pty_close(&guest->ptys[i]);
 		close_fd(&guest->tty_files[i]);
@@ -667,21 +664,6 @@ static int add_fs(struct guest *guest, uint32_t i, struct vmm_error *err)
 	return ret;
 }
 
-/* The connection is for all boots: each begins it anew. */
-static int add_vhost(struct guest *guest, uint32_t i, struct vmm_error *err)
-{
-	struct vmm_vhost_user_config cfg = VMM_VHOST_USER_CONFIG_INIT;
-	struct vhostopt opt;
-	int ret = vhostopt_parse(&opt, guest->opts->vhosts[i], err);
-
-	if (ret)
-		return ret;
-	cfg.type = opt.type;
-	cfg.queues = opt.queues;
-	cfg.fd = guest->vhost_fds[i];
-	return vmm_add_vhost_user(guest->vm, &cfg, err);
-}
-
 /* For each boot, so that connections to the guest that was there before are at an end. */
 static int add_vsock(struct guest *guest, struct vmm_error *err)
 {
@@ -715,8 +697,8 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 	}
 	for (uint32_t i = 0; i < guest->opts->nr_disks && ret >= 0; i++)
 		ret = add_disk(guest, i, err);
-	for (uint32_t i = 0; i < guest->opts->nr_vhosts && ret >= 0; i++)
-		ret = add_vhost(guest, i, err);
+	if (ret >= 0)
+		ret = vhosts_add(&guest->vhosts, guest->vm, &guest->helper, err);
 	for (uint32_t i = 0; i < guest->opts->nr_fs && ret >= 0; i++)
 		ret = add_fs(guest, i, err);
 	if (ret >= 0)
@@ -819,10 +801,16 @@ unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
 {
 	unsigned int nr = poll_fs(guest, fds);
 
+	nr += vhosts_poll(&guest->vhosts, fds + nr);
 	fds[nr++] = (struct pollfd){ .fd = nets_fd(&guest->nets), .events = POLLIN };
 	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++, nr += CONSSOCK_FDS)
 		conssock_poll(&guest->tty_socks[i], fds + nr);
 	return nr;
+}
+
+int guest_timeout(const struct guest *guest)
+{
+	return vhosts_timeout(&guest->vhosts);
 }
 
 /* Of a start that failed: a server has ended at once, and has said why itself. */
@@ -918,6 +906,7 @@ void guest_serve(struct guest *guest)
 			   fsd_program(fsd), how, fsd->p9 ? "mount it anew" : "reset the device");
 		restart_fs(guest, i, again);
 	}
+	vhosts_serve(&guest->vhosts, guest->vm, &guest->helper, &guest->report);
 	nets_serve(&guest->nets, guest->vm, &guest->report);
 	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
 		conssock_serve(&guest->tty_socks[i]);

@@ -20,9 +20,10 @@
 #include "vmm/cli/ptys.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/speopt.h"
+#include "vmm/cli/vhosts.h"
 
 #define VSOCK_DEVICE	"/dev/vhost-vsock"
-#define GUEST_FDS	(OPTIONS_FS + 1 + OPTIONS_SERIAL_PORTS * CONSSOCK_FDS)	/* of guest_poll() */
+#define GUEST_FDS	(OPTIONS_FS + OPTIONS_VHOSTS + 1 + OPTIONS_SERIAL_PORTS * CONSSOCK_FDS)
 
 struct guest {
 	const struct run_options *opts;
@@ -39,13 +40,13 @@ struct guest {
 	int		dtb_fd;		/* until it is written */
 	int		disk_fds[OPTIONS_DISKS];
 	int		overlay_fds[OPTIONS_OVERLAYS];
-	int		vhost_fds[OPTIONS_VHOSTS];
+	struct vhosts	vhosts;
 	bool		made_dtb;	/* there was no such file before */
 	bool		started;	/* once at least */
 	bool		confined;	/* in the sandbox */
 	char		*cmdline;
 	struct speopt	spe;
-	struct helper	helper;		/* with .fsds */
+	struct helper	helper;		/* with .fsds and .vhosts */
 	struct fsd	fsds[OPTIONS_FS];
 	struct pty	ptys[OPTIONS_SERIAL_PORTS];
 	int		tty_files[OPTIONS_SERIAL_PORTS];
@@ -68,9 +69,11 @@ void guest_allow_raises(void);
 
 /*
  * Processes that serve the guest's devices and sockets of its serial ports: what to poll
- * for, at most GUEST_FDS, and how many that is; and then what to do about it.
+ * for, at most GUEST_FDS, and how many that is, and until when, in milliseconds from now,
+ * -1 for ever; and then what to do about it.
  */
 unsigned int guest_poll(const struct guest *guest, struct pollfd *fds);
+int guest_timeout(const struct guest *guest);
 void guest_serve(struct guest *guest);
 
 /* Back to before guest_build(). */

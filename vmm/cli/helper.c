@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * helper.c - a process that starts virtiofsds and diods for one that may not
+ * helper.c - a process that starts virtiofsds and diods, and connects, for one that may not
  */
 #include "vmm/cli/helper.h"
 
@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "vmm/cli/fsd.h"
+#include "vmm/cli/vhosts.h"
 
-enum what { START, STOP, HOW };
+enum what { START, STOP, HOW, CONNECT };
 
 struct request {
 	unsigned int	what;
@@ -30,7 +31,7 @@ struct answer {
 	struct vmm_error	err;	/* ... how */
 };
 
-#define MAX_FDS	2	/* of a START: the socket, then the process */
+#define MAX_FDS	2	/* the socket, then, of a START, the process */
 
 static void close_fd(int *fd)
 {
@@ -41,7 +42,7 @@ static void close_fd(int *fd)
 
 /* ---- In the helper ------------------------------------------------------------ */
 
-static void reply(int fd, const struct answer *a, const int *fds)
+static void reply(int fd, const struct answer *a, const int *fds, unsigned int nr)
 {
 	struct iovec iov = { .iov_base = (void *)a, .iov_len = sizeof(*a) };
 	union {
@@ -50,19 +51,29 @@ static void reply(int fd, const struct answer *a, const int *fds)
 	} control = { .buf = { 0 } };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (fds) {
+	if (nr) {
 		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
+		m.msg_controllen = CMSG_SPACE(nr * sizeof(int));
 		control.head = (struct cmsghdr){
-			.cmsg_len = CMSG_LEN(MAX_FDS * sizeof(int)),
+			.cmsg_len = CMSG_LEN(nr * sizeof(int)),
 			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS,
 		};
-		memcpy(CMSG_DATA(&control.head), fds, MAX_FDS * sizeof(int));
+		memcpy(CMSG_DATA(&control.head), fds, nr * sizeof(int));
 	}
 	/* Who does not listen has gone, and the next request will not come. */
 	if (sendmsg(fd, &m, MSG_NOSIGNAL) < 0)
 		return;
+}
+
+static void join(int fd, const struct vhosts *v, unsigned int i)
+{
+	struct answer a = { .err = { "" } };
+	int s = vhostopt_connect(v->list[i].opt.path, false, "--vhost-user", &a.err);
+
+	a.ret = s < 0 ? s : 0;
+	reply(fd, &a, &s, s >= 0);
+	close_fd(&s);
 }
 
 static void serve(int fd, struct fsd *fsd, unsigned int what)
@@ -75,7 +86,7 @@ static void serve(int fd, struct fsd *fsd, unsigned int what)
 		fds[0] = fsd_start(fsd, &a.err);
 		fds[1] = fsd->pid_fd;
 		a.ret = fds[0] < 0 ? fds[0] : 0;
-		reply(fd, &a, a.ret ? NULL : fds);
+		reply(fd, &a, fds, a.ret ? 0 : MAX_FDS);
 		close_fd(&fds[0]);
 		return;
 	case STOP:
@@ -86,14 +97,17 @@ static void serve(int fd, struct fsd *fsd, unsigned int what)
 		a.again = fsd_may_restart(fsd);
 		break;
 	}
-	reply(fd, &a, NULL);
+	reply(fd, &a, NULL, 0);
 }
 
-static void __attribute__((noreturn)) help(int fd, struct fsd *fsds, unsigned int nr)
+static void __attribute__((noreturn)) help(int fd, struct fsd *fsds, unsigned int nr,
+					   struct vhosts *vhosts)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct request r;
 
+	/* A connection ends when our maker ends it. */
+	vhosts_close(vhosts);
 	/* Who waits for the end of our maker's output shall not wait for us. */
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);
@@ -103,7 +117,9 @@ static void __attribute__((noreturn)) help(int fd, struct fsd *fsds, unsigned in
 	/* Away from the terminal's Ctrl-C, which is the guest's. */
 	setpgid(0, 0);
 	while (recv(fd, &r, sizeof(r), 0) == sizeof(r))
-		if (r.index < nr)
+		if (r.what == CONNECT && r.index < vhosts->nr)
+			join(fd, vhosts, r.index);
+		else if (r.what != CONNECT && r.index < nr)
 			serve(fd, &fsds[r.index], r.what);
 	for (unsigned int i = 0; i < nr; i++)
 		fsd_stop(&fsds[i]);
@@ -117,7 +133,7 @@ void helper_clear(struct helper *h)
 	*h = (struct helper){ .fd = -1 };
 }
 
-int helper_open(struct helper *h, struct fsd *fsds, unsigned int nr)
+int helper_open(struct helper *h, struct fsd *fsds, unsigned int nr, struct vhosts *vhosts)
 {
 	int fds[2];
 
@@ -126,7 +142,7 @@ int helper_open(struct helper *h, struct fsd *fsds, unsigned int nr)
 	h->pid = fork();
 	if (!h->pid) {
 		close(fds[0]);
-		help(fds[1], fsds, nr);
+		help(fds[1], fsds, nr, vhosts);
 	}
 	close(fds[1]);
 	h->fd = fds[0];
@@ -165,8 +181,8 @@ static int receive(int fd, struct answer *a, int *fds)
 	if (n != sizeof(*a))
 		return -ECONNRESET;
 	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_len == CMSG_LEN(MAX_FDS * sizeof(int)))
-		memcpy(fds, CMSG_DATA(c), MAX_FDS * sizeof(int));
+	if (c && c->cmsg_len <= CMSG_LEN(MAX_FDS * sizeof(int)))
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	return 0;
 }
 
@@ -179,7 +195,7 @@ static int ask(struct helper *h, unsigned int what, unsigned int i, struct answe
 	fds[0] = fds[1] = -1;
 	ret = send(h->fd, &r, sizeof(r), MSG_NOSIGNAL) < 0 ? -errno : receive(h->fd, a, fds);
 	if (ret)
-		snprintf(a->err.msg, sizeof(a->err.msg), "--fs, --9p: who starts virtiofsd and diod has gone");
+		snprintf(a->err.msg, sizeof(a->err.msg), "the process that helps this one has gone");
 	return ret ? ret : a->ret;
 }
 
@@ -218,4 +234,16 @@ bool helper_ended(struct helper *h, unsigned int i, int *pid_fd, char *how, size
 	*again = a.again;
 	snprintf(how, size, "%s", a.err.msg);
 	return true;
+}
+
+int helper_connect(struct helper *h, unsigned int i, struct vmm_error *err)
+{
+	struct answer a;
+	int fds[MAX_FDS];
+	int ret = ask(h, CONNECT, i, &a, fds);
+
+	if (!ret)
+		return fds[0];
+	*err = a.err;
+	return ret;
 }

@@ -32,7 +32,7 @@ static int open_vhost(struct net *net, struct vmm_error *err)
 
 static int connect_net(struct net *net, struct vmm_error *err)
 {
-	net->fds[0] = vhostopt_connect(net->opt.socket, "--network", err);
+	net->fds[0] = vhostopt_connect(net->opt.socket, true, "--network", err);
 	return net->fds[0] < 0 ? net->fds[0] : 0;
 }
 

@@ -177,8 +177,8 @@ static const struct option table[] = {
 	       "ro and sandbox=namespace|none; repeatable"),
 	OPTION(OPT_VHOST_USER, 0, "vhost-user", "KEY=VALUE,...",
 	       "a device that another process serves, which\n"
-	       "listens already; keys are type=blk, socket=PATH\n"
-	       "and queues=N; repeatable"),
+	       "listens already; keys are type=blk, socket=PATH,\n"
+	       "queues=N and reconnect=SECONDS; repeatable"),
 	OPTION(OPT_RNG, 0, "rng", NULL, "virtio-rng: random numbers of the host's"),
 	OPTIONAL(OPT_BALLOON, "balloon", "KEY,...",
 		 "virtio-balloon: memory that the guest gives up,\n"

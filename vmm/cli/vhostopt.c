@@ -45,10 +45,18 @@ static int take_word(struct vhostopt *opt, const char *word, size_t len, struct 
 		opt->path[n] = '\0';
 		return 0;
 	}
+	val = value_of(word, "reconnect=", &n);
+	if (val) {
+		if (number_parse_count(val, n, VHOSTOPT_RECONNECT, &opt->reconnect))
+			return refuse(err, -EINVAL,
+				      "--vhost-user: reconnect=%.*s: not within 1 to %d seconds",
+				      (int)n, val, VHOSTOPT_RECONNECT);
+		return 0;
+	}
 	val = value_of(word, "queues=", &n);
 	if (!val)
 		return refuse(err, -EINVAL,
-			      "--vhost-user: '%.*s' is not type=blk, socket=PATH or queues=N",
+			      "--vhost-user: '%.*s' is not type=blk, socket=PATH, queues=N or reconnect=SECONDS",
 			      (int)len, word);
 	if (number_parse_count(val, n, VMM_VHOST_USER_QUEUES, &opt->queues))
 		return refuse(err, -EINVAL, "--vhost-user: queues=%.*s: not within 1 to %d", (int)n,
@@ -74,10 +82,10 @@ int vhostopt_parse(struct vhostopt *opt, const char *arg, struct vmm_error *err)
 	return 0;
 }
 
-int vhostopt_connect(const char *path, const char *name, struct vmm_error *err)
+int vhostopt_connect(const char *path, bool wait, const char *name, struct vmm_error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (wait ? 0 : SOCK_NONBLOCK), 0);
 	int ret;
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);

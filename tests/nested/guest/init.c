@@ -804,6 +804,7 @@ static void task_fio(void)
 		printf("GUEST-FIO mount: %s\n", strerror(errno));
 		return;
 	}
+	printf("GUEST-FIO begins.\n");
 	pid = fork();
 	if (!pid) {
 		execl("/mnt/lib/ld-linux-aarch64.so.1", "fio", "--library-path", "/mnt/lib", "/mnt/fio",

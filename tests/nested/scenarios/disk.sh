@@ -114,6 +114,76 @@ disk_qcow2()
 	refused 3 "Unable to connect to $socket" $(flat) --vhost-user "type=blk,socket=$socket"
 }
 
+said()	# TEXT TIMES: has vm said it so often?
+{
+	[ "$(stderr | grep -c -e "$1")" -ge "$2" ]
+}
+
+# Wait for something, but not longer than vm runs.
+until_it()	# COMMAND...
+{
+	until "$@"; do
+		[ ! -e "$WORK/files/end" ] || fail "it has not come to: $*"
+		sleep 0.1
+	done
+}
+
+# Who serves a disk, $served, is killed while the guest is at it, and the next comes, again
+# and again; once with OTHER, which is not the one to go on with.
+come_and_go()	# FILE OTHER SOCKET
+{
+	until_it grep -q "GUEST-FIO begins" "$WORK/log/$AS.console"
+	times=0
+	for file in "$1" "$2" "$1" "$1"; do
+		sleep 0.4
+		kill -9 $served
+		rm "$3"
+		qcow2 "$file" "$3"
+		if [ "$file" = "$2" ]; then
+			until_it said "$3: blk1: its new backend has another configuration" 1
+		else
+			times=$((times + 1))
+			until_it said "blk1: has another backend, and goes on" $times
+		fi
+	done
+	! grep -q "GUEST-FIO status" "$WORK/log/$AS.console" || fail "the guest was done before"
+	until [ -e "$WORK/files/end" ]; do
+		sleep 0.1
+	done
+	kill $served
+	wait $served || true
+	rm -f "$3"
+}
+
+# 32 requests at a time, each read back and compared, of a disk whose server does not stay.
+# It is this shell that starts each, for vm takes what others leave behind for the program's.
+scenario disk-reconnect "6.12-n1"
+disk_reconnect()
+{
+	[ -n "${NESTED-}" ] || say_skip "needs qemu-storage-daemon, mke2fs and fio"
+	image=$WORK/files/image b=$WORK/files/b.qcow2 other=$WORK/files/other.qcow2 socket=$WORK/files/socket
+	cat "$NEST/virtio-6.1.cpio" "$NEST/ext4-6.1.cpio" >"$WORK/files/initrd"
+	dd if=/dev/zero of="$image" bs=1M seek=96 count=0 2>/dev/null
+	/usr/sbin/mke2fs -q -t ext4 -E nodiscard -d "$NEST/fio" "$image"
+	/usr/bin/qemu-img create -q -f qcow2 "$b" 4M
+	/usr/bin/qemu-img create -q -f qcow2 "$other" 5M
+	qcow2 "$b" "$socket"
+	first=$served
+	AS=served
+	come_and_go "$b" "$other" "$socket" &
+	goer=$!
+	vm "want:GUEST-FIO status=0." exit:0 -- $(virtio 6.1) --initrd "$WORK/files/initrd" \
+		--mem 384 --cpus 2 --loglevel info -d "$image,ro" \
+		--vhost-user "type=blk,socket=$socket,queues=2,reconnect=1" -p "$QUIET t=fio" || status=$?
+	touch "$WORK/files/end"
+	wait $goer || fail "not as it should, while it came and went"
+	wait $first || true
+	[ -z "${status-}" ] || return 1
+	rm "$image"
+	# 3: no clusters are broken, but some leaked as their owner was killed.
+	/usr/bin/qemu-img check -q "$b" || [ $? = 3 ] || fail "its image is broken"
+}
+
 # A host that refuses io_uring: epoll and a thread do what it would.
 scenario disk-without-io-uring "6.12-n1"
 disk_without_io_uring()
