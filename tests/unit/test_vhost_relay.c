@@ -51,7 +51,7 @@ static void on_rests(void *ctx, struct loop *loop)
 	((struct t_rig *)((char *)d - offsetof(struct t_rig, d)))->nr_rests++;
 }
 
-static void t_open(struct t_rig *rig)
+static void t_open_with(struct t_rig *rig, u64 more)
 {
 	static const u8 config[] = { 1, 2, 3, 4, 5 };
 	struct virtio *dev;
@@ -60,6 +60,7 @@ static void t_open(struct t_rig *rig)
 	driver_open(&rig->d, 1);
 	rig->d.env.rests = on_rests;
 	backend_open(&rig->b);
+	rig->b.features |= more;
 	backend_greet(&rig->b);
 	const struct vhost_user_config cfg = {
 		.ops = &t_ops, .nr_queues = 2, .fd = rig->b.front, .waits = true,
@@ -69,6 +70,11 @@ static void t_open(struct t_rig *rig)
 	t_take_front(rig);
 	driver_attach(&rig->d, dev);
 	assert_true(backend_serve(&rig->b));
+}
+
+static void t_open(struct t_rig *rig)
+{
+	t_open_with(rig, 0);
 }
 
 static void t_turn(struct t_rig *rig)
@@ -186,6 +192,34 @@ static void test_passes_requests_on(void **state)
 	/* It was not rung at all for what it had not been asked. */
 	assert_int_equal(rig.d.nr_irqs[0], 0);
 	assert_int_equal(rig.d.nr_broken, 0);
+	t_close(&rig);
+}
+
+/* A driver that would have packed rings, and a backend that has them, meet by split ones. */
+static void test_packed_rings_are_not_offered(void **state)
+{
+	const u64 packed = 1ull << VIRTIO_F_RING_PACKED;
+	struct t_rig rig;
+
+	(void)state;
+	t_open_with(&rig, packed);
+	assert_int_equal(rig.d.dev->offered & packed, 0);
+	/* It may not be taken all the same. */
+	assert_false(driver_negotiate(&rig.d, T_WANTED | packed));
+	driver_status(&rig.d, 0);
+	t_drive(&rig);
+	assert_int_equal(rig.b.acked & packed, 0);
+	t_ask(&rig, T_MANY);
+	assert_int_equal(backend_take(&rig.b, 1), T_MANY);
+	t_die(&rig);
+	backend_open(&rig.b);
+	rig.b.features |= packed;
+	assert_int_equal(t_replace(&rig), 0);
+	t_turn(&rig);
+	assert_int_equal(rig.b.acked & packed, 0);
+	assert_int_equal(t_finish_all(&rig), T_MANY);
+	assert_int_equal(t_get(&rig), T_MANY);
+	assert_false(t_needs_reset(&rig));
 	t_close(&rig);
 }
 
@@ -699,6 +733,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_passes_requests_on),
+		cmocka_unit_test(test_packed_rings_are_not_offered),
 		cmocka_unit_test(test_reset_gives_everything_back),
 		cmocka_unit_test(test_kick_before_it_is_enabled_is_not_lost),
 		cmocka_unit_test(test_next_one_gets_what_was_not_done),
