@@ -4,6 +4,18 @@
  *
  * What is in flight is noted in the driver's queue, struct virtq, as for any device.  The
  * backend may write to all of these rings: what is read from them is read once and checked.
+ *
+ * The protocol has another way, an inflight region (VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD):
+ * the backend itself notes there what it has taken from the driver's rings, and the next one
+ * reads it.  It is not asked for, as these notes leave nothing to it:
+ *  - a backend has to have it.  qemu-storage-daemon has not, as of QEMU 7.2 and 10.0;
+ *  - of what the last one had taken nobody has to tell the next one: its rings are new, and
+ *    hold just what is to be done;
+ *  - no more is done only once.  Between a write to an image and any note of it there is a
+ *    moment in which the backend can be killed, and then it is written again;
+ *  - what a backend has noted would have to be believed.  Here one that gives back what it
+ *    was not asked for breaks its device.
+ * It would save the detour through our thread, where there is a backend that has it.
  */
 #include <errno.h>
 #include <fcntl.h>
