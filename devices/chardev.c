@@ -33,7 +33,7 @@
 
 #define GATHER_NS	1000000		/* how long a byte waits for others */
 #define NOW_NS		1		/* 0 would stop the timer */
-#define RX_CHUNK	256
+#define RX_CHUNK	4096		/* as much as a buffer of Linux's for hvc0 holds */
 
 struct chardev {
 	const struct chardev_ops	*ops;
@@ -287,6 +287,13 @@ void chardev_kick_rx(struct chardev *chr)
 {
 	if (atomic_load(&chr->wants_input) && atomic_exchange(&chr->wants_input, false))
 		set_timer(chr, NOW_NS);
+}
+
+bool chardev_has_input(const struct chardev *chr)
+{
+	struct pollfd in = { .fd = chr->in.fd, .events = POLLIN };
+
+	return chr->in.fd >= 0 && poll(&in, 1, 0) == 1 && in.revents & POLLIN;
 }
 
 /* ---- Both -------------------------------------------------------------- */

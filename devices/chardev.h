@@ -59,6 +59,9 @@ size_t chardev_put(struct chardev *chr, const u8 *buf, size_t len);
  */
 size_t chardev_room(struct chardev *chr);
 
+/* On the loop's thread: is there input to be read, that the device has had no room for? */
+bool chardev_has_input(const struct chardev *chr);
+
 /* From any thread: rx_room() may have grown. */
 void chardev_kick_rx(struct chardev *chr);
 

@@ -2,14 +2,9 @@
 /*
  * virtio_console.c - a console without registers for each byte (virtio 1.2, 5.3)
  *
- * Queue 0 is for input, queue 1 for output, and between them and the host's descriptors
- * is a chardev, as behind a UART.  Of the driver's buffers at most one each way is here:
- * one to be filled when there is input, and one whose bytes found no room yet, while what
- * comes after it waits on the ring.
- *
- * There is one port.  With several, which MULTIPORT would be for, Linux takes rows for
- * columns in the message that tells a new size, against the specification; the
- * configuration leaves no doubt.
+ * There is one port; those that are no console are a device of their own, virtio_ports.c.
+ * With MULTIPORT Linux takes rows for columns in the message that tells a new size, against
+ * the specification; the configuration leaves no doubt.
  */
 #include <endian.h>
 #include <linux/virtio_console.h>
@@ -17,39 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/chardev.h"
 #include "devices/virtio.h"
 #include "devices/virtio_console.h"
+#include "devices/vport.h"
 #include "vmm/error.h"
 
-#define QUEUE_SIZE	128
-#define CHUNK		512		/* bytes copied at a time */
-#define LONGEST		MIB(1)		/* of a chain that is printed */
-
 enum { INPUT, OUTPUT, NR_QUEUES };
-
-/* A chain that is kept. */
-struct kept {
-	bool			here;
-	struct virtq_chain	chain;
-	size_t			done;		/* bytes of it */
-	struct iovec		iov[QUEUE_SIZE];
-};
 
 struct virtio_console {
 	struct virtio			virtio;		/* first */
 	struct virtio_env		env;		/* with the first loop alone */
 	struct virtio_console_config	config;
-	struct chardev			*chr;
+	struct vport			port;
 
 	/* Under the device's lock: what shall be as if typed, before any other input. */
 	char				typed[VIRTIO_CONSOLE_TYPED + 1];
 	struct loop_msg			type_msg;
-
-	/* On the loop alone. */
-	struct kept			in;
-	struct kept			out;
-	bool				paused;		/* .chr is */
 };
 
 static struct virtio_console *of(struct virtio *dev)
@@ -57,80 +35,7 @@ static struct virtio_console *of(struct virtio *dev)
 	return (struct virtio_console *)dev;
 }
 
-static bool take(struct virtio_queue *q, struct kept *k)
-{
-	k->chain = (struct virtq_chain){ .iov = k->iov, .max = QUEUE_SIZE };
-	k->done = 0;
-	k->here = virtio_pop(q, &k->chain);
-	return k->here;
-}
-
-static void give_back(struct virtio_queue *q, struct kept *k, u32 len)
-{
-	k->here = false;
-	virtio_push(q, k->chain.head, len);
-}
-
-/* ---- Output --------------------------------------------------------------------- */
-
-/* False: there is no room for the rest, and tx_room() will be called. */
-static bool print(struct virtio_console *con)
-{
-	struct kept *k = &con->out;
-	u8 buf[CHUNK];
-
-	while (k->done < k->chain.out_len) {
-		size_t len = iov_read(k->iov, k->chain.nr_out, k->done, buf, sizeof(buf));
-		size_t put = chardev_put(con->chr, buf, len);
-
-		k->done += put;
-		if (put < len && chardev_room(con->chr) < CHARDEV_LOW)
-			return false;
-	}
-	return true;
-}
-
-static bool transmit(struct virtio_console *con, struct virtio_queue *q)
-{
-	while (con->out.here || take(q, &con->out)) {
-		if (con->out.chain.out_len > LONGEST)
-			virtio_break(&con->virtio, "%u bytes to print at once", con->out.chain.out_len);
-		else if (!print(con))
-			return false;
-		give_back(q, &con->out, 0);
-	}
-	return true;
-}
-
-static void tx_room(void *arg)
-{
-	struct virtio_console *con = arg;
-
-	virtio_run(&con->virtio.queues[OUTPUT]);
-}
-
-/* ---- Input ----------------------------------------------------------------------- */
-
-static size_t rx_room(void *arg)
-{
-	struct virtio_console *con = arg;
-	struct virtio_queue *q = &con->virtio.queues[INPUT];
-
-	/* Buffers that cannot be written to are of no use to anyone. */
-	while (!con->in.here && take(q, &con->in))
-		if (!con->in.chain.in_len)
-			give_back(q, &con->in, 0);
-	return con->in.here ? con->in.chain.in_len : 0;
-}
-
-static void rx(void *arg, const u8 *buf, size_t len)
-{
-	struct virtio_console *con = arg;
-	struct kept *k = &con->in;
-
-	iov_write(k->iov + k->chain.nr_out, k->chain.nr_in, 0, buf, len);
-	give_back(&con->virtio.queues[INPUT], k, (u32)len);
-}
+/* ---- What is typed in the host's name ------------------------------------------------ */
 
 /* As much of it as @max, into @text; how much that is. */
 static size_t next_typed(struct virtio_console *con, char *text, size_t max)
@@ -152,11 +57,11 @@ static void take_typed(struct virtio_console *con)
 	size_t room;
 	size_t len;
 
-	while ((room = rx_room(con)) > 0) {
+	while ((room = vport_room(&con->port)) > 0) {
 		len = next_typed(con, text, room < VIRTIO_CONSOLE_TYPED ? room : VIRTIO_CONSOLE_TYPED);
 		if (!len)
 			return;
-		rx(con, (const u8 *)text, len);
+		vport_give(&con->port, text, len);
 	}
 }
 
@@ -186,46 +91,29 @@ int virtio_console_type(struct virtio *dev, const char *text)
 	return ret;
 }
 
-static const struct chardev_ops chr_ops = { .rx_room = rx_room, .rx = rx, .tx_room = tx_room };
-
 /* ---- The device -------------------------------------------------------------------- */
 
 static bool kick(struct virtio_queue *q)
 {
 	struct virtio_console *con = of(q->dev);
 
-	if (con->paused) {
-		con->paused = false;
-		chardev_resume(con->chr);
-	}
-	if (q->index == OUTPUT)
-		return transmit(con, q);
-	take_typed(con);
-	chardev_kick_rx(con->chr);
-	return true;
+	if (q->index == INPUT)
+		take_typed(con);
+	return vport_kick(&con->port, q);
 }
 
-/* Input would be written to the buffer that is here for it. */
 static bool at_rest(struct virtio_queue *q)
 {
-	struct virtio_console *con = of(q->dev);
-
-	con->paused = true;
-	chardev_pause(con->chr);
+	vport_rest(&of(q->dev)->port);
 	return true;
 }
 
-/* What it has printed and found no room for is lost to a driver that resets it. */
 static void stop_queue(struct virtio_queue *q)
 {
-	struct virtio_console *con = of(q->dev);
-	struct kept *k = q->index == OUTPUT ? &con->out : &con->in;
-
-	if (k->here)
-		give_back(q, k, 0);
+	vport_stop_queue(&of(q->dev)->port, q);
 }
 
-/* So is what was not taken of what was typed. */
+/* What was typed for a driver is for no other. */
 static void reset(struct virtio *dev)
 {
 	struct virtio_console *con = of(dev);
@@ -244,18 +132,12 @@ void virtio_console_resize(struct virtio *dev, u16 cols, u16 rows)
 
 void virtio_console_drain(struct virtio *dev, void (*done)(void *arg), void *arg)
 {
-	struct virtio_console *con = of(dev);
-	struct virtio_queue *q = &dev->queues[OUTPUT];
-
-	/* The last kick may be on its way; and no vCPU runs that could print more. */
-	q->paused = false;
-	virtio_run(q);
-	chardev_drain(con->chr, done, arg);
+	vport_drain(&of(dev)->port, done, arg);
 }
 
 void virtio_console_abandon(struct virtio *dev)
 {
-	chardev_abandon(of(dev)->chr);
+	vport_abandon(&of(dev)->port);
 }
 
 static void destroy(struct virtio *dev)
@@ -264,7 +146,7 @@ static void destroy(struct virtio *dev)
 
 	while (con->type_msg.queued && !loop_dispatch(dev->queues[INPUT].loop))
 		;
-	chardev_destroy(con->chr);
+	vport_fini(&con->port);
 	virtio_fini(dev);
 	free(con);
 }
@@ -273,7 +155,7 @@ static const struct virtio_ops ops = {
 	.name = "console",
 	.id = VIRTIO_ID_CONSOLE,
 	.nr_queues = NR_QUEUES,
-	.queue_size = QUEUE_SIZE,
+	.queue_size = VPORT_QUEUE_SIZE,
 	.reset = reset,
 	.kick = kick,
 	.stop_queue = stop_queue,
@@ -285,9 +167,8 @@ int virtio_console_create(struct virtio **dev, const struct virtio_env *env, u32
 			  const struct virtio_console_params *params, struct vmm_error *err)
 {
 	struct virtio_console *con = calloc(1, sizeof(*con));
-	struct chardev_config chr = {
-		.name = "hvc0", .log = env->log, .in_fd = params->in_fd, .out_fd = params->out_fd,
-		.ops = &chr_ops, .arg = con,
+	const struct vport_config port = {
+		.name = "hvc0", .in_fd = params->in_fd, .out_fd = params->out_fd, .input = INPUT,
 	};
 	int ret;
 
@@ -304,7 +185,7 @@ int virtio_console_create(struct virtio **dev, const struct virtio_env *env, u32
 	ret = virtio_init(&con->virtio, &ops, &con->env, index, 0, 1ull << VIRTIO_CONSOLE_F_SIZE,
 			  0, err);
 	if (!ret)
-		ret = chardev_create(&con->chr, env->loops[0], &chr, err);
+		ret = vport_init(&con->port, &con->virtio, &port, err);
 	if (ret) {
 		destroy(&con->virtio);
 		return ret;
