@@ -16,6 +16,7 @@
 #include "devices/pl061.h"
 #include "devices/pvpanic.h"
 #include "devices/virtio_console.h"
+#include "devices/virtio_ports.h"
 #include "vmm/error.h"
 #include "vmm/irq.h"
 #include "vmm/machine.h"
@@ -257,10 +258,16 @@ void machine_drain(struct vmm *vm, bool abandon)
 			m->nr_draining++;
 			virtio_console_drain(m->hvc, drained_one, m);
 		}
+		if (m->ports) {
+			m->nr_draining++;
+			virtio_ports_drain(m->ports, drained_one, m);
+		}
 		drained_one(m);
 	}
 	if (abandon && m->hvc)
 		virtio_console_abandon(m->hvc);
+	if (abandon && m->ports)
+		virtio_ports_abandon(m->ports);
 	for (u32 i = 0; abandon && i < VM_MAX_CONSOLES; i++)
 		if (m->chardevs[i])
 			chardev_abandon(m->chardevs[i]);

@@ -72,6 +72,7 @@ struct machine {
 	struct pl061		*gpio;
 	struct pvpanic		*pvpanic;
 	struct virtio		*hvc;		/* one of .virtio[]; NULL: there is none */
+	struct virtio		*ports;		/* ... */
 	bool			draining;	/* on I/O thread 0 */
 	u32			nr_draining;
 

@@ -30,6 +30,7 @@
 #include "devices/virtio_mmio.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_pci.h"
+#include "devices/virtio_ports.h"
 #include "devices/virtio_rng.h"
 #include "devices/virtio_vsock.h"
 #include "spe/spe.h"
@@ -175,6 +176,22 @@ static int hvc_up(struct machine *m, u32 i, struct vmm_error *err)
 	return ret;
 }
 
+static int ports_up(struct machine *m, u32 i, struct vmm_error *err)
+{
+	struct virtio_port ports[VMM_MAX_PORTS];
+	u32 nr = m->vm->nr_ports;
+	int ret;
+
+	for (u32 p = 0; p < nr; p++)
+		ports[p] = (struct virtio_port){
+			.name = m->vm->ports[p].name, .in_fd = m->vm->ports[p].in_fd,
+			.out_fd = m->vm->ports[p].out_fd, .open = m->vm->ports[p].open,
+		};
+	ret = virtio_ports_create(&m->virtio[i].dev, m->virtio_env, i, ports, nr, err);
+	m->ports = m->virtio[i].dev;
+	return ret;
+}
+
 static int p9_up(struct machine *m, u32 i, struct vmm_error *err)
 {
 	const struct vm_device *dev = &m->vm->devices[i];
@@ -210,6 +227,8 @@ static int create(struct machine *m, u32 i, struct vmm_error *err)
 					   ioctl, err);
 	case VM_HVC:
 		return hvc_up(m, i, err);
+	case VM_PORTS:
+		return ports_up(m, i, err);
 	}
 	return -EINVAL;
 }
@@ -415,6 +434,11 @@ void machine_hvc_resize(struct vmm *vm, u16 cols, u16 rows)
 int machine_hvc_type(struct vmm *vm, const char *text)
 {
 	return virtio_console_type(vm->machine->hvc, text);
+}
+
+void machine_port_open(struct vmm *vm, u32 index, bool open)
+{
+	virtio_ports_open(vm->machine->ports, index, open);
 }
 
 static struct virtio *balloon(struct vmm *vm)

@@ -313,6 +313,41 @@ int vmm_add_hvc(struct vmm *vm, const struct vmm_console_config *cfg, struct vmm
 VMM_API VMM_MUST_CHECK int vmm_hvc_resize(struct vmm *vm, uint32_t cols, uint32_t rows);
 
 /*
+ * Ports: streams with a name between programs of the guest's and of the host's.  Linux shows
+ * them as /dev/vportNpM, and udev as /dev/virtio-ports/NAME; a program there that opens one
+ * sees whether it is open at the host's end too, as it is unless VMM_PORT_F_CLOSED is set.
+ * Input and output are as above, but that there is no input for a port which no program of
+ * the guest's has open.
+ */
+#define VMM_PORT_F_CLOSED	(1ull << 2)	/* until vmm_port_open(); beside VMM_CONSOLE_F_* */
+
+#define VMM_MAX_PORTS		8
+#define VMM_PORT_NAME_MAX	63		/* bytes */
+
+struct vmm_port_config {
+	size_t		size;
+	uint64_t	flags;		/* VMM_CONSOLE_F_*, VMM_PORT_F_CLOSED */
+	int		in_fd;
+	int		out_fd;
+	const char	*name;		/* printable, without a slash; no other port's */
+};
+#define VMM_PORT_CONFIG_INIT { .size = sizeof(struct vmm_port_config) }
+
+/*
+ * Returns the port's index, counted from 0; -ENOSPC after VMM_MAX_PORTS; -EEXIST: another has
+ * that name.  All of them are one virtio device, whose place is that of the first.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_add_port(struct vmm *vm, const struct vmm_port_config *cfg, struct vmm_error *err);
+
+/*
+ * When RUNNING or PAUSED.  Somebody has come to the host's end of port @index, or has gone if
+ * @open is 0; the guest hears of the latter once it has read all input, if it reads any.
+ * -ENOENT: there is no such port.
+ */
+VMM_API VMM_MUST_CHECK int vmm_port_open(struct vmm *vm, uint32_t index, int open);
+
+/*
  * NOR flash, as a firmware's place for what it has to remember: CFI, Intel's commands,
  * blocks of 64 KiB, at 0x02000000.  It is as large as the file, whose size is a power of
  * two from 64 KiB to 16 MiB; vmm_start() says -ENOEXEC if that is not so.  The file is

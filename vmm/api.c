@@ -87,6 +87,7 @@ static void destroy(struct vmm *vm)
 	}
 	for (u32 i = 0; i < vm->nr_devices; i++)
 		vm_device_close(&vm->devices[i]);
+	vm_ports_close(vm);
 	for (u32 i = 0; i < vm->nr_overlays; i++)
 		fd_close(&vm->overlay_fds[i]);
 	fd_close(&vm->flash_fd);
@@ -147,7 +148,7 @@ int vm_create(struct vmm **out, const struct vmm_config *user, const struct kvm_
 	vm->state = VM_NEW;
 	vm->event_fd = -1;
 	vm->flash_fd = -1;
-	vm->balloon = vm->hvc = -1;
+	vm->balloon = vm->hvc = vm->ports_dev = -1;
 	vm->boot.kernel_fd = vm->boot.initrd_fd = vm->boot.dtb_fd = -1;
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++)
 		vm->consoles[i].in_fd = vm->consoles[i].out_fd = -1;
@@ -380,17 +381,13 @@ int vmm_add_overlay(struct vmm *vm, const struct vmm_overlay_config *user, struc
 	return 0;
 }
 
-static int borrow_both(const struct vmm_console_config *cfg, int *in_fd, int *out_fd,
-		       struct vmm_error *err)
+static int borrow_both(u64 flags, int *in_fd, int *out_fd, struct vmm_error *err)
 {
-	int ret;
+	int ret = borrow(in_fd, flags, VMM_CONSOLE_F_IN, "console input", err);
 
-	*in_fd = cfg->in_fd;
-	*out_fd = cfg->out_fd;
-	ret = borrow(in_fd, cfg->flags, VMM_CONSOLE_F_IN, "console input", err);
 	if (ret)
 		return ret;
-	ret = borrow(out_fd, cfg->flags, VMM_CONSOLE_F_OUT, "console output", err);
+	ret = borrow(out_fd, flags, VMM_CONSOLE_F_OUT, "console output", err);
 	if (ret)
 		fd_close(in_fd);
 	return ret;
@@ -411,7 +408,8 @@ int vmm_add_console(struct vmm *vm, const struct vmm_console_config *user,
 		return ret;
 	if (vm->nr_consoles == VM_MAX_CONSOLES)
 		return error_set(err, -ENOSPC, "console: a VM has at most %u", VM_MAX_CONSOLES);
-	ret = borrow_both(&cfg, &con.in_fd, &con.out_fd, err);
+	con = (struct vm_console){ .in_fd = cfg.in_fd, .out_fd = cfg.out_fd };
+	ret = borrow_both(cfg.flags, &con.in_fd, &con.out_fd, err);
 	if (ret)
 		return ret;
 	vm->consoles[vm->nr_consoles] = con;
@@ -713,7 +711,9 @@ int vmm_add_hvc(struct vmm *vm, const struct vmm_console_config *user, struct vm
 		return ret;
 	if (vm->hvc >= 0)
 		return error_set(err, -ENOSPC, "console: a VM has at most one hvc");
-	ret = borrow_both(&cfg, &dev.fd, &dev.out_fd, err);
+	dev.fd = cfg.in_fd;
+	dev.out_fd = cfg.out_fd;
+	ret = borrow_both(cfg.flags, &dev.fd, &dev.out_fd, err);
 	if (ret)
 		return ret;
 	ret = add_device(vm, &dev, err);
@@ -723,6 +723,62 @@ int vmm_add_hvc(struct vmm *vm, const struct vmm_console_config *user, struct vm
 		return ret;
 	}
 	return vm->hvc = ret;
+}
+
+/* Of what a device node can be called by. */
+static bool is_port_name(const char *name)
+{
+	size_t len = 0;
+
+	for (; name[len]; len++)
+		if (len == VMM_PORT_NAME_MAX || name[len] <= ' ' || name[len] > '~' || name[len] == '/')
+			return false;
+	return len && strcmp(name, ".") && strcmp(name, "..");
+}
+
+static int check_port(const struct vmm *vm, const char *name, struct vmm_error *err)
+{
+	if (!name || !is_port_name(name))
+		return error_set(err, -EINVAL, "port: a name of 1 to %u printable bytes, without a slash",
+				 VMM_PORT_NAME_MAX);
+	if (vm->nr_ports == VMM_MAX_PORTS)
+		return error_set(err, -ENOSPC, "port: a VM has at most %u", VMM_MAX_PORTS);
+	for (u32 i = 0; i < vm->nr_ports; i++)
+		if (!strcmp(vm->ports[i].name, name))
+			return error_set(err, -EEXIST, "port: there is one called %s", name);
+	return 0;
+}
+
+int vmm_add_port(struct vmm *vm, const struct vmm_port_config *user, struct vmm_error *err)
+{
+	const struct vm_device dev = { .kind = VM_PORTS, .fd = -1 };
+	struct vmm_port_config cfg;
+	struct vm_port *port;
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = take_config(vm, &cfg, sizeof(cfg), &cfg.flags,
+			  VMM_CONSOLE_F_IN | VMM_CONSOLE_F_OUT | VMM_PORT_F_CLOSED, user, err);
+	if (!ret)
+		ret = check_port(vm, cfg.name, err);
+	if (!ret)
+		ret = borrow_both(cfg.flags, &cfg.in_fd, &cfg.out_fd, err);
+	if (ret)
+		return ret;
+	if (vm->ports_dev < 0)
+		vm->ports_dev = ret = add_device(vm, &dev, err);
+	if (ret < 0) {
+		fd_close(&cfg.in_fd);
+		fd_close(&cfg.out_fd);
+		return ret;
+	}
+	port = &vm->ports[vm->nr_ports];
+	*port = (struct vm_port){
+		.in_fd = cfg.in_fd, .out_fd = cfg.out_fd, .open = !(cfg.flags & VMM_PORT_F_CLOSED),
+	};
+	memcpy(port->name, cfg.name, strlen(cfg.name));
+	return (int)vm->nr_ports++;
 }
 
 int vmm_add_balloon(struct vmm *vm, const struct vmm_balloon_config *user, struct vmm_error *err)
@@ -911,6 +967,18 @@ int vmm_hvc_type(struct vmm *vm, const char *text)
 	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
 		return -EBUSY;
 	return machine_hvc_type(vm, text);
+}
+
+int vmm_port_open(struct vmm *vm, uint32_t index, int open)
+{
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	if (index >= vm->nr_ports)
+		return -ENOENT;
+	if (vm->state != VM_RUNNING && vm->state != VM_PAUSED)
+		return -EBUSY;
+	machine_port_open(vm, index, open);
+	return 0;
 }
 
 /* With the lock held: has a VM that runs a balloon? */

@@ -95,6 +95,9 @@ void machine_balloon_stats(struct vmm *vm, struct vmm_balloon_stats *stats);
 void machine_hvc_resize(struct vmm *vm, u16 cols, u16 rows);
 int machine_hvc_type(struct vmm *vm, const char *text);
 
+/* vmm_port_open() of a port that there is.  From any thread, while the VM has threads. */
+void machine_port_open(struct vmm *vm, u32 index, bool open);
+
 /*
  * An exit of KVM_RUN, or with @ret < 0 a failure of it, that only the architecture
  * knows.  0: handled; -EXDEV: the thread is on a wrong CPU; -EDQUOT: a limit of the

@@ -690,6 +690,7 @@ static void close_inputs(struct vmm *vm)
 	fd_close(&vm->boot.dtb_fd);
 	for (u32 i = 0; i < vm->nr_devices; i++)
 		vm_device_close(&vm->devices[i]);
+	vm_ports_close(vm);
 	for (u32 i = 0; i < vm->nr_consoles; i++) {
 		fd_close(&vm->consoles[i].in_fd);
 		fd_close(&vm->consoles[i].out_fd);

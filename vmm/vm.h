@@ -41,7 +41,14 @@ struct vm_console {
 };
 
 enum vm_device_kind {
-	VM_RNG, VM_DISK, VM_FS, VM_9P, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK, VM_HVC
+	VM_RNG, VM_DISK, VM_FS, VM_9P, VM_NET, VM_BALLOON, VM_VHOST_USER, VM_VSOCK, VM_HVC, VM_PORTS
+};
+
+struct vm_port {
+	char	name[VMM_PORT_NAME_MAX + 1];
+	int	in_fd;			/* ours, or -1 */
+	int	out_fd;			/* ... */
+	bool	open;			/* to begin with */
 };
 
 struct vm_device {
@@ -124,6 +131,9 @@ struct vmm {
 	u32				nr_nets;
 	int				balloon;	/* which of .devices; -1: none */
 	int				hvc;		/* ... */
+	int				ports_dev;	/* ... */
+	struct vm_port			ports[VMM_MAX_PORTS];
+	u32				nr_ports;
 	u16				hvc_cols;	/* 0: not known */
 	u16				hvc_rows;
 	struct logger			log;
@@ -173,6 +183,14 @@ struct vmm {
 	bool				cpuwatch_up;
 	u64				cpus_seen;	/* counts the changes */
 };
+
+static inline void vm_ports_close(struct vmm *vm)
+{
+	for (u32 i = 0; i < vm->nr_ports; i++) {
+		fd_close(&vm->ports[i].in_fd);
+		fd_close(&vm->ports[i].out_fd);
+	}
+}
 
 /*
  * Stop the VM for @reason; the first reason is the one that is told.  From any

@@ -29,7 +29,7 @@
 #define DATA		(BASE + KIB(128))
 #define TABLE		(BASE + KIB(192))
 #define USED_RAM	KIB(256)		/* what is cleared in between */
-#define MAX_QUEUES	5
+#define MAX_QUEUES	8
 #define PATIENCE	10			/* seconds */
 #define STEPS		400
 #define WINDOW		0x50000000ull

@@ -95,7 +95,7 @@ static inline void *driver_at(struct driver_queue *q, gpa_t gpa)
  * The driver of a whole device, by the calls that a transport makes.  Its loops run when
  * driver_turn() is called, or on threads of the test's.
  */
-#define DRIVER_QUEUES	5
+#define DRIVER_QUEUES	8
 #define DRIVER_ACK	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
 
 struct driver {

@@ -97,6 +97,7 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 {
 	struct vmm_machine_config machine = VMM_MACHINE_CONFIG_INIT;
 	struct vmm_console_config con = VMM_CONSOLE_CONFIG_INIT;
+	struct vmm_port_config port = VMM_PORT_CONFIG_INIT;
 	struct vmm_boot_config boot = VMM_BOOT_CONFIG_INIT;
 	struct vmm_disk_config disk = VMM_DISK_CONFIG_INIT;
 	struct vmm_overlay_config overlay = VMM_OVERLAY_CONFIG_INIT;
@@ -154,6 +155,11 @@ static int configure(struct vmm *vm, const struct recipe *r, const struct host *
 		ret = vmm_add_balloon(vm, &balloon, err);
 	if (ret >= 0 && r->rich)
 		ret = vmm_add_hvc(vm, &con, err);
+	port.flags = con.flags;
+	port.in_fd = port.out_fd = host->null;
+	port.name = "port";
+	if (ret >= 0 && r->rich)
+		ret = vmm_add_port(vm, &port, err);
 	return ret < 0 ? ret : vmm_set_boot(vm, &boot, err);
 }
 

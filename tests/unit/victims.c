@@ -8,6 +8,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
 #include <stdarg.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "devices/virtio_blk.h"
 #include "devices/virtio_console.h"
 #include "devices/virtio_net.h"
+#include "devices/virtio_ports.h"
 #include "devices/virtio_rng.h"
 #include "tests/unit/t.h"
 #include "tests/unit/victims.h"
@@ -241,6 +243,45 @@ static struct virtio *console_make(const struct virtio_env *env)
 	return dev;
 }
 
+/* ---- ports ---------------------------------------------------------------------------- */
+
+static struct virtio *named;
+
+/* At the second one there is nobody. */
+static struct virtio *ports_make(const struct virtio_env *env)
+{
+	struct virtio_port ports[] = {
+		{ .name = "victim", .open = true }, { .name = "other", .in_fd = -1, .out_fd = -1 },
+	};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	ports[0].in_fd = ports[0].out_fd = fds[0];
+	assert_int_equal(virtio_ports_create(&named, env, 0, ports, ARRAY_SIZE(ports), NULL), 0);
+	close(fds[0]);
+	peer = fds[1];
+	return named;
+}
+
+/* A control message about one of them, or of none. */
+static size_t ports_header(u8 *buf, u8 how, u64 arg)
+{
+	const struct virtio_console_control msg = {
+		.id = arg & 0x8000 ? (u32)arg : arg % 4, .event = how & 15, .value = how >> 4 & 1,
+	};
+
+	memcpy(buf, &msg, sizeof(msg));
+	return sizeof(msg);
+}
+
+/* Somebody comes, or goes. */
+static void ports_host(const void *data, size_t len)
+{
+	if (len)
+		virtio_ports_open(named, len & 1, *(const u8 *)data & 1);
+	net_host(data, len);
+}
+
 /* ---- 9p ------------------------------------------------------------------------------- */
 
 static struct virtio *p9_make(const struct virtio_env *env)
@@ -299,6 +340,10 @@ const struct victim victims[] = {
 		.name = "9p", .make = p9_make, .unmake = net_unmake,
 		.good = { { 64, false }, { 64, true } },
 		.header = p9_header, .host = net_host,
+	}, {
+		.name = "ports", .make = ports_make, .unmake = net_unmake,
+		.queue = 3, .good = { { 8, false } },
+		.header = ports_header, .host = ports_host,
 	},
 };
 const u32 nr_victims = ARRAY_SIZE(victims);
