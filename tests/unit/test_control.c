@@ -1174,10 +1174,20 @@ static void test_consoles_that_can_be_attached_to(void **state)
 	(void)state;
 	assert_int_equal(json_array_size(json_object_get(reply, "consoles")), 0);
 	json_decref(reply);
-	who.consoles[0] = (struct answer_console){ "pty", (char []){ "/dev/pts/7" } };
-	who.consoles[3] = (struct answer_console){ "socket", (char []){ "/run/\"a" } };
+	who.consoles[0] = (struct answer_console){ .kind = "pty", .path = (char []){ "/dev/pts/7" } };
+	who.consoles[3] = (struct answer_console){ .kind = "socket", .path = (char []){ "/run/\"a" } };
+	who.consoles[ANSWER_HVC] = (struct answer_console){ .kind = "pty", .path = (char []){ "/x" } };
+	who.consoles[ANSWER_HVC + 1] = (struct answer_console){
+		.kind = "socket", .path = (char []){ "/y" }, .name = "agent,pty", .name_len = 5,
+	};
 	reply = t_ask(&who, "{\"command\":\"console\"}");
-	assert_int_equal(json_array_size(json_object_get(reply, "consoles")), 2);
+	assert_int_equal(json_array_size(json_object_get(reply, "consoles")), 4);
+	console = json_array_get(json_object_get(reply, "consoles"), 2);
+	assert_non_null(json_object_get(console, "hvc"));
+	assert_null(json_object_get(console, "port"));
+	console = json_array_get(json_object_get(reply, "consoles"), 3);
+	assert_string_equal(ask_string(console, "name"), "agent");
+	assert_null(json_object_get(console, "port"));
 	console = json_array_get(json_object_get(reply, "consoles"), 1);
 	assert_int_equal(ask_number(console, "port"), 3);
 	assert_string_equal(ask_string(console, "kind"), "socket");

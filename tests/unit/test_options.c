@@ -567,6 +567,20 @@ static void test_options_refuse_bad_words(void **state)
 		{ "k --loglevel=", "--loglevel : not" },
 		{ "k --irqchip gic", "--irqchip gic: not gicv2," },
 		{ "k --console ser", "--console ser: not serial or virtio" },
+		{ "k --console virtiox", "--console virtiox: not serial or virtio" },
+		{ "k --console virtio,x", "--console virtio,x: not stdio, pty, file=FILE or socket=PATH" },
+		{ "k --console virtio,pty --expect x", "--expect: excludes --console virtio elsewhere" },
+		{ "k --console virtio,socket=a --chroot d", "--console virtio,socket: excludes --chroot" },
+		{ "k --virtio-port a,socket=a --chroot d", "--virtio-port a,socket: excludes --chroot" },
+		{ "k --virtio-port ,pty", "--virtio-port ,pty: not a name of 1 to 63 printable bytes" },
+		{ "k --virtio-port a/b", "--virtio-port a/b: not a name" },
+		{ "k --virtio-port ..", "--virtio-port ..: not a name" },
+		{ "k --virtio-port a,stdio", "--virtio-port a,stdio: the terminal is for consoles" },
+		{ "k --virtio-port a,b", "--virtio-port a,b: not stdio, pty, file=FILE or socket=PATH" },
+		{ "k --virtio-port a --virtio-port a,file=x", "--virtio-port a,file=x: there is one" },
+		{ "k --virtio-port a --virtio-port b --virtio-port c --virtio-port d --virtio-port e"
+		  " --virtio-port f --virtio-port g --virtio-port h --virtio-port i",
+		  "--virtio-port i: more than 8 of them" },
 		{ "k --name=", "--name : not 1 to 64" },
 		{ "k --name a/b", "--name a/b: only letters" },
 		{ "k --name \xc3\xa4", "only letters" },
@@ -873,8 +887,30 @@ static void test_console(void **state)
 	cmdline = options_cmdline(&opts);
 	assert_string_equal(cmdline, "console=hvc0 root=/dev/vda rw x");
 	free(cmdline);
+	assert_true(options_stdio_hvc(&opts));
 	t_accept(&opts, &line, "k --console virtio --console serial");
-	assert_false(opts.hvc);
+	assert_false(opts.hvc || options_stdio_hvc(&opts));
+	t_accept(&opts, &line, "k --console virtio,socket=a,b --tty 1,stdio --expect y");
+	assert_true(opts.hvc);
+	assert_false(options_stdio_hvc(&opts));
+	assert_int_equal(opts.ttys[OPTIONS_HVC].kind, TTY_SOCKET);
+	assert_string_equal(opts.ttys[OPTIONS_HVC].path, "a,b");
+	assert_int_equal(options_stdio_port(&opts), 1);
+}
+
+static void test_virtio_ports(void **state)
+{
+	struct run_options opts;
+	struct t_line line;
+
+	(void)state;
+	t_accept(&opts, &line, "k --virtio-port org.qemu.guest_agent.0,socket=a --virtio-port=b");
+	assert_int_equal(opts.nr_ports, 2);
+	assert_int_equal(opts.ttys[OPTIONS_FIRST_PORT].kind, TTY_SOCKET);
+	assert_string_equal(opts.ttys[OPTIONS_FIRST_PORT].path, "a");
+	assert_int_equal(opts.ttys[OPTIONS_FIRST_PORT].name_len, strlen("org.qemu.guest_agent.0"));
+	assert_int_equal(opts.ttys[OPTIONS_FIRST_PORT + 1].kind, TTY_PTY);
+	assert_memory_equal(opts.ttys[OPTIONS_FIRST_PORT + 1].name, "b", 1);
 }
 
 static void test_balloon(void **state)
@@ -901,6 +937,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_balloon),
 		cmocka_unit_test(test_console),
+		cmocka_unit_test(test_virtio_ports),
 		cmocka_unit_test(test_options_are_zero_unless_given),
 		cmocka_unit_test(test_options_take_the_line_of_kvm_unit_tests),
 		cmocka_unit_test(test_options_take_each_way_to_write_a_value),

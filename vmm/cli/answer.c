@@ -452,17 +452,27 @@ static json_t *stop(struct answerer *who, const json_t *request)
 	return tell_state(who);
 }
 
+/* What tells it from the others: a number, or a name. */
+static json_t *console(const struct answerer *who, int i)
+{
+	const struct answer_console *c = &who->consoles[i];
+	json_t *obj = json_pack("{s:s, s:s}", "kind", c->kind, "path", c->path);
+
+	if (i > ANSWER_HVC)
+		json_object_set_new(obj, "name", json_stringn(c->name, (size_t)c->name_len));
+	else
+		json_object_set_new(obj, i == ANSWER_HVC ? "hvc" : "port",
+				    json_integer(i == ANSWER_HVC ? 0 : i));
+	return obj;
+}
+
 static json_t *consoles(const struct answerer *who)
 {
 	json_t *list = json_array();
 
-	for (int i = 0; i < ANSWER_CONSOLES; i++) {
-		const struct answer_console *c = &who->consoles[i];
-
-		if (c->kind)
-			json_array_append_new(list, json_pack("{s:i, s:s, s:s}", "port", i, "kind",
-							      c->kind, "path", c->path));
-	}
+	for (int i = 0; i < ANSWER_CONSOLES; i++)
+		if (who->consoles[i].kind)
+			json_array_append_new(list, console(who, i));
 	return json_pack("{s:s, s:s, s:o}", "name", who->name, "state", state_of(who), "consoles",
 			 list);
 }

@@ -11,14 +11,18 @@
 
 #include "vmm.h"
 
-#define ANSWER_CONSOLES	4
+/* Serial ports, then hvc0, then those with a name. */
+#define ANSWER_HVC	4
+#define ANSWER_CONSOLES	(ANSWER_HVC + 1 + VMM_MAX_PORTS)
 
 struct control;
 
-/* Where others reach a serial port. */
+/* Where others reach one. */
 struct answer_console {
 	const char	*kind;		/* "socket" or "pty"; NULL: nowhere */
 	char		*path;		/* absolute */
+	const char	*name;		/* of a port that has one; not terminated */
+	int		name_len;
 };
 
 /* Who is asked. */
@@ -39,7 +43,7 @@ struct answerer {
 	uint64_t	balloon;	/* bytes */
 	bool		hvc;		/* its console is the virtio-console */
 	uint32_t	unplugged;	/* bit n: the cable of network card n is out */
-	struct answer_console consoles[ANSWER_CONSOLES];	/* by port */
+	struct answer_console consoles[ANSWER_CONSOLES];
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */
 };
 

@@ -28,16 +28,17 @@
 
 static void console_help(void)
 {
-	fputs("usage: vmm console [--tty N] [-n] NAME\n"
+	fputs("usage: vmm console [--tty N | --port PORT] [-n] NAME\n"
 	      "       vmm console --json [-n] NAME\n"
 	      "\n"
 	      "Attach the terminal to the console of a guest that runs, which must be on a socket\n"
-	      "or a pty: see --tty of 'vmm help run'.  Ctrl-A d detaches it again; the guest does\n"
+	      "or a pty: see --tty and --console of 'vmm help run'.  Ctrl-A d detaches it again; the guest does\n"
 	      "not notice.  If stdin is no terminal, all of it goes to the guest, and its output\n"
 	      "is written until it ends.\n"
 	      "\n"
 	      "  -n, --name NAME    this guest, as does NAME alone\n"
-	      "      --tty N        its serial port N, not the first that can be attached to\n"
+	      "      --tty N        its serial port N, not hvc0 or the first that can be attached to\n"
+	      "      --port PORT    its port of that name, see --virtio-port of 'vmm help run'\n"
 	      "      --json         tell where its consoles are, and attach to none\n"
 	      "  -h, --help         show this text\n", stdout);
 }
@@ -80,18 +81,37 @@ static int open_console(const json_t *console)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Serial port @port, or with -1 the first; NULL: it has none. */
-static const json_t *choose(const json_t *reply, json_int_t port)
+/* Which one is wanted. */
+struct which {
+	json_int_t	tty;		/* -1: the guest's console, the first there is */
+	const char	*port;		/* NULL: none with a name */
+};
+
+/* The virtio-console is the guest's console if there is one. */
+static int fitness(const json_t *console, const struct which *which)
+{
+	const json_t *tty = json_object_get(console, "port");
+
+	if (which->port)
+		return !strcmp(ask_string(console, "name"), which->port);
+	if (which->tty >= 0)
+		return tty && json_integer_value(tty) == which->tty;
+	return json_object_get(console, "hvc") ? 2 : !!tty;
+}
+
+/* NULL: it has none. */
+static const json_t *choose(const json_t *reply, const struct which *which)
 {
 	const json_t *consoles = json_object_get(reply, "consoles");
+	const json_t *best = NULL;
 
 	for (size_t i = 0; i < json_array_size(consoles); i++) {
 		const json_t *console = json_array_get(consoles, i);
 
-		if (port < 0 || ask_number(console, "port") == port)
-			return console;
+		if (fitness(console, which) > (best ? fitness(best, which) : 0))
+			best = console;
 	}
-	return NULL;
+	return best;
 }
 
 /* ---- Bytes ------------------------------------------------------------------------ */
@@ -222,9 +242,9 @@ static int attach(const char *name, int fd)
 
 /* ---- Whose -------------------------------------------------------------------------- */
 
-static int attach_to(const char *name, const json_t *reply, json_int_t port)
+static int attach_to(const char *name, const json_t *reply, const struct which *which)
 {
-	const json_t *console = choose(reply, port);
+	const json_t *console = choose(reply, which);
 	int fd;
 
 	if (*ask_string(reply, "error")) {
@@ -232,8 +252,9 @@ static int attach_to(const char *name, const json_t *reply, json_int_t port)
 		return STATUS_ERROR;
 	}
 	if (!console) {
-		report_fatal("%s: %s is on no socket and no pty; see --tty in vmm-run(1)", name,
-			     port < 0 ? "its console" : "that serial port");
+		report_fatal("%s: %s is on no socket and no pty; see vmm-run(1)", name,
+			     which->port ? "a port of that name" :
+			     which->tty < 0 ? "its console" : "that serial port");
 		return STATUS_ERROR;
 	}
 	fd = open_console(console);
@@ -243,7 +264,7 @@ static int attach_to(const char *name, const json_t *reply, json_int_t port)
 	return STATUS_ERROR;
 }
 
-static int ask_and_attach(struct whom *whom, json_int_t port)
+static int ask_and_attach(struct whom *whom, const struct which *which)
 {
 	struct vmm_error err;
 	json_t *reply;
@@ -255,20 +276,22 @@ static int ask_and_attach(struct whom *whom, json_int_t port)
 		report_fatal("%s", err.msg);
 		return STATUS_ERROR;
 	}
-	status = whom->json ? ask_print(reply) : attach_to(whom->names[0], reply, port);
+	status = whom->json ? ask_print(reply) : attach_to(whom->names[0], reply, which);
 	json_decref(reply);
 	return status;
 }
 
 static int console_run(int argc, char **argv)
 {
+	struct which which = { .tty = -1 };
 	const char *tty = NULL;
 	const struct whom_option options[] = {
 		{ 0, "tty", NULL, &tty },
+		{ 0, "port", NULL, &which.port },
 		{ 0, NULL, NULL, NULL },
 	};
 	struct whom whom;
-	uint64_t port = 0;
+	uint64_t number;
 	int status = whom_parse(&whom, options, argc, argv);
 
 	if (!status && whom.help) {
@@ -279,13 +302,18 @@ static int console_run(int argc, char **argv)
 		report_fatal("one guest, see 'vmm help console'");
 		status = STATUS_USAGE;
 	}
-	if (!status && tty && (number_parse(tty, &port) || port > INT_MAX)) {
+	if (!status && tty && which.port) {
+		report_fatal("--port %s: excludes --tty", which.port);
+		status = STATUS_USAGE;
+	} else if (!status && tty && (number_parse(tty, &number) || number > INT_MAX)) {
 		report_fatal("--tty %s: not the number of a serial port", tty);
 		status = STATUS_USAGE;
+	} else if (!status && tty) {
+		which.tty = (json_int_t)number;
 	}
 	if (status)
 		return status;
-	status = ask_and_attach(&whom, tty ? (json_int_t)port : -1);
+	status = ask_and_attach(&whom, &which);
 	whom_close(&whom);
 	return status;
 }

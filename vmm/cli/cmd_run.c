@@ -152,7 +152,7 @@ static void tell_size(struct run *run)
 	unsigned int rows;
 
 	/* Of no interest to a guest that has stopped. */
-	if (run->guest.opts->hvc && terminal_size(&cols, &rows) &&
+	if (options_stdio_hvc(run->guest.opts) && terminal_size(&cols, &rows) &&
 	    vmm_hvc_resize(run->guest.vm, cols, rows))
 		return;
 }
@@ -389,7 +389,7 @@ static int watch(struct run *run)
 
 /* ---- Boot by boot --------------------------------------------------------- */
 
-_Static_assert(ANSWER_CONSOLES == OPTIONS_SERIAL_PORTS, "as many as there are");
+_Static_assert(ANSWER_CONSOLES == OPTIONS_TTYS && ANSWER_HVC == OPTIONS_HVC, "row by row");
 
 /* Others have another working directory.  What cannot be told is told of as not there. */
 static char *path_for_others(const char *path)
@@ -405,15 +405,17 @@ static char *path_for_others(const char *path)
 
 static void find_consoles(struct run *run)
 {
-	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+	for (int i = 0; i < OPTIONS_TTYS; i++) {
 		struct answer_console *c = &run->answerer.consoles[i];
 		const struct tty_option *tty = &run->guest.opts->ttys[i];
 
 		if (tty->kind == TTY_SOCKET)
 			c->path = path_for_others(tty->path);
 		else if (tty->kind == TTY_PTY &&
-			 asprintf(&c->path, "/dev/pts/%u", run->guest.ptys[i].number) < 0)
+			 asprintf(&c->path, "/dev/pts/%u", run->guest.ends[i].pty.number) < 0)
 			c->path = NULL;
+		c->name = tty->name;
+		c->name_len = tty->name_len;
 		c->kind = !c->path ? NULL : tty->kind == TTY_PTY ? "pty" : "socket";
 	}
 }
@@ -494,7 +496,7 @@ static int open_console(struct run *run)
 {
 	int ret;
 
-	if (!run->guest.opts->hvc && options_stdio_port(run->guest.opts) < 0)
+	if (!options_stdio_hvc(run->guest.opts) && options_stdio_port(run->guest.opts) < 0)
 		return 0;
 	ret = stdcons_init(&run->cons);
 	if (ret == 0) {
@@ -620,7 +622,7 @@ static int run_guest(const struct run_options *opts, const struct drop *who)
 		status = ended(&run, boot_again_and_again(&run));
 	ready_end(&run.ready);
 	control_close(&run.control);
-	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+	for (int i = 0; i < OPTIONS_TTYS; i++)
 		free(run.answerer.consoles[i].path);
 	guest_close(&run.guest);
 	tee_close(&run.tee);

@@ -17,7 +17,7 @@
 #include "vmm/cli/sockdir.h"
 #include "vmm/cli/status.h"
 
-#define MAX_PATHS	(5 + OPTIONS_SERIAL_PORTS)
+#define MAX_PATHS	(5 + OPTIONS_TTYS)
 
 struct paths {
 	struct vmm_sandbox_path	list[MAX_PATHS];
@@ -43,7 +43,7 @@ int confine(struct guest *guest)
 	struct paths paths = { .nr = 0 };
 	struct vmm_error err = { "" };
 	struct sockdir sockets;
-	char dirs[2 + OPTIONS_SERIAL_PORTS][PATH_MAX];	/* longer ones cannot be opened */
+	char dirs[2 + OPTIONS_TTYS][PATH_MAX];	/* longer ones cannot be opened */
 	int ret;
 
 	if (opts->sandbox == SANDBOX_OFF)
@@ -60,7 +60,7 @@ int confine(struct guest *guest)
 		add_dir_of(&paths, opts->dump_dtb, dirs[0]);
 	if (opts->pidfile)
 		add_dir_of(&paths, opts->pidfile, dirs[1]);
-	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
+	for (int i = 0; i < OPTIONS_TTYS; i++)
 		if (opts->ttys[i].kind == TTY_SOCKET)
 			add_dir_of(&paths, opts->ttys[i].path, dirs[2 + i]);
 	cfg.role = VMM_SANDBOX_CONTROL;

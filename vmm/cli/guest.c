@@ -199,37 +199,18 @@ static int open_dtb(struct guest *guest)
 	return STATUS_USAGE;
 }
 
-/* O_NONBLOCK, for a fifo that nobody reads would keep us in open(). */
-static int open_tty_file(int *fd, const char *path, struct vmm_error *err)
-{
-	*fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
-	return *fd < 0 ? refuse(err, -errno, "%s: %s", path, strerror(errno)) : 0;
-}
-
-static int open_tty_pty(struct pty *pty, struct vmm_error *err)
-{
-	int ret = pty_open(pty);
-
-	return ret ? refuse(err, ret, "no pty: %s", strerror(-ret)) : 0;
-}
-
 static int open_ttys(struct guest *guest)
 {
-	for (unsigned int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
+	for (unsigned int i = 0; i < OPTIONS_TTYS; i++) {
 		const struct tty_option *tty = &guest->opts->ttys[i];
+		char name[OPTIONS_TTY_NAME];
 		struct vmm_error err;
-		int ret = 0;
 
-		if (tty->kind == TTY_PTY)
-			ret = open_tty_pty(&guest->ptys[i], &err);
-		else if (tty->kind == TTY_FILE)
-			ret = open_tty_file(&guest->tty_files[i], tty->path, &err);
-		else if (tty->kind == TTY_SOCKET)
-			ret = conssock_open(&guest->tty_socks[i], tty->path, &err);
-		if (ret) {
-			report_fatal("--tty %u: %s", i, err.msg);
-			return tty->path ? STATUS_FILE : STATUS_ERROR;
-		}
+		if (!consend_open(&guest->ends[i], tty, &err))
+			continue;
+		options_tty_name(guest->opts, i, name);
+		report_fatal("%s: %s", name, err.msg);
+		return tty->path ? STATUS_FILE : STATUS_ERROR;
 	}
 	return 0;
 }
@@ -345,12 +326,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	helper_clear(&guest->helper);
 	for (size_t i = 0; i < OPTIONS_FS; i++)
 		fsd_clear(&guest->fsds[i]);
-	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
-		guest->ptys[i].fd = -1;
-		guest->ptys[i].peer = -1;
-		guest->tty_files[i] = -1;
-		conssock_clear(&guest->tty_socks[i]);
-	}
+	for (size_t i = 0; i < OPTIONS_TTYS; i++)
+		consend_clear(&guest->ends[i]);
 	if (opts->name)
 		snprintf(guest->name, sizeof(guest->name), "%s", opts->name);
 	else
@@ -395,11 +372,8 @@ void guest_close(struct guest *guest)
 	for (size_t i = 0; i < OPTIONS_OVERLAYS; i++)
 		close_fd(&guest->overlay_fds[i]);
 	vhosts_close(&guest->vhosts);
-	for (size_t i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
-		pty_close(&guest->ptys[i]);
-		close_fd(&guest->tty_files[i]);
-		conssock_close(&guest->tty_socks[i]);
-	}
+	for (size_t i = 0; i < OPTIONS_TTYS; i++)
+		consend_close(&guest->ends[i]);
 	nets_close(&guest->nets);
 	speopt_fini(&guest->spe);
 	free(guest->cmdline);
@@ -550,25 +524,24 @@ static int add_overlays(struct guest *guest, struct vmm_error *err)
 }
 
 /* -1: none, which is no descriptor of a configuration. */
-static struct vmm_console_config console_on(int in_fd, int out_fd)
+static uint64_t which_fds(int in_fd, int out_fd)
+{
+	return (in_fd >= 0 ? VMM_CONSOLE_F_IN : 0) | (out_fd >= 0 ? VMM_CONSOLE_F_OUT : 0);
+}
+
+static struct vmm_console_config console_on(const struct consend *end, int in_fd, int out_fd)
 {
 	struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
 
-	if (in_fd >= 0) {
-		cfg.flags |= VMM_CONSOLE_F_IN;
-		cfg.in_fd = in_fd;
-	}
-	if (out_fd >= 0) {
-		cfg.flags |= VMM_CONSOLE_F_OUT;
-		cfg.out_fd = out_fd;
-	}
+	cfg.in_fd = consend_in(end, in_fd);
+	cfg.out_fd = consend_out(end, out_fd);
+	cfg.flags = which_fds(cfg.in_fd, cfg.out_fd);
 	return cfg;
 }
 
-/* The terminal's guest end, where that is no UART. */
 static int add_hvc(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
-	struct vmm_console_config cfg = console_on(in_fd, out_fd);
+	struct vmm_console_config cfg = console_on(&guest->ends[OPTIONS_HVC], in_fd, out_fd);
 	int ret;
 
 	if (!guest->opts->hvc)
@@ -577,24 +550,37 @@ static int add_hvc(struct guest *guest, int in_fd, int out_fd, struct vmm_error 
 	return ret < 0 ? ret : 0;
 }
 
-static struct vmm_console_config port_on(const struct guest *guest, int i, int in_fd, int out_fd)
+static int add_port(struct guest *guest, uint32_t i, struct vmm_error *err)
 {
-	switch (guest->opts->ttys[i].kind) {
-	case TTY_STDIO:
-		return console_on(in_fd, out_fd);
-	case TTY_PTY:
-		return console_on(guest->ptys[i].fd, guest->ptys[i].fd);
-	case TTY_FILE:
-		return console_on(-1, guest->tty_files[i]);
-	case TTY_SOCKET:
-		return console_on(guest->tty_socks[i].guest_fd, guest->tty_socks[i].guest_fd);
-	default:
-		return console_on(-1, -1);
+	const struct consend *end = &guest->ends[OPTIONS_FIRST_PORT + i];
+	const struct tty_option *tty = &guest->opts->ttys[OPTIONS_FIRST_PORT + i];
+	struct vmm_port_config cfg = VMM_PORT_CONFIG_INIT;
+	char name[VMM_PORT_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%.*s", tty->name_len, tty->name);
+	cfg.name = name;
+	cfg.in_fd = consend_in(end, -1);
+	cfg.out_fd = consend_out(end, -1);
+	cfg.flags = which_fds(cfg.in_fd, cfg.out_fd);
+	guest->open_ports |= 1u << i;
+	if (!consend_is_attached(end)) {
+		cfg.flags |= VMM_PORT_F_CLOSED;
+		guest->open_ports &= ~(1u << i);
 	}
+	return vmm_add_port(guest->vm, &cfg, err);
 }
 
-/* Ports are numbered as they are added, so those below a wanted one are too. */
-static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
+static int add_ports(struct guest *guest, struct vmm_error *err)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < guest->opts->nr_ports && ret >= 0; i++)
+		ret = add_port(guest, i, err);
+	return ret < 0 ? ret : 0;
+}
+
+/* They are numbered as they are added, so those below a wanted one are too. */
+static int add_serial_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_error *err)
 {
 	int last = OPTIONS_SERIAL_PORTS - 1;
 	int ret = 0;
@@ -602,7 +588,7 @@ static int add_ports(struct guest *guest, int in_fd, int out_fd, struct vmm_erro
 	while (last && guest->opts->ttys[last].kind == TTY_NOTHING)
 		last--;
 	for (int i = 0; ret >= 0 && i <= last; i++) {
-		struct vmm_console_config cfg = port_on(guest, i, in_fd, out_fd);
+		struct vmm_console_config cfg = console_on(&guest->ends[i], in_fd, out_fd);
 
 		ret = vmm_add_console(guest->vm, &cfg, err);
 	}
@@ -731,13 +717,28 @@ int guest_build(struct guest *guest, int in_fd, int out_fd)
 	if (ret == 0)
 		ret = add_overlays(guest, &err);
 	if (ret == 0)
-		ret = add_ports(guest, in_fd, out_fd, &err);
+		ret = add_serial_ports(guest, in_fd, out_fd, &err);
 	/* Behind the disks, whose indices others have to know. */
 	if (ret == 0)
 		ret = add_devices(guest, &err);
 	if (ret == 0)
 		ret = add_hvc(guest, in_fd, out_fd, &err);
+	if (ret == 0)
+		ret = add_ports(guest, &err);
 	return ret ? fail(guest, ret, &err) : 0;
+}
+
+static void announce_pty(const struct guest *guest, const struct report *shown, unsigned int i)
+{
+	const struct tty_option *tty = &guest->opts->ttys[i];
+	unsigned int number = guest->ends[i].pty.number;
+
+	if (i < OPTIONS_SERIAL_PORTS)
+		report_log(shown, VMM_LOG_INFO, "ttyS%u: /dev/pts/%u", i, number);
+	else if (i == OPTIONS_HVC)
+		report_log(shown, VMM_LOG_INFO, "hvc0: /dev/pts/%u", number);
+	else
+		report_log(shown, VMM_LOG_INFO, "%.*s: /dev/pts/%u", tty->name_len, tty->name, number);
 }
 
 /* Said once the guest runs, so that a start that fails has one line alone. */
@@ -747,11 +748,9 @@ static void announce(const struct guest *guest)
 	/* At any --loglevel: there is no other way to learn a pty's name. */
 	const struct report shown = { .name = opts->name, .level = VMM_LOG_INFO };
 
-	for (unsigned int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
-		if (guest->ptys[i].fd >= 0)
-			report_log(&shown, VMM_LOG_INFO, "ttyS%u: /dev/pts/%u", i,
-				   guest->ptys[i].number);
-	}
+	for (unsigned int i = 0; i < OPTIONS_TTYS; i++)
+		if (guest->ends[i].pty.fd >= 0)
+			announce_pty(guest, &shown, i);
 	if (guest->host_ram && guest->ram_size > guest->host_ram)
 		report_log(&guest->report, VMM_LOG_WARN,
 			   "--mem: %llu MiB is more than the host has, %llu MiB",
@@ -803,8 +802,8 @@ unsigned int guest_poll(const struct guest *guest, struct pollfd *fds)
 
 	nr += vhosts_poll(&guest->vhosts, fds + nr);
 	fds[nr++] = (struct pollfd){ .fd = nets_fd(&guest->nets), .events = POLLIN };
-	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++, nr += CONSSOCK_FDS)
-		conssock_poll(&guest->tty_socks[i], fds + nr);
+	for (int i = 0; i < OPTIONS_TTYS; i++, nr += CONSSOCK_FDS)
+		conssock_poll(&guest->ends[i].sock, fds + nr);
 	return nr;
 }
 
@@ -892,6 +891,17 @@ static void restart_fs(struct guest *guest, uint32_t i, bool again)
 			   fsd->dir, err.msg);
 }
 
+/* Who has come to a port, and who has gone.  A guest that has stopped need not know. */
+static void tell_ports(struct guest *guest)
+{
+	for (uint32_t i = 0; i < guest->opts->nr_ports; i++) {
+		bool open = consend_is_attached(&guest->ends[OPTIONS_FIRST_PORT + i]);
+
+		if (open != !!(guest->open_ports & 1u << i) && !vmm_port_open(guest->vm, i, open))
+			guest->open_ports ^= 1u << i;
+	}
+}
+
 void guest_serve(struct guest *guest)
 {
 	for (uint32_t i = 0; i < guest->opts->nr_fs; i++) {
@@ -908,8 +918,9 @@ void guest_serve(struct guest *guest)
 	}
 	vhosts_serve(&guest->vhosts, guest->vm, &guest->helper, &guest->report);
 	nets_serve(&guest->nets, guest->vm, &guest->report);
-	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++)
-		conssock_serve(&guest->tty_socks[i]);
+	for (int i = 0; i < OPTIONS_TTYS; i++)
+		conssock_serve(&guest->ends[i].sock);
+	tell_ports(guest);
 }
 
 void guest_destroy(struct guest *guest)

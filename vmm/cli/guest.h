@@ -12,18 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/cli/conssock.h"
+#include "vmm/cli/consend.h"
 #include "vmm/cli/fsd.h"
 #include "vmm/cli/helper.h"
 #include "vmm/cli/nets.h"
 #include "vmm/cli/options.h"
-#include "vmm/cli/ptys.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/speopt.h"
 #include "vmm/cli/vhosts.h"
 
 #define VSOCK_DEVICE	"/dev/vhost-vsock"
-#define GUEST_FDS	(OPTIONS_FS + OPTIONS_VHOSTS + 1 + OPTIONS_SERIAL_PORTS * CONSSOCK_FDS)
+#define GUEST_FDS	(OPTIONS_FS + OPTIONS_VHOSTS + 1 + OPTIONS_TTYS * CONSSOCK_FDS)
 
 struct guest {
 	const struct run_options *opts;
@@ -48,9 +47,8 @@ struct guest {
 	struct speopt	spe;
 	struct helper	helper;		/* with .fsds and .vhosts */
 	struct fsd	fsds[OPTIONS_FS];
-	struct pty	ptys[OPTIONS_SERIAL_PORTS];
-	int		tty_files[OPTIONS_SERIAL_PORTS];
-	struct conssock	tty_socks[OPTIONS_SERIAL_PORTS];
+	struct consend	ends[OPTIONS_TTYS];	/* of .opts->ttys */
+	uint32_t	open_ports;	/* bit n: the guest is told that somebody is at named port n */
 	struct nets	nets;
 	char		name[80];
 };
@@ -68,9 +66,9 @@ bool guest_raise_limit(const struct guest *guest);
 void guest_allow_raises(void);
 
 /*
- * Processes that serve the guest's devices and sockets of its serial ports: what to poll
- * for, at most GUEST_FDS, and how many that is, and until when, in milliseconds from now,
- * -1 for ever; and then what to do about it.
+ * Processes that serve the guest's devices and sockets of its consoles and ports: what to
+ * poll for, at most GUEST_FDS, and how many that is, and until when, in milliseconds from
+ * now, -1 for ever; and then what to do about it.
  */
 unsigned int guest_poll(const struct guest *guest, struct pollfd *fds);
 int guest_timeout(const struct guest *guest);

@@ -53,6 +53,7 @@ enum option_id {
 	OPT_NODEFAULTS,
 	OPT_CONSOLE,
 	OPT_TTY,
+	OPT_VIRTIO_PORT,
 	OPT_NETWORK,
 	OPT_DISK,
 	OPT_FS,
@@ -157,12 +158,17 @@ static const struct option table[] = {
 	     "do not ask for transparent huge pages"),
 
 	HEADING("Devices"),
-	OPTION(OPT_CONSOLE, 0, "console", "TYPE",
-	       "serial (default), or virtio: hvc0"),
+	OPTION(OPT_CONSOLE, 0, "console", "TYPE[,TO]",
+	       "serial (default), or virtio: hvc0, on stdio\n"
+	       "(default) or as --tty"),
 	OPTION(OPT_TTY, 0, "tty", "N[,TO]",
 	       "serial port N, 0 to 3, on a new pty (default),\n"
 	       "stdio, file=FILE, at its end, or socket=PATH,\n"
 	       "which is made; repeatable"),
+	OPTION(OPT_VIRTIO_PORT, 0, "virtio-port", "NAME[,TO]",
+	       "a port of that name for the guest's programs, on\n"
+	       "a new pty (default), file=FILE or socket=PATH;\n"
+	       "repeatable"),
 	OPTION(OPT_DISK, 'd', "disk", "FILE[,KEY]...",
 	       "disk: a raw image or a block device; keys are ro,\n"
 	       "direct: past the page cache, queues=N and\n"
@@ -328,6 +334,22 @@ int options_stdio_port(const struct run_options *opts)
 	return -1;
 }
 
+bool options_stdio_hvc(const struct run_options *opts)
+{
+	return opts->ttys[OPTIONS_HVC].kind == TTY_STDIO;
+}
+
+void options_tty_name(const struct run_options *opts, unsigned int i, char *name)
+{
+	if (i < OPTIONS_SERIAL_PORTS)
+		snprintf(name, OPTIONS_TTY_NAME, "--tty %u", i);
+	else if (i == OPTIONS_HVC)
+		snprintf(name, OPTIONS_TTY_NAME, "--console virtio");
+	else
+		snprintf(name, OPTIONS_TTY_NAME, "--virtio-port %.*s", opts->ttys[i].name_len,
+			 opts->ttys[i].name);
+}
+
 static int take_u32(const struct option *opt, const char *arg, uint32_t *val,
 		    struct vmm_error *err)
 {
@@ -381,8 +403,8 @@ static int take_name(struct run_options *opts, const char *arg, struct vmm_error
 }
 
 /* A path is all the rest, commas too. */
-static int take_tty_end(struct tty_option *tty, const char *arg, const char *end,
-			struct vmm_error *err)
+static int take_tty_end(struct tty_option *tty, const struct option *opt, const char *arg,
+			const char *end, struct vmm_error *err)
 {
 	static const struct {
 		const char	*name;
@@ -402,7 +424,7 @@ static int take_tty_end(struct tty_option *tty, const char *arg, const char *end
 		tty->path = has_path ? end + len : NULL;
 		return 0;
 	}
-	return refuse(err, -EINVAL, "--tty %s: not stdio, pty, file=FILE or socket=PATH", arg);
+	return refuse(err, -EINVAL, "--%s %s: not stdio, pty, file=FILE or socket=PATH", opt->name, arg);
 }
 
 static int take_tty(struct run_options *opts, const struct option *opt, const char *arg,
@@ -417,15 +439,57 @@ static int take_tty(struct run_options *opts, const struct option *opt, const ch
 	ret = take_number(opt, number, 0, OPTIONS_SERIAL_PORTS - 1, &port, err);
 	if (ret)
 		return ret;
-	return take_tty_end(&opts->ttys[port], arg, arg[len] ? arg + len + 1 : "pty", err);
+	return take_tty_end(&opts->ttys[port], opt, arg, arg[len] ? arg + len + 1 : "pty", err);
 }
 
-static int take_console(struct run_options *opts, const char *arg, struct vmm_error *err)
+static int take_console(struct run_options *opts, const struct option *opt, const char *arg,
+			struct vmm_error *err)
 {
-	opts->hvc = !strcmp(arg, "virtio");
-	if (opts->hvc || !strcmp(arg, "serial"))
+	struct tty_option *tty = &opts->ttys[OPTIONS_HVC];
+	size_t len = strlen("virtio");
+
+	*tty = (struct tty_option){ .kind = TTY_NOTHING };
+	opts->hvc = !strncmp(arg, "virtio", len) && (!arg[len] || arg[len] == ',');
+	if (opts->hvc)
+		return take_tty_end(tty, opt, arg, arg[len] ? arg + len + 1 : "stdio", err);
+	if (!strcmp(arg, "serial"))
 		return 0;
 	return refuse(err, -EINVAL, "--console %s: not serial or virtio", arg);
+}
+
+static bool is_port_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	return len && len <= VMM_PORT_NAME_MAX && !(name[0] == '.' && len <= 2 && name[len - 1] == '.');
+}
+
+static int take_virtio_port(struct run_options *opts, const struct option *opt, const char *arg,
+			    struct vmm_error *err)
+{
+	struct tty_option tty = { .name = arg, .name_len = (int)strcspn(arg, ",") };
+	const char *to = arg + tty.name_len;
+	int ret;
+
+	if (!is_port_name(arg, (size_t)tty.name_len))
+		return refuse(err, -EINVAL, "--virtio-port %.*s: not a name of 1 to %d printable bytes",
+			      LONGEST_SHOWN, arg, VMM_PORT_NAME_MAX);
+	ret = take_tty_end(&tty, opt, arg, *to ? to + 1 : "pty", err);
+	if (ret)
+		return ret;
+	if (tty.kind == TTY_STDIO)
+		return refuse(err, -EINVAL, "--virtio-port %s: the terminal is for consoles", arg);
+	for (uint32_t i = 0; i < opts->nr_ports; i++) {
+		const struct tty_option *other = &opts->ttys[OPTIONS_FIRST_PORT + i];
+
+		if (other->name_len == tty.name_len && !strncmp(other->name, arg, (size_t)tty.name_len))
+			return refuse(err, -EINVAL, "--virtio-port %s: there is one of that name", arg);
+	}
+	if (opts->nr_ports == OPTIONS_PORTS)
+		return refuse(err, -EINVAL, "--virtio-port %s: more than %d of them", arg, OPTIONS_PORTS);
+	opts->ttys[OPTIONS_FIRST_PORT + opts->nr_ports++] = tty;
+	return 0;
 }
 
 /* Its words, and that they make sense; who runs the VM takes them apart again. */
@@ -912,9 +976,11 @@ static int apply(struct run_options *opts, const struct option *opt, const char 
 		opts->nodefaults = true;
 		break;
 	case OPT_CONSOLE:
-		return take_console(opts, arg, err);
+		return take_console(opts, opt, arg, err);
 	case OPT_TTY:
 		return take_tty(opts, opt, arg, err);
+	case OPT_VIRTIO_PORT:
+		return take_virtio_port(opts, opt, arg, err);
 	case OPT_NETWORK:
 		return take_network(opts, arg, err);
 	case OPT_DISK:
@@ -1109,16 +1175,19 @@ static void settle_stdio(struct run_options *opts)
 static int check_ttys(const struct run_options *opts, struct vmm_error *err)
 {
 	int stdio = options_stdio_port(opts);
+	char name[OPTIONS_TTY_NAME];
 
-	if (opts->nr_expect && stdio < 0 && !opts->hvc)
-		return refuse(err, -EINVAL, "--expect: excludes --tty 0");
-	if (stdio >= 0 && opts->hvc)
+	if (opts->nr_expect && stdio < 0 && !options_stdio_hvc(opts))
+		return refuse(err, -EINVAL, "--expect: excludes %s", opts->hvc ?
+			      "--console virtio elsewhere than on stdio" : "--tty 0");
+	if (stdio >= 0 && options_stdio_hvc(opts))
 		return refuse(err, -EINVAL, "--tty %d,stdio: excludes --console virtio", stdio);
-	for (int i = 0; i < OPTIONS_SERIAL_PORTS; i++) {
-		if (opts->ttys[i].kind == TTY_STDIO && i != stdio)
+	for (int i = 0; i < OPTIONS_TTYS; i++) {
+		if (i < OPTIONS_SERIAL_PORTS && opts->ttys[i].kind == TTY_STDIO && i != stdio)
 			return refuse(err, -EINVAL, "--tty %d,stdio: port %d is", i, stdio);
+		options_tty_name(opts, (unsigned int)i, name);
 		if (opts->ttys[i].kind == TTY_SOCKET && opts->chroot)
-			return refuse(err, -EINVAL, "--tty %d,socket: excludes --chroot", i);
+			return refuse(err, -EINVAL, "%s,socket: excludes --chroot", name);
 	}
 	return 0;
 }

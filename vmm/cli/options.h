@@ -20,6 +20,12 @@
 #define OPTIONS_DISKS		24	/* vmm.h, vmm_add_disk() */
 #define OPTIONS_NETS		8
 #define OPTIONS_VHOSTS		8
+#define OPTIONS_PORTS		VMM_MAX_PORTS
+
+/* Whatever has an end at the host's: serial ports, the virtio-console, and named ports. */
+#define OPTIONS_HVC		OPTIONS_SERIAL_PORTS
+#define OPTIONS_FIRST_PORT	(OPTIONS_HVC + 1)
+#define OPTIONS_TTYS		(OPTIONS_FIRST_PORT + OPTIONS_PORTS)
 
 /* Of --disk: parts of one string of argv, not terminated. */
 struct disk_option {
@@ -52,7 +58,7 @@ struct fs_option {
 	bool		p9;		/* by 9P and diod */
 };
 
-/* What a serial port is connected to. */
+/* What it is connected to. */
 enum tty_kind {
 	TTY_NOTHING,
 	TTY_STDIO,
@@ -64,6 +70,8 @@ enum tty_kind {
 struct tty_option {
 	enum tty_kind	kind;
 	const char	*path;		/* of a file or a socket */
+	const char	*name;		/* of a named port: part of a string of argv, not terminated */
+	int		name_len;
 };
 
 /* Of a directory that is the guest's root. */
@@ -79,7 +87,7 @@ struct run_options {
 	bool		log_json;
 	bool		has_config;
 	bool		rng;
-	bool		hvc;		/* the terminal's guest end is a virtio-console */
+	bool		hvc;		/* the guest's console is a virtio-console */
 	bool		balloon;
 	int		log_level;	/* enum vmm_log_level */
 	uint32_t	cpus;		/* 0: as many as are online */
@@ -120,7 +128,8 @@ struct run_options {
 	const char	*spe_arg;	/* of speopt_parse(); NULL: none */
 	const char	*expect[EXPECT_MAX];
 	const char	*overlays[OPTIONS_OVERLAYS];
-	struct tty_option ttys[OPTIONS_SERIAL_PORTS];
+	struct tty_option ttys[OPTIONS_TTYS];
+	uint32_t	nr_ports;	/* that have a name */
 	struct disk_option disks[OPTIONS_DISKS];
 	struct fs_option fs[OPTIONS_FS];
 	const char	*nets[OPTIONS_NETS];	/* of netopt_parse() */
@@ -141,6 +150,13 @@ void options_fini(struct run_options *opts);
 
 /* The serial port that stdin and stdout are, or -1. */
 int options_stdio_port(const struct run_options *opts);
+
+/* Are stdin and stdout the virtio-console? */
+bool options_stdio_hvc(const struct run_options *opts);
+
+/* How the user has called row @i of .ttys. */
+#define OPTIONS_TTY_NAME	96
+void options_tty_name(const struct run_options *opts, unsigned int i, char *name);
 
 /* The kernel's command line, to be freed; NULL if there is no memory. */
 char *options_cmdline(const struct run_options *opts);

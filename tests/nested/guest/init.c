@@ -26,6 +26,8 @@
  *   faults    write to /dev/vdb until that fails; read both ends of /dev/vda, and the
  *             present one, for each line on the console, power off at `quit`
  *   hvc       answer each line on /dev/hvc0, a module's, with `HVC line`; power off at `quit`
+ *   ports     send back what comes by the ports called agent and bulk, and print whether the
+ *             host has them open; power off at `quit`
  *   size      print the size of the console whenever it is another one, power off at `quit`
  *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
  *             back at the next line; at `mem` print what there is; power off at `quit`
@@ -903,6 +905,86 @@ static void task_hvc(void)
 	}
 }
 
+/* A port of the virtio-console's, by its name. */
+struct vport {
+	const char *name;
+	int fd;
+	bool open;		/* at the host's end */
+	char buf[4096];		/* what is to be sent back */
+	size_t at;
+	size_t len;
+};
+
+static int open_vport(const char *want)
+{
+	struct dirent *e;
+	int fd = -1;
+	DIR *dir = opendir("/sys/class/virtio-ports");
+
+	while (dir && fd < 0 && (e = readdir(dir))) {
+		char path[320];
+		char name[80];
+
+		snprintf(path, sizeof(path), "/sys/class/virtio-ports/%s/name", e->d_name);
+		if (e->d_name[0] == '.' || read_file(path, name, sizeof(name)) <= 0)
+			continue;
+		name[strcspn(name, "\n")] = 0;
+		snprintf(path, sizeof(path), "/dev/%s", e->d_name);
+		if (!strcmp(name, want))
+			fd = open(path, O_RDWR | O_NONBLOCK);
+	}
+	if (dir)
+		closedir(dir);
+	return fd;
+}
+
+static void serve_vport(struct vport *p, short revents)
+{
+	ssize_t n;
+
+	if (p->open == !!(revents & POLLHUP)) {
+		p->open = !p->open;
+		printf("GUEST-PORT %s %s\n", p->name, p->open ? "open" : "closed");
+	}
+	if (p->len) {
+		n = write(p->fd, p->buf + p->at, p->len);
+		p->at += n > 0 ? (size_t)n : 0;
+		p->len -= n > 0 ? (size_t)n : 0;
+	} else if (revents & (POLLIN | POLLHUP)) {
+		n = read(p->fd, p->buf, sizeof(p->buf));
+		p->at = 0;
+		p->len = n > 0 ? (size_t)n : 0;
+	}
+}
+
+static void task_ports(void)
+{
+	struct vport ports[] = { { .name = "agent" }, { .name = "bulk" } };
+	struct pollfd fds[3] = { { .fd = 0, .events = POLLIN } };
+	char line[16];
+
+	load_virtio("/virtio_console.ko");
+	for (int i = 0; i < 2; i++)
+		for (int n = 0; (ports[i].fd = open_vport(ports[i].name)) < 0 && n < 100; n++)
+			usleep(20000);
+	printf("GUEST-PORTS %d\n", (ports[0].fd >= 0) + (ports[1].fd >= 0));
+	for (;;) {
+		bool closed = true;
+
+		for (int i = 0; i < 2; i++)
+			fds[1 + i] = (struct pollfd){ ports[i].fd, ports[i].len ? POLLOUT : POLLIN, 0 };
+		poll(fds, 3, 100);
+		if (fds[0].revents && fgets(line, sizeof(line), stdin) && !strcmp(line, "quit\n"))
+			return;
+		for (int i = 0; i < 2; i++) {
+			serve_vport(&ports[i], fds[1 + i].revents);
+			closed &= !ports[i].open;
+		}
+		/* One that is closed says so at every look. */
+		usleep(closed ? 20000 : 0);
+	}
+}
+
 static void task_size(void)
 {
 	struct pollfd in = { .fd = 0, .events = POLLIN };
@@ -1478,6 +1560,8 @@ int main(void)
 		task_faults();
 	else if (!strcmp(task, "hvc"))
 		task_hvc();
+	else if (!strcmp(task, "ports"))
+		task_ports();
 	else if (!strcmp(task, "size"))
 		task_size();
 	else if (!strcmp(task, "balloon"))

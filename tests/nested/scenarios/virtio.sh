@@ -149,6 +149,37 @@ hvc_resize()
 		$(linux 6.12) --name sized --console virtio -p "$QUIET t=size"
 }
 
+# ports OPTIONS: hvc0 on a socket, and ports with names on others, which the guest sees
+# open and closed; half a MiB there and back.
+ports()
+{
+	files=$WORK/files
+	seq 1 1000000 | head -c 524288 >"$files/bulk.in"
+	cat >"$files/bulk.sh" <<-END
+	"$VMM" console --port bulk ported <"$files/bulk.in" >"$files/bulk.out" &
+	n=0
+	until [ "\$(wc -c <"$files/bulk.out")" -ge 524288 ]; do
+		n=\$((n + 1))
+		[ \$n -lt $((300 * SLOW)) ] || break
+		sleep 0.1
+	done
+	kill \$!
+	cmp "$files/bulk.in" "$files/bulk.out"
+	END
+	vm "dial:$files/hvc" want:GUEST-READY "want:GUEST-PORTS 2" "dial:$files/agent" "send:{hello}" "want:{hello}" \
+		"dial:$files/hvc" "want:GUEST-PORT agent open" "want:GUEST-PORT agent closed" \
+		"shell:sh $files/bulk.sh" "want:GUEST-PORT bulk open" "want:GUEST-PORT bulk closed" \
+		"send:quit\n" exit:0 -- --name ported --virtio-port "agent,socket=$files/agent" \
+		--virtio-port "bulk,socket=$files/bulk" --console "virtio,socket=$files/hvc" "$@"
+	silent
+}
+
+scenario ports-pci-6.12 "6.12-max"
+ports_pci_6_12()
+{
+	ports $(linux 6.12) -p "$QUIET t=ports"
+}
+
 # As a module, over virtio-mmio; the kernel's own console stays where it was.
 scenario hvc-mmio-6.1 "6.1-a76"
 hvc_mmio_6_1()
