@@ -129,6 +129,7 @@ static int net_elsewhere_up(struct machine *m, u32 i, struct vmm_error *err)
 	const struct vm_device *d = &m->vm->devices[i];
 	struct vhost_user_net_params params = {
 		.mtu = d->net.mtu, .nr_pairs = d->net.queues, .fd = d->fd,
+		.waits = d->net.flags & VMM_NET_F_WAIT,
 	};
 
 	memcpy(params.mac, d->net.mac, sizeof(params.mac));

@@ -61,6 +61,7 @@ struct vhost_relay {
 	size_t		size;
 	u32		nr_rings;
 	struct iovec	iov[VIRTQ_MAX_SIZE];	/* of a chain that is only passed on */
+	struct virtq_used done[VIRTQ_MAX_SIZE];	/* ... and of what comes back at once */
 	struct ring	rings[];
 };
 
@@ -123,23 +124,39 @@ void vhost_relay_begin(struct vhost_relay *r)
 
 /* ---- From the backend -------------------------------------------------------------- */
 
+/* False: it is none that the backend has, or it gives it back a second time. */
+static bool take(struct ring *r, struct virtq_used *used, u64 *seen)
+{
+	u32 element[2];		/* virtio 1.2, 2.7.8: its head, then its length */
+	u32 head;
+
+	gview_read(&r->used, slot(r, r->used_idx++, SPLIT_USED_ELEMENT), element, sizeof(element));
+	head = element[0];
+	if (head >= r->q->vq.size || !virtq_is_inflight(&r->q->vq, (u16)head) ||
+	    seen[head / 64] >> head % 64 & 1)
+		return false;
+	seen[head / 64] |= 1ull << head % 64;
+	*used = (struct virtq_used){ .head = (u16)head, .len = element[1] };
+	return true;
+}
+
+/* What came at once goes on at once: it may be the buffers of one frame. */
 static bool collect(struct ring *r)
 {
 	struct virtio_queue *q = r->q;
+	struct virtq_used *done = r->relay->done;
 	u16 idx = gview_load16_acquire(&r->used, SPLIT_IDX);
+	u64 seen[VIRTQ_MAX_SIZE / 64] = { 0 };
+	u32 nr = 0;
 
 	if (idx == r->used_idx)
 		return true;
 	if (!q->running || (u16)(idx - r->used_idx) > q->vq.nr_inflight)
 		return false;
-	while (r->used_idx != idx) {
-		u32 element[2];		/* virtio 1.2, 2.7.8: its head, then its length */
-
-		gview_read(&r->used, slot(r, r->used_idx++, SPLIT_USED_ELEMENT), element, sizeof(element));
-		if (element[0] >= q->vq.size || !virtq_is_inflight(&q->vq, (u16)element[0]))
+	while (r->used_idx != idx)
+		if (!take(r, &done[nr++], seen))
 			return false;
-		virtio_push(q, (u16)element[0], element[1]);
-	}
+	virtio_push_all(q, done, nr);
 	return true;
 }
 

@@ -583,8 +583,10 @@ static bool change(struct vhost_user *v)
 	v->enabled ^= sent;
 	if (sent && !ret)
 		ret = send_empty(v, VHOST_GET_FEATURES);
-	if (ret)
-		lose(v, ret == -EAGAIN ? "does not read" : "has gone");
+	if (ret == -EAGAIN)
+		lose(v, "does not read");
+	else if (ret)
+		gone(v);
 	return sent;
 }
 

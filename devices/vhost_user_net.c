@@ -5,7 +5,8 @@
  * The backend has the rings that frames are on; passt(1) is one.  Ours is the
  * configuration, and with several pairs of queues the control queue behind them, by which
  * the driver says how many it uses (5.1.6.5.5): a ring that it does not use is not
- * enabled, and none is while the cable is out.  The link is up while there is a backend.
+ * enabled, and none is while the cable is out.  The link is up while there is a backend;
+ * a card that waits for another goes on with that.
  *
  * All of this happens at home, where all rings are, but for vhost_user_net_link().
  */
@@ -197,6 +198,18 @@ static const struct virtio_ops ops = {
 	.destroy = destroy,
 };
 
+/* Frames may come twice, or not at all. */
+static const struct virtio_ops waiting_ops = {
+	.name = "net",
+	.id = VIRTIO_ID_NET,
+	.queue_size = QUEUE_SIZE,
+	.accept = accept,
+	.start = start,
+	.stop = vhost_user_stop,
+	.destroy = destroy,
+	VHOST_USER_RELAY_OPS,
+};
+
 static int make(struct virtio **dev, const struct virtio_env *env, u32 index, u32 nr_pairs,
 		const struct vhost_user_net_params *params, struct vmm_error *err)
 {
@@ -207,7 +220,7 @@ static int make(struct virtio **dev, const struct virtio_env *env, u32 index, u3
 	};
 	const bool several = nr_pairs > 1;
 	const struct vhost_user_config cfg = {
-		.ops = &ops,
+		.ops = params->waits ? &waiting_ops : &ops,
 		.nr_queues = 2 * nr_pairs,
 		.nr_own = several,
 		.nr_pairs = nr_pairs,
@@ -221,6 +234,7 @@ static int make(struct virtio **dev, const struct virtio_env *env, u32 index, u3
 		.config_size = offsetof(struct virtio_net_config, speed),
 		.linked = linked,
 		.settled = settled,
+		.waits = params->waits,
 	};
 
 	memcpy(config.mac, params->mac, sizeof(config.mac));

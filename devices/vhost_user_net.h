@@ -19,6 +19,7 @@ struct vhost_user_net_params {
 	u16	mtu;		/* 0: nobody is told of one */
 	u32	nr_pairs;	/* 0: one; more: its backend has to have as many */
 	int	fd;		/* a vhost-user socket of its backend, borrowed */
+	bool	waits;		/* for another; of one pair */
 };
 
 /* To be destroyed by virtio_destroy(). */

@@ -502,6 +502,9 @@ int vmm_add_vhost_user(struct vmm *vm, const struct vmm_vhost_user_config *cfg,
 #define VMM_NET_F_VHOST_USER	(1ull << 3)	/* .fd is a connected unix socket to a process that
 						 * serves the guest's rings, as vmm_add_fs() has it;
 						 * offloads are those it has */
+#define VMM_NET_F_WAIT		(1ull << 4)	/* ... and which may go: the card waits, its link
+						 * being down, as VMM_VHOST_USER_F_WAIT has it;
+						 * with one pair of queues */
 
 #define VMM_NET_QUEUES		8
 struct vmm_net_config {

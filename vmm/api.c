@@ -635,6 +635,8 @@ static int check_net(const struct vmm_net_config *cfg, struct vmm_error *err)
 				 "net: a stream socket, a tap interface and vhost-user exclude one another");
 	if (cfg->flags & VMM_NET_F_VHOST && !(cfg->flags & VMM_NET_F_TAP))
 		return error_set(err, -EINVAL, "net: vhost-net needs a tap interface");
+	if (cfg->flags & VMM_NET_F_WAIT && (!(cfg->flags & VMM_NET_F_VHOST_USER) || cfg->queues > 1))
+		return error_set(err, -EINVAL, "net: only vhost-user with one pair of queues can wait");
 	if (cfg->queues > VMM_NET_QUEUES)
 		return error_set(err, -EINVAL, "net: %u pairs of queues; there may be %d", cfg->queues,
 				 VMM_NET_QUEUES);
@@ -669,7 +671,7 @@ static int borrow_net(struct vm_device *dev, const struct vmm_net_config *cfg, s
 
 int vmm_add_net(struct vmm *vm, const struct vmm_net_config *user, struct vmm_error *err)
 {
-	const u64 known = NET_KINDS | VMM_NET_F_VHOST;
+	const u64 known = NET_KINDS | VMM_NET_F_VHOST | VMM_NET_F_WAIT;
 	struct vm_device dev = { .kind = VM_NET, .fd = -1, .vhost_fd = -1 };
 	struct vmm_net_config cfg;
 	int ret;

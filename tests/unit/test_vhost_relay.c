@@ -582,10 +582,9 @@ static void test_lies_in_its_ring_break_the_device(void **state)
 	static const struct {
 		u16	idx;
 		u32	heads[3];
-		u32	nr_fine;
 	} lies[] = {
-		{ 3, { 0, 1, 0 }, 0 }, { UINT16_MAX, { 0 }, 0 }, { 1, { T_SIZE }, 0 },
-		{ 1, { 65536 }, 0 }, { 1, { 2 }, 0 }, { 2, { 1, 1 }, 1 }, { 1, { UINT32_MAX }, 0 },
+		{ 3, { 0, 1, 0 } }, { UINT16_MAX, { 0 } }, { 1, { T_SIZE } }, { 1, { 65536 } },
+		{ 1, { 2 } }, { 2, { 1, 1 } }, { 2, { 0, 2 } }, { 1, { UINT32_MAX } },
 	};
 
 	(void)state;
@@ -595,7 +594,6 @@ static void test_lies_in_its_ring_break_the_device(void **state)
 			struct t_rig rig;
 			u32 head;
 			u32 len;
-			u32 nr = 0;
 
 			t_open(&rig);
 			t_drive(&rig);
@@ -610,9 +608,8 @@ static void test_lies_in_its_ring_break_the_device(void **state)
 			if (!t_needs_reset(&rig))
 				fail_msg("lie %zu: it works on", i);
 			assert_non_null(strstr(rig.d.why, "does not keep to the protocol"));
-			while (driver_used(&rig.d.q[1], &head, &len))
-				nr++;
-			assert_int_equal(nr, lies[i].nr_fine);
+			/* Of what comes with a lie nothing is passed on. */
+			assert_false(driver_used(&rig.d.q[1], &head, &len));
 			/* It is let go. */
 			assert_false(!dies && backend_serve(&rig.b));
 			t_close(&rig);

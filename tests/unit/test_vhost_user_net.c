@@ -27,12 +27,14 @@ struct t_rig {
 	struct backend		b;
 	struct driver		d;
 	struct vmm_error	err;
+	bool			waits;
 };
 
 static int t_create(struct t_rig *rig, struct virtio **dev, u32 nr_pairs, u16 mtu)
 {
 	const struct vhost_user_net_params params = {
 		.mac = { 2, 1, 2, 3, 4, 5 }, .mtu = mtu, .nr_pairs = nr_pairs, .fd = rig->b.front,
+		.waits = rig->waits,
 	};
 	int ret;
 
@@ -45,6 +47,7 @@ static int t_create(struct t_rig *rig, struct virtio **dev, u32 nr_pairs, u16 mt
 
 static void t_init(struct t_rig *rig)
 {
+	rig->waits = false;
 	driver_open(&rig->d, 1);
 	backend_open(&rig->b);
 	rig->b.features |= T_FRAMES;
@@ -480,6 +483,72 @@ static void test_link_is_down_without_a_backend(void **state)
 	t_close(&rig);
 }
 
+/* Another one is given to it. */
+static void t_come(struct t_rig *rig)
+{
+	backend_open(&rig->b);
+	rig->b.features |= T_FRAMES;
+	rig->b.nr_queues = 1;
+	backend_greet(&rig->b);
+	assert_int_equal(vhost_user_replace(rig->d.dev, rig->b.front, &rig->err), 0);
+	close(rig->b.front);
+	rig->b.front = -1;
+	t_turn(rig);
+}
+
+static void test_one_that_waits_goes_on_with_the_next(void **state)
+{
+	const struct driver_buf in = { DRIVER_DATA, 1526, true };
+	struct t_rig rig;
+	u32 head;
+	u32 len;
+
+	(void)state;
+	t_init(&rig);
+	rig.waits = true;
+	t_attach(&rig, 1, 0);
+	driver_start(&rig.d, T_WANTED);
+	t_turn(&rig);
+	for (u32 n = 0; n < 3; n++) {
+		/* Two buffers are there; of one, and of what comes meanwhile, the next knows. */
+		for (u32 i = 0; i < 2; i++)
+			driver_add(&rig.d.q[0], &in, 1);
+		driver_kick(&rig.d, 0);
+		assert_int_equal(backend_take(&rig.b, 0), 2);
+		backend_finish(&rig.b, 0, 0, (u8)n);
+		backend_close(&rig.b);
+		driver_turn(&rig.d);
+		assert_false(t_link(&rig));
+		assert_string_equal(rig.d.why, "net3: its backend has gone; requests wait for another");
+		assert_int_equal(rig.d.nr_broken, n + 1);
+		assert_true(driver_used(&rig.d.q[0], &head, &len));
+		assert_false(driver_used(&rig.d.q[0], &head, &len));
+		driver_add(&rig.d.q[0], &in, 1);
+		driver_kick(&rig.d, 0);
+		t_come(&rig);
+		assert_true(t_link(&rig));
+		assert_true(rig.b.q[0].enabled && rig.b.q[1].enabled);
+		assert_int_equal(backend_work(&rig.b, 0, (u8)n), 2);
+		driver_turn(&rig.d);
+		for (u32 i = 0; i < 2; i++)
+			assert_true(driver_used(&rig.d.q[0], &head, &len));
+		assert_int_equal(driver_status(&rig.d, -1) & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
+	}
+	/* The cable is out when the next one comes: its rings are not enabled. */
+	vhost_user_net_link(rig.d.dev, false);
+	backend_close(&rig.b);
+	driver_turn(&rig.d);
+	t_come(&rig);
+	assert_false(t_link(&rig));
+	assert_false(rig.b.q[0].enabled || rig.b.q[1].enabled);
+	vhost_user_net_link(rig.d.dev, true);
+	t_turn(&rig);
+	t_turn(&rig);
+	assert_true(t_link(&rig));
+	assert_true(rig.b.q[0].enabled && rig.b.q[1].enabled);
+	t_close(&rig);
+}
+
 /* ---- Backends that lie ------------------------------------------------------------- */
 
 static void test_refusals_break_the_card(void **state)
@@ -570,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_cable_is_taken_out),
 		cmocka_unit_test(test_cable_goes_in_and_out),
 		cmocka_unit_test(test_link_is_down_without_a_backend),
+		cmocka_unit_test(test_one_that_waits_goes_on_with_the_next),
 		cmocka_unit_test(test_refusals_break_the_card),
 		cmocka_unit_test(test_command_is_refused),
 		cmocka_unit_test(test_command_is_answered_with_nonsense),

@@ -1519,8 +1519,14 @@ static void test_vm_adds_cards(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	cfg.flags = 1ull << 4;
+	cfg.flags = 1ull << 5;
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -E2BIG);
+	cfg.flags = VMM_NET_F_STREAM | VMM_NET_F_WAIT;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.flags = VMM_NET_F_VHOST_USER | VMM_NET_F_WAIT;
+	cfg.queues = 2;
+	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
+	cfg.queues = 0;
 	cfg.flags = VMM_NET_F_STREAM | VMM_NET_F_VHOST_USER;
 	assert_int_equal(vmm_add_net(vm, &cfg, &err), -EINVAL);
 	cfg.flags = VMM_NET_F_VHOST | VMM_NET_F_VHOST_USER;
