@@ -360,8 +360,9 @@ static void test_helper_connects(void **state)
 	t_process_save(&before);
 	vhosts_clear(&vhosts);
 	vhosts.nr = 1;
+	vhosts.list[0].option = "--vhost-user";
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/t-helper.%d", (int)getpid());
-	memcpy(vhosts.list[0].opt.path, addr.sun_path, sizeof(addr.sun_path));
+	memcpy(vhosts.list[0].path, addr.sun_path, sizeof(addr.sun_path));
 	helper_clear(&h);
 	assert_int_equal(helper_open(&h, NULL, 0, &vhosts), 0);
 	assert_int_equal(helper_connect(&h, 0, &err), -ENOENT);

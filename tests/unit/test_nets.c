@@ -62,6 +62,7 @@ static pid_t t_args(char *buf, size_t size)
 struct t_nets {
 	struct run_options	opts;
 	struct nets		nets;
+	struct vhosts		vhosts;
 	struct fake_kvm		*fake;
 	struct vmm		*vm;
 	struct vmm_error	err;
@@ -75,13 +76,15 @@ static void t_open(struct t_nets *t, const char *arg)
 	t->report.level = -1;		/* says nothing */
 	t->fake = fake_create(&fake_server);
 	t->vm = t_vm(t->fake, NULL);
-	assert_int_equal(nets_open(&t->nets, &t->opts, &t->err), 0);
+	vhosts_clear(&t->vhosts);
+	assert_int_equal(nets_open(&t->nets, &t->opts, &t->vhosts, &t->err), 0);
 }
 
 static void t_close(struct t_nets *t)
 {
 	vmm_destroy(t->vm);
 	nets_close(&t->nets);
+	vhosts_close(&t->vhosts);
 	t_fake_done(t->fake);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -96,7 +99,7 @@ static void test_starts_passt_and_ends_it(void **state)
 	(void)state;
 	t_install("exec sleep 1000");
 	t_open(&t, "mode=user,mtu=9000,guest_ip=10.0.0.2,host_ip=10.0.0.1");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	pid = t_args(buf, sizeof(buf));
 	assert_string_equal(buf, "--foreground --quiet --fd 3 --mtu 9000 --address 10.0.0.2 "
 				 "--gateway 10.0.0.1\n");
@@ -116,12 +119,12 @@ static void test_starts_one_a_boot(void **state)
 	(void)state;
 	t_install("exec sleep 1000");
 	t_open(&t, "mode=user");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	first = t_args(buf, sizeof(buf));
 	/* Of the boot before there is news, that is of no use. */
 	kill(first, SIGKILL);
 	unlink("args");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	next = t_args(buf, sizeof(buf));
 	assert_int_not_equal(next, first);
 	t_close(&t);
@@ -137,7 +140,7 @@ static void test_starts_passt_again(void **state)
 	(void)state;
 	t_install("exec sleep 1000");
 	t_open(&t, "mode=user");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	t_start(t.vm);
 	first = t_args(buf, sizeof(buf));
 	assert_string_equal(buf, "--foreground --quiet --fd 3 --mtu 65520\n");
@@ -162,7 +165,7 @@ static void test_passt_that_ends_at_once(void **state)
 	(void)state;
 	t_install("echo x >>ends\nexit 3");
 	t_open(&t, "mode=user");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	t_start(t.vm);
 	t_until((nets_serve(&t.nets, t.vm, &t.report), t_size("ends") >= 6));
 	assert_true(t_now_ms() - begin >= 300);
@@ -180,13 +183,13 @@ static void test_keeper_goes(void **state)
 	(void)state;
 	t_install("exec sleep 1000");
 	t_open(&t, "mode=user");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	pid = t_args(buf, sizeof(buf));
 	t_start(t.vm);
 	kill(t.nets.keep.pid, SIGKILL);
 	t_until((nets_serve(&t.nets, t.vm, &t.report), nets_fd(&t.nets) == -1));
 	kill(pid, SIGKILL);
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), -EPIPE);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), -EPIPE);
 	t_close(&t);
 }
 
@@ -197,7 +200,7 @@ static void test_passt_is_not_there(void **state)
 	(void)state;
 	unlink("passt");
 	t_open(&t, "mode=user");
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), -ENOTSUP);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), -ENOTSUP);
 	assert_non_null(strstr(t.err.msg, "passt cannot be started: No such file or directory"));
 	t_close(&t);
 }
@@ -214,8 +217,8 @@ static void test_takes_a_socket(void **state)
 	t_open(&t, arg);
 	close(fds[0]);
 	/* For one boot after another, and nobody is started. */
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	assert_int_equal(nets_fd(&t.nets), -1);
 	t_close(&t);
 	close(fds[1]);
@@ -228,7 +231,7 @@ static void test_no_card(void **state)
 	(void)state;
 	t_open(&t, "mode=none");
 	assert_int_equal(t.nets.nr, 0);
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
 	t_close(&t);
 }
 
@@ -258,6 +261,10 @@ static void test_options_are_taken_apart(void **state)
 	assert_string_equal(opt.socket, "/a/b");
 	assert_int_equal(opt.queues, 8);
 	assert_int_equal(opt.mtu, 9000);
+	assert_int_equal(opt.reconnect, 0);
+	netopt_fini(&opt);
+	assert_int_equal(netopt_parse(&opt, "mode=vhost-user,reconnect=3600,socket=/a/b", &err), 0);
+	assert_int_equal(opt.reconnect, 3600);
 	netopt_fini(&opt);
 }
 
@@ -276,13 +283,23 @@ static void test_connects_to_a_backend(void **state)
 	assert_int_equal(listen(s, 1), 0);
 	t_open(&t, "mode=vhost-user,socket=backend,mq=2");
 	assert_true(nets_share_ram(&t.nets));
-	assert_int_equal(nets_add(&t.nets, t.vm, &t.err), 0);
+	assert_false(vhosts_reconnect(&t.vhosts));
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
+	t_close(&t);
+	/* What it is to be connected to again is told, and of which device it is. */
+	t_open(&t, "mode=vhost-user,socket=backend,reconnect=7");
+	t.nets.vhosts->list[0].device = -1;
+	assert_true(vhosts_reconnect(&t.vhosts));
+	assert_int_equal(t.vhosts.list[0].reconnect, 7);
+	assert_int_equal(nets_add(&t.nets, t.vm, NULL, &t.err), 0);
+	assert_int_equal(t.vhosts.list[0].device, 0);
 	t_close(&t);
 	close(s);
 	unlink("backend");
 	memset(&t, 0, sizeof(t));
+	vhosts_clear(&t.vhosts);
 	t.opts.nets[t.opts.nr_nets++] = "mode=vhost-user,socket=backend";
-	assert_int_equal(nets_open(&t.nets, &t.opts, &t.err), -ENOENT);
+	assert_int_equal(nets_open(&t.nets, &t.opts, &t.vhosts, &t.err), -ENOENT);
 	assert_string_equal(t.err.msg, "--network: Unable to connect to backend: No such file or directory");
 	nets_close(&t.nets);
 }

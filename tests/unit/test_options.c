@@ -666,6 +666,9 @@ static void test_options_refuse_what_excludes_one_another(void **state)
 		{ "k -n mode=vhost-user,socket=/1234567890123456789012345678901234567890"
 		  "12345678901234567890123456789012345678901234567890123456789012345678", "is too long" },
 		{ "k -n mode=user,vhost=1", "vhost need mode=tap" },
+		{ "k -n mode=vhost-user,socket=/s,reconnect=0", "reconnect=0: not a number within 1 to 3600" },
+		{ "k -n mode=vhost-user,socket=/s,reconnect=1,mq=2", "reconnect needs mode=vhost-user, and excludes mq" },
+		{ "k -n mode=tap,reconnect=1", "reconnect needs mode=vhost-user" },
 		{ "k -n fd=x", "--network: fd=x: not a number" },
 		{ "k -n host_ip=1.2.3", "--network: host_ip=1.2.3: not an IPv4 address" },
 		{ "k -n tapif=abcdefghijklmnop", "a name has at most 15 characters" },

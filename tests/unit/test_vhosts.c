@@ -85,7 +85,7 @@ static void t_serve(struct t_rig *rig)
 
 static bool t_hears(struct t_rig *rig)
 {
-	struct pollfd fds[OPTIONS_VHOSTS];
+	struct pollfd fds[VHOSTS_MAX];
 
 	return poll(fds, vhosts_poll(&rig->v, fds), 0) > 0;
 }

@@ -290,7 +290,7 @@ static int read_spe(struct guest *guest)
 static int open_nets(struct guest *guest)
 {
 	struct vmm_error err = { "" };
-	int ret = nets_open(&guest->nets, guest->opts, &err);
+	int ret = nets_open(&guest->nets, guest->opts, &guest->vhosts, &err);
 
 	if (!ret)
 		return 0;
@@ -304,8 +304,8 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 {
 	/* What leaves something behind when it is undone comes last. */
 	static int (*const steps[])(struct guest *) = {
-		open_images, open_overlays, open_flash, open_disks, open_fs, open_vhosts, open_helper, size_ram,
-		make_cmdline, read_spe, open_kvm, open_nets, open_dtb, open_ttys,
+		open_images, open_overlays, open_flash, open_disks, open_fs, open_vhosts, size_ram,
+		make_cmdline, read_spe, open_kvm, open_nets, open_helper, open_dtb, open_ttys,
 	};
 	int status = 0;
 
@@ -688,7 +688,7 @@ static int add_devices(struct guest *guest, struct vmm_error *err)
 	for (uint32_t i = 0; i < guest->opts->nr_fs && ret >= 0; i++)
 		ret = add_fs(guest, i, err);
 	if (ret >= 0)
-		ret = nets_add(&guest->nets, guest->vm, err);
+		ret = nets_add(&guest->nets, guest->vm, &guest->helper, err);
 	if (ret >= 0 && guest->opts->vsock_cid)
 		ret = add_vsock(guest, err);
 	if (ret >= 0 && guest->opts->rng)

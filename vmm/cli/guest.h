@@ -22,7 +22,7 @@
 #include "vmm/cli/vhosts.h"
 
 #define VSOCK_DEVICE	"/dev/vhost-vsock"
-#define GUEST_FDS	(OPTIONS_FS + OPTIONS_VHOSTS + 1 + OPTIONS_TTYS * CONSSOCK_FDS)
+#define GUEST_FDS	(OPTIONS_FS + VHOSTS_MAX + 1 + OPTIONS_TTYS * CONSSOCK_FDS)
 
 struct guest {
 	const struct run_options *opts;

@@ -69,7 +69,7 @@ static void reply(int fd, const struct answer *a, const int *fds, unsigned int n
 static void join(int fd, const struct vhosts *v, unsigned int i)
 {
 	struct answer a = { .err = { "" } };
-	int s = vhostopt_connect(v->list[i].opt.path, false, "--vhost-user", &a.err);
+	int s = vhostopt_connect(v->list[i].path, false, v->list[i].option, &a.err);
 
 	a.ret = s < 0 ? s : 0;
 	reply(fd, &a, &s, s >= 0);

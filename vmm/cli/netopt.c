@@ -141,6 +141,9 @@ static int take_word(struct netopt *opt, char *key, struct vmm_error *err)
 	} else if (!strcmp(key, "mtu")) {
 		ret = take_number(key, text, MTU_MIN, MTU_MAX, &val, err);
 		opt->mtu = (uint16_t)val;
+	} else if (!strcmp(key, "reconnect")) {
+		ret = take_number(key, text, 1, VHOSTOPT_RECONNECT, &val, err);
+		opt->reconnect = (uint32_t)val;
 	} else if (!strcmp(key, "mq")) {
 		ret = take_number(key, text, 1, VMM_NET_QUEUES, &val, err);
 		opt->queues = (uint32_t)val;
@@ -164,6 +167,8 @@ static int check(const struct netopt *opt, struct vmm_error *err)
 			      "--network: mq needs mode=tap or mode=vhost-user, and excludes fd");
 	if ((opt->mode == NETOPT_VHOST_USER) != (opt->socket != NULL))
 		return refuse(err, -EINVAL, "--network: mode=vhost-user and socket need one another");
+	if (opt->reconnect && (!opt->socket || opt->queues > 1))
+		return refuse(err, -EINVAL, "--network: reconnect needs mode=vhost-user, and excludes mq");
 	if (opt->socket && opt->has_fd)
 		return refuse(err, -EINVAL, "--network: fd excludes mode=vhost-user");
 	if (opt->mode != NETOPT_TAP && (opt->tapif || opt->script || opt->downscript || opt->vhost))

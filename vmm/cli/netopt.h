@@ -33,11 +33,12 @@ struct netopt {
 	const char	*host_ip;	/* tap: the interface's; user: the guest's gateway */
 	const char	*guest_ip;	/* user: what the guest is told by DHCP */
 	const char	*socket;	/* vhost-user: where its backend listens */
+	uint32_t	reconnect;	/* ... and seconds between tries; 0: there is none */
 	char		*words;		/* that the strings point into */
 };
 
 /*
- * KEY=VALUE with commas between them, kvmtool's keys, mtu, mq and socket.  Looks at nothing
+ * KEY=VALUE with commas between them, kvmtool's keys, mtu, mq, socket and reconnect.  Looks at nothing
  * of the host.  -EINVAL, -ENOMEM, or -ENOTSUP for what kvmtool has and this version has not,
  * with the matter in @err.  netopt_fini() may be called after any, and on zeros.
  */

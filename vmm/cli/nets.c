@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vmm/cli/vhostopt.h"
 
 static bool wants_passt(const struct net *net)
 {
@@ -30,13 +29,15 @@ static int open_vhost(struct net *net, struct vmm_error *err)
 	return 0;
 }
 
-static int connect_net(struct net *net, struct vmm_error *err)
+static int connect_net(struct net *net, struct vhosts *vhosts, struct vmm_error *err)
 {
-	net->fds[0] = vhostopt_connect(net->opt.socket, true, "--network", err);
-	return net->fds[0] < 0 ? net->fds[0] : 0;
+	int ret = vhosts_connect(vhosts, net->opt.socket, net->opt.reconnect, "--network", err);
+
+	net->vhost = (uint32_t)ret;
+	return ret < 0 ? ret : 0;
 }
 
-static int open_net(struct net *net, struct vmm_error *err)
+static int open_net(struct net *net, struct vhosts *vhosts, struct vmm_error *err)
 {
 	int ret = net->opt.vhost ? open_vhost(net, err) : 0;
 
@@ -45,7 +46,7 @@ static int open_net(struct net *net, struct vmm_error *err)
 	if (net->opt.mode == NETOPT_TAP)
 		return tapif_open(&net->opt, net->fds, net->name, err);
 	if (net->opt.mode == NETOPT_VHOST_USER)
-		return connect_net(net, err);
+		return connect_net(net, vhosts, err);
 	if (!net->opt.has_fd)
 		return 0;
 	net->fds[0] = fcntl(net->opt.fd, F_DUPFD_CLOEXEC, 3);
@@ -76,12 +77,14 @@ static int start_keeper(struct nets *nets, struct vmm_error *err)
 	return ret;
 }
 
-int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_error *err)
+int nets_open(struct nets *nets, const struct run_options *opts, struct vhosts *vhosts,
+	      struct vmm_error *err)
 {
 	int ret = 0;
 
 	memset(nets, 0, sizeof(*nets));
 	nets->keep.fd = -1;
+	nets->vhosts = vhosts;
 	for (uint32_t i = 0; i < opts->nr_nets && !ret; i++) {
 		struct net *net = &nets->net[nets->nr];
 
@@ -94,7 +97,7 @@ int nets_open(struct nets *nets, const struct run_options *opts, struct vmm_erro
 		}
 		nets->nr++;
 		if (!ret)
-			ret = open_net(net, err);
+			ret = open_net(net, vhosts, err);
 	}
 	return ret ? ret : start_keeper(nets, err);
 }
@@ -140,6 +143,7 @@ static int add(struct net *net, int fd, struct vmm *vm, struct vmm_error *err)
 	cfg.flags = kinds[net->opt.mode];
 	cfg.fd = fd;
 	cfg.flags |= net->opt.vhost ? VMM_NET_F_VHOST : 0;
+	cfg.flags |= net->opt.reconnect ? VMM_NET_F_WAIT : 0;
 	cfg.vhost_fd = net->opt.vhost ? net->vhost_fds[0] : 0;
 	cfg.queues = net->opt.queues;
 	memcpy(cfg.more_fds, net->fds + 1, sizeof(cfg.more_fds));
@@ -169,7 +173,20 @@ static int take_passt(struct nets *nets, unsigned int i, int *fd, struct vmm_err
 	return ret < 0 ? ret : news.error;
 }
 
-int nets_add(struct nets *nets, struct vmm *vm, struct vmm_error *err)
+/* What is behind a card in this boot. */
+static int take_fd(struct nets *nets, unsigned int i, struct helper *h, int *fd, struct vmm_error *err)
+{
+	const struct net *net = &nets->net[i];
+
+	*fd = net->fds[0];
+	if (wants_passt(net))
+		return take_passt(nets, i, fd, err);
+	if (net->opt.mode == NETOPT_VHOST_USER)
+		*fd = vhosts_take(nets->vhosts, net->vhost, h, err);
+	return net->opt.mode == NETOPT_VHOST_USER && *fd < 0 ? *fd : 0;
+}
+
+int nets_add(struct nets *nets, struct vmm *vm, struct helper *h, struct vmm_error *err)
 {
 	int ret = nets->keep.pid ? netkeep_boot(&nets->keep) : 0;
 
@@ -177,12 +194,13 @@ int nets_add(struct nets *nets, struct vmm *vm, struct vmm_error *err)
 		snprintf(err->msg, sizeof(err->msg), "--network: who starts passt has gone");
 	for (unsigned int i = 0; i < nets->nr && !ret; i++) {
 		struct net *net = &nets->net[i];
-		int fd = net->fds[0];
+		int fd;
 
-		if (wants_passt(net))
-			ret = take_passt(nets, i, &fd, err);
+		ret = take_fd(nets, i, h, &fd, err);
 		if (!ret)
 			ret = add(net, fd, vm, err);
+		if (!ret && net->opt.mode == NETOPT_VHOST_USER)
+			nets->vhosts->list[net->vhost].device = (int)net->index;
 		if (wants_passt(net) && fd >= 0)
 			close(fd);
 	}

@@ -203,7 +203,8 @@ static const struct option table[] = {
 	       "a network card; repeatable; keys are\n"
 	       "mode=tap|user|vhost-user|none (tap; user: by\n"
 	       "passt), tapif, fd, script, downscript, vhost,\n"
-	       "socket, mq, host_ip, guest_ip, guest_mac, mtu\n"
+	       "socket, reconnect, mq, host_ip, guest_ip,\n"
+	       "guest_mac, mtu\n"
 	       "(default: no network)"),
 
 	HEADING("The machine"),

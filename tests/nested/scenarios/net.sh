@@ -202,7 +202,7 @@ net_passt_killed()
 # $served at $socket.
 serve()	# OPTION-OF-PASST...
 {
-	mkdir -m 777 "$WORK/files/nobody"
+	mkdir -p -m 777 "$WORK/files/nobody"
 	socket=$WORK/files/nobody/socket
 	"$NEST/net/lib/ld-linux-aarch64.so.1" --library-path "$NEST/net/lib" "$NEST/net/passt" \
 		--foreground --one-off --vhost-user --socket "$socket" "$@" >"$WORK/log/passt" 2>&1 &
@@ -234,6 +234,47 @@ net_vhost_user()
 	console | grep -q 'GUEST-LINK mac=02:00:00:00:00:07 mtu=9000 carrier=1' || fail "the link is not as it shall be"
 	stderr | grep -q "net0: waits for a reset: its backend has gone" || fail "its end is not told"
 	refused 4 "Unable to connect to $socket" $(flat) -n "mode=vhost-user,socket=$socket"
+}
+
+# Until there is $WORK/files/end, one after the other; process $WORK/files/pid.
+keep_serving()
+{
+	until [ -e "$WORK/files/end" ]; do
+		serve
+		echo $served >"$WORK/files/pid"
+		wait $served || true
+		rm -f "$socket"
+	done
+	touch "$WORK/files/ended"
+}
+
+# Killed in the middle of a transfer, twice: the card goes on with the next.
+scenario net-reconnect "6.12-a76"
+net_reconnect()
+{
+	[ -d "$NEST/net" ] || say_skip "needs a passt that knows vhost-user"
+	need_passt
+	socket=$WORK/files/nobody/socket
+	keep_serving &
+	until [ -e "$WORK/files/pid" ]; do
+		sleep 0.1
+	done
+	kill_it="shell:kill -KILL \$(cat $WORK/files/pid)"
+	peer vm "want:GUEST-CHUNK 2 " "$kill_it" "want:GUEST-CHUNK 4 " "$kill_it" \
+		"want:GUEST-CHUNKS" exit:0 -- \
+		$(virtio 6.12) --loglevel info -n "mode=vhost-user,socket=$socket,reconnect=1" \
+		-p "$QUIET t=chunks a=$ADDR p=$PEER m=1" || status=$?
+	touch "$WORK/files/end"
+	until [ -e "$WORK/files/ended" ]; do
+		kill -KILL $(cat "$WORK/files/pid") 2>/dev/null || true
+		sleep 0.1
+	done
+	[ -z "${status-}" ] || return 1
+	lost=$(stderr | grep -c "net0: its backend has gone; requests wait for another" || true)
+	again=$(stderr | grep -c "net0: has another backend, and goes on" || true)
+	[ "$lost $again" = "2 2" ] || fail "it went $lost times, and came $again times"
+	changes=$(console | sed -n 's/^GUEST-CHUNKS good=8 .*changes=\([0-9]*\)$/\1/p')
+	[ "${changes:-0}" -ge 4 ] || fail "the guest saw ${changes:-no} changes of its link"
 }
 
 # iperf3 both ways: on a tap interface, by a passt of ours, and by one that has the rings.
