@@ -1277,6 +1277,48 @@ static void test_sysrq_is_one_character(void **state)
 	t_fake_done(fake);
 }
 
+static void test_terminal_is_of_a_virtio_console(void **state)
+{
+	static const char *const refused[] = {
+		"{\"command\":\"terminal\"}", "{\"command\":\"terminal\",\"cols\":80}",
+		"{\"command\":\"terminal\",\"cols\":0,\"rows\":25}",
+		"{\"command\":\"terminal\",\"cols\":80,\"rows\":65536}",
+		"{\"command\":\"terminal\",\"cols\":\"80\",\"rows\":25}",
+	};
+	static const char good[] = "{\"command\":\"terminal\",\"cols\":80,\"rows\":25}";
+	static const struct fake_step step = { .kind = FAKE_BLOCK };
+	struct vmm_console_config cfg = VMM_CONSOLE_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who = { .name = "guest", .vm = t_vm(fake, NULL) };
+	json_t *reply;
+
+	(void)state;
+	fake_script(fake, 0, &step, 1, 0);
+	reply = t_ask(&who, good);
+	assert_string_equal(ask_string(reply, "error"), "the guest has no virtio-console");
+	json_decref(reply);
+	assert_int_equal(vmm_add_hvc(who.vm, &cfg, NULL), 0);
+	t_start(who.vm);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		reply = t_ask(&who, refused[i]);
+		assert_true(*ask_string(reply, "error"));
+		json_decref(reply);
+	}
+	assert_int_equal(who.cols, 0);
+	reply = t_ask(&who, good);
+	assert_string_equal(ask_string(reply, "state"), "running");
+	json_decref(reply);
+	assert_int_equal(who.cols, 80);
+	assert_int_equal(who.rows, 25);
+	vmm_stop(who.vm);
+	t_stopped(who.vm, VMM_STOP_HOST);
+	reply = t_ask(&who, good);
+	assert_string_equal(ask_string(reply, "error"), "the guest has stopped");
+	json_decref(reply);
+	vmm_destroy(who.vm);
+	t_fake_done(fake);
+}
+
 static void test_news_say_what_applies(void **state)
 {
 	struct news news = NEWS("stalled");
@@ -1425,6 +1467,7 @@ int main(void)
 		TEST(test_consoles_that_can_be_attached_to),
 		TEST(test_link_of_a_card_or_of_all),
 		TEST(test_sysrq_is_one_character),
+		TEST(test_terminal_is_of_a_virtio_console),
 		TEST(test_news_say_what_applies),
 		TEST(test_ask_takes_any_answer),
 		TEST(test_ask_does_not_wait_for_ever),

@@ -416,11 +416,32 @@ static json_t *balloon(struct answerer *who, const json_t *request)
 			 "balloon", now);
 }
 
+/* Of who has attached to the virtio-console. */
+static json_t *set_terminal(struct answerer *who, const json_t *request)
+{
+	json_int_t cols = json_integer_value(json_object_get(request, "cols"));
+	json_int_t rows = json_integer_value(json_object_get(request, "rows"));
+
+	if (cols < 1 || rows < 1 || cols > UINT16_MAX || rows > UINT16_MAX)
+		return refuse("\"cols\" and \"rows\" are not from 1 to 65535");
+	switch (vmm_hvc_resize(who->vm, (uint32_t)cols, (uint32_t)rows)) {
+	case 0:
+		who->cols = (uint32_t)cols;
+		who->rows = (uint32_t)rows;
+		return tell_state(who);
+	case -ENOENT:
+		return refuse("the guest has no virtio-console");
+	}
+	return refuse("the guest has stopped");
+}
+
 /* Fails for a guest that has stopped already, to which it no longer matters. */
 void answer_remind(const struct answerer *who)
 {
 	int ret = who->resized ? vmm_balloon_set(who->vm, who->balloon) : 0;
 
+	if (!ret && who->cols)
+		ret = vmm_hvc_resize(who->vm, who->cols, who->rows);
 	for (uint32_t i = 0; i < who->nets && !ret; i++)
 		if (who->unplugged & 1u << i)
 			ret = vmm_net_link(who->vm, who->first_net + i, 0);
@@ -507,6 +528,8 @@ static json_t *answer(struct answerer *who, const json_t *request, bool *follows
 		return set_link(who, request);
 	if (!strcmp(command, "balloon"))
 		return balloon(who, request);
+	if (!strcmp(command, "terminal"))
+		return set_terminal(who, request);
 	if (!strcmp(command, "events")) {
 		*follows = true;
 		return tell_state(who);

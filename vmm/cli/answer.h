@@ -42,6 +42,8 @@ struct answerer {
 	bool		resized;	/* its balloon was given a size: */
 	uint64_t	balloon;	/* bytes */
 	bool		hvc;		/* its console is the virtio-console */
+	uint32_t	cols;		/* ... as whoever has attached to it has told; 0: nobody has */
+	uint32_t	rows;
 	uint32_t	unplugged;	/* bit n: the cable of network card n is out */
 	struct answer_console consoles[ANSWER_CONSOLES];
 	char		stall[VMM_MSG_SIZE];	/* what was last said of one */

@@ -24,6 +24,7 @@
 #include "vmm/cli/report.h"
 #include "vmm/cli/status.h"
 #include "vmm/cli/stdcons.h"
+#include "vmm/cli/terminal.h"
 #include "vmm/cli/whom.h"
 
 static void console_help(void)
@@ -117,6 +118,8 @@ static const json_t *choose(const json_t *reply, const struct which *which)
 /* ---- Bytes ------------------------------------------------------------------------ */
 
 struct link {
+	const struct whom *whom;
+	bool		is_hvc;		/* it is told how large the terminal is */
 	struct stdcons	in;
 	int		fd;		/* the guest's console */
 	size_t		start;		/* of what it has not taken yet */
@@ -126,9 +129,31 @@ struct link {
 
 static volatile sig_atomic_t came_back;
 
-static void on_cont(int sig)
+static volatile sig_atomic_t other_size;
+
+static void on_signal(int sig)
 {
-	came_back = sig;
+	if (sig == SIGCONT)
+		came_back = sig;
+	else
+		other_size = sig;
+}
+
+/* A guest that has just ended need not know. */
+static void tell_size(const struct link *link)
+{
+	unsigned int cols;
+	unsigned int rows;
+	struct vmm_error err;
+	char request[80];
+	json_t *reply;
+
+	if (!link->is_hvc || !terminal_size(&cols, &rows))
+		return;
+	snprintf(request, sizeof(request), "{\"command\":\"terminal\",\"cols\":%u,\"rows\":%u}",
+		 cols, rows);
+	if (!ask(&link->whom->dir, link->whom->names[0], request, &reply, &err))
+		json_decref(reply);
 }
 
 /* False: that was the end. */
@@ -199,9 +224,11 @@ static bool relay(struct link *link)
 
 		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return false;
-		if (came_back) {
-			came_back = 0;
-			stdcons_enter(&link->in);
+		if (came_back || other_size) {
+			if (came_back)
+				stdcons_enter(&link->in);
+			came_back = other_size = 0;
+			tell_size(link);
 			continue;
 		}
 		if (fds[0].revents && pump(link))
@@ -215,10 +242,11 @@ static bool relay(struct link *link)
 	}
 }
 
-static int attach(const char *name, int fd)
+static int attach(const struct whom *whom, int fd, bool is_hvc)
 {
-	struct sigaction cont = { .sa_handler = on_cont };
-	struct link link = { .fd = fd };
+	struct sigaction act = { .sa_handler = on_signal };
+	struct link link = { .whom = whom, .fd = fd, .is_hvc = is_hvc };
+	const char *name = whom->names[0];
 	bool detached;
 	int ret = stdcons_init(&link.in);
 
@@ -226,12 +254,14 @@ static int attach(const char *name, int fd)
 		report_fatal("%s", strerror(-ret));
 		return STATUS_ERROR;
 	}
-	sigaction(SIGCONT, &cont, NULL);
+	sigaction(SIGCONT, &act, NULL);
+	sigaction(SIGWINCH, &act, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	link.in.keys.quit = 'd';
 	if (link.in.is_terminal)
 		fprintf(stderr, "attached to %s; Ctrl-A d detaches\n", name);
 	stdcons_enter(&link.in);
+	tell_size(&link);
 	detached = relay(&link);
 	stdcons_fini(&link.in);
 	if (link.in.is_terminal)
@@ -242,9 +272,10 @@ static int attach(const char *name, int fd)
 
 /* ---- Whose -------------------------------------------------------------------------- */
 
-static int attach_to(const char *name, const json_t *reply, const struct which *which)
+static int attach_to(const struct whom *whom, const json_t *reply, const struct which *which)
 {
 	const json_t *console = choose(reply, which);
+	const char *name = whom->names[0];
 	int fd;
 
 	if (*ask_string(reply, "error")) {
@@ -259,7 +290,7 @@ static int attach_to(const char *name, const json_t *reply, const struct which *
 	}
 	fd = open_console(console);
 	if (fd >= 0)
-		return attach(name, fd);
+		return attach(whom, fd, json_object_get(console, "hvc"));
 	report_fatal("%s: %s: %s", name, ask_string(console, "path"), strerror(-fd));
 	return STATUS_ERROR;
 }
@@ -276,7 +307,7 @@ static int ask_and_attach(struct whom *whom, const struct which *which)
 		report_fatal("%s", err.msg);
 		return STATUS_ERROR;
 	}
-	status = whom->json ? ask_print(reply) : attach_to(whom->names[0], reply, which);
+	status = whom->json ? ask_print(reply) : attach_to(whom, reply, which);
 	json_decref(reply);
 	return status;
 }

@@ -27,7 +27,7 @@
  *             present one, for each line on the console, power off at `quit`
  *   hvc       answer each line on /dev/hvc0, a module's, with `HVC line`; power off at `quit`
  *   ports     send back what comes by the ports called agent and bulk, and print whether the
- *             host has them open; power off at `quit`
+ *             host has them open, and the console's size as below; power off at `quit`
  *   size      print the size of the console whenever it is another one, power off at `quit`
  *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
  *             back at the next line; at `mem` print what there is; power off at `quit`
@@ -905,6 +905,17 @@ static void task_hvc(void)
 	}
 }
 
+/* That of the console, if it is another one. */
+static void print_size(struct winsize *size)
+{
+	struct winsize now;
+
+	if (ioctl(0, TIOCGWINSZ, &now) || !memcmp(&now, size, sizeof(now)))
+		return;
+	*size = now;
+	printf("GUEST-SIZE %ux%u\n", now.ws_col, now.ws_row);
+}
+
 /* A port of the virtio-console's, by its name. */
 struct vport {
 	const char *name;
@@ -961,6 +972,7 @@ static void task_ports(void)
 {
 	struct vport ports[] = { { .name = "agent" }, { .name = "bulk" } };
 	struct pollfd fds[3] = { { .fd = 0, .events = POLLIN } };
+	struct winsize size = { 0 };
 	char line[16];
 
 	load_virtio("/virtio_console.ko");
@@ -974,6 +986,7 @@ static void task_ports(void)
 		for (int i = 0; i < 2; i++)
 			fds[1 + i] = (struct pollfd){ ports[i].fd, ports[i].len ? POLLOUT : POLLIN, 0 };
 		poll(fds, 3, 100);
+		print_size(&size);
 		if (fds[0].revents && fgets(line, sizeof(line), stdin) && !strcmp(line, "quit\n"))
 			return;
 		for (int i = 0; i < 2; i++) {
@@ -991,14 +1004,8 @@ static void task_size(void)
 	struct winsize size = { 0 };
 	char line[16];
 
-	while (!poll(&in, 1, 100) || (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n"))) {
-		struct winsize now;
-
-		if (ioctl(0, TIOCGWINSZ, &now) || !memcmp(&now, &size, sizeof(now)))
-			continue;
-		size = now;
-		printf("GUEST-SIZE %ux%u\n", size.ws_col, size.ws_row);
-	}
+	while (!poll(&in, 1, 100) || (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")))
+		print_size(&size);
 }
 
 static unsigned long meminfo(const char *key)

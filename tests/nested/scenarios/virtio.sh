@@ -149,11 +149,13 @@ hvc_resize()
 		$(linux 6.12) --name sized --console virtio -p "$QUIET t=size"
 }
 
-# ports OPTIONS: hvc0 on a socket, and ports with names on others, which the guest sees
-# open and closed; half a MiB there and back.
+# ports CONSOLE OPTIONS: a console on a socket, to which somebody attaches by a terminal, which
+# does as $sized says; and ports with names on others, which the guest sees open and closed;
+# half a MiB there and back.
 ports()
 {
-	files=$WORK/files
+	files=$WORK/files console=$1
+	shift
 	seq 1 1000000 | head -c 524288 >"$files/bulk.in"
 	cat >"$files/bulk.sh" <<-END
 	"$VMM" console --port bulk ported <"$files/bulk.in" >"$files/bulk.out" &
@@ -166,18 +168,29 @@ ports()
 	kill \$!
 	cmp "$files/bulk.in" "$files/bulk.out"
 	END
-	vm "dial:$files/hvc" want:GUEST-READY "want:GUEST-PORTS 2" "dial:$files/agent" "send:{hello}" "want:{hello}" \
-		"dial:$files/hvc" "want:GUEST-PORT agent open" "want:GUEST-PORT agent closed" \
+	cat >"$files/attach.sh" <<-END
+	"$NEST/drive" -p -t $((60 * SLOW)) -o "$WORK/log/attach.console" -e "$WORK/log/attach.stderr" \
+		"want:GUEST-PORTS 2" "want:GUEST-PORT agent open" ${sized-} 'send:\x01d' exit:0 -- "$VMM" console ported
+	END
+	vm "dial:$files/agent" "send:{hello}" "want:{hello}" "shell:sh $files/attach.sh" \
+		"dial:$files/console" "want:GUEST-PORT agent closed" \
 		"shell:sh $files/bulk.sh" "want:GUEST-PORT bulk open" "want:GUEST-PORT bulk closed" \
 		"send:quit\n" exit:0 -- --name ported --virtio-port "agent,socket=$files/agent" \
-		--virtio-port "bulk,socket=$files/bulk" --console "virtio,socket=$files/hvc" "$@"
+		--virtio-port "bulk,socket=$files/bulk" "$console,socket=$files/console" "$@"
 	silent
 }
 
 scenario ports-pci-6.12 "6.12-max"
 ports_pci_6_12()
 {
-	ports $(linux 6.12) -p "$QUIET t=ports"
+	sized="want:GUEST-SIZE\\ 80x24 'shell:stty cols 71 rows 19 </proc/\$PID/fd/0' want:GUEST-SIZE\\ 71x19" \
+		ports --console=virtio $(linux 6.12) -p "$QUIET t=ports"
+}
+
+scenario ports-mmio-6.1 "6.1-a76"
+ports_mmio_6_1()
+{
+	ports --tty=0 $(virtio 6.1) --virtio-transport mmio -p "$QUIET t=ports"
 }
 
 # As a module, over virtio-mmio; the kernel's own console stays where it was.
