@@ -324,6 +324,7 @@ static void task_hostile(const struct tree *t, uint64_t end)
 	flat_hostile(&h);
 	task_smp(t);
 	task_echo();
+	flat_serves(&h);
 }
 
 static void do_task(const struct tree *t, uint64_t end)

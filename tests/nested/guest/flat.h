@@ -23,6 +23,7 @@ struct hostile {
 	uint64_t end;		/* of the image and its stack */
 };
 void flat_hostile(const struct hostile *h);
+void flat_serves(const struct hostile *h);
 #pragma GCC visibility pop
 
 #endif

@@ -2,25 +2,49 @@
 #
 # hostile.sh - guests that own their kernel, and mean harm
 
-# Registers, rings, doorbells and PSCI as no driver uses them; who asks meanwhile is
-# answered, the log stays short, every device works after its reset, and so do the CPUs.
+# hostile VIRTIO PACKED STEP OPTIONS...: so many devices, of which so many offer packed rings.
+# Who asks meanwhile is answered, and the log stays short; in the end, and after that step,
+# every device works by each of its rings, and so do the CPUs.
+hostile()
+{
+	virtio=$1 packed=$2 step=$3
+	shift 3
+	vm "dial:$WORK/files/tty" "want:FLAT" "shell:$VMM stat hostile" \
+		"want:HOSTILE virtio=$virtio wrong=0 psci=0 " "want:SMP up=2 of=2" want:LISTENS \
+		"shell:$VMM stat hostile" "send:z" "want:<z>" "$step" "send:q" \
+		"want:SERVES of=$virtio split=$virtio packed=$packed." "want:EXIT: STATUS=1" exit:0 -- \
+		$(flat) --name hostile -c 2 --virtio-ring packed --tty "0,socket=$WORK/files/tty" "$@" \
+		-p t=hostile
+	lines=$(stderr | wc -l)
+	note "$lines lines of log"
+	[ "$lines" -le $((60 * virtio)) ] || fail "$lines lines of log"
+}
+
+# Before a virtio-console: somebody who types on and on, and reads all.
+flooded()
+{
+	printf '#!/bin/sh\nexec "%s" "$@" </dev/zero >"%s"\n' "${PROGRAM:-$VMM}" "$WORK/log/hvc0" >"$WORK/files/flooded"
+	chmod 755 "$WORK/files/flooded"
+	PROGRAM=$WORK/files/flooded
+}
+
+# Registers, rings, doorbells and PSCI as no driver uses them.
 scenario hostile-mmio "6.12-a76 6.1-gicv2"
 hostile_mmio()
 {
 	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=4 2>/dev/null
 	cp "$WORK/files/disk" "$WORK/files/disk2"
 	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
-	vm "want:FLAT" "shell:$VMM stat hostile" "want:HOSTILE virtio=3 mended=3 wrong=0 psci=0 " \
-		"want:SMP up=2 of=2" want:LISTENS "shell:$VMM stat hostile" "send:z" "want:<z>" "send:q" \
-		"want:EXIT: STATUS=1" exit:0 -- $(flat) --name hostile --virtio-transport mmio -c 2 \
-		-d "$WORK/files/disk" -d "$WORK/files/disk2,ro" --rng --flash "$WORK/files/flash" -p t=hostile
-	lines=$(stderr | wc -l)
-	note "$lines lines of log"
-	[ "$lines" -le 200 ] || fail "$lines lines of log"
+	flooded
+	hostile 4 4 shell:: --virtio-transport mmio --console virtio -d "$WORK/files/disk" \
+		-d "$WORK/files/disk2,ro" --rng --flash "$WORK/files/flash"
+	[ -s "$WORK/log/hvc0" ] || fail "nothing is printed on the virtio-console"
 }
 
-# The same to what the host's kernel serves, vhost-net and vhost-vsock, to a tap and to the
-# balloon; the kernel has nothing to complain of.
+# The same to what others serve: the host's kernel, by vhost-net and vhost-vsock, virtiofsd and
+# diod; and to a tap and to the balloon.  The kernel has nothing to complain of.  virtiofsd
+# gives such a guest up without a word and serves its rings no more, whatever is reset: that
+# is the guest's loss, and another takes its place.
 scenario hostile-vhost "6.1-a76"
 hostile_vhost()
 {
@@ -29,15 +53,13 @@ hostile_vhost()
 		host_module $module
 	done
 	need_vsock
+	need_virtiofsd
 	[ -c /dev/vhost-net ] || say_skip "no /dev/vhost-net"
+	[ -x /usr/sbin/diod ] || say_skip "no diod"
+	mkdir "$WORK/files/share"
 	oops=$(dmesg | grep -c -e 'BUG:' -e 'Oops' -e 'WARNING:') || true
-	vm "want:FLAT" "shell:$VMM stat hostile" "want:HOSTILE virtio=5 mended=5 wrong=0 psci=0 " \
-		want:LISTENS "shell:$VMM stat hostile" "send:z" "want:<z>" "send:q" \
-		"want:EXIT: STATUS=1" exit:0 -- $(flat) --name hostile --virtio-transport mmio \
-		-n mode=tap,vhost=1 -n mode=tap --vsock 77 --balloon --rng -p t=hostile
-	lines=$(stderr | wc -l)
-	note "$lines lines of log"
-	[ "$lines" -le 200 ] || fail "$lines lines of log"
+	hostile 7 4 "shell:$kill_virtiofsd" --virtio-transport mmio -n mode=tap,vhost=1 -n mode=tap --vsock 77 --balloon --rng \
+		--fs "$WORK/files/share,share" --9p "$WORK/files/share,9p"
 	[ "$(dmesg | grep -c -e 'BUG:' -e 'Oops' -e 'WARNING:')" = "$oops" ] || fail "the host's kernel says: $(dmesg | tail -n 5)"
 }
 
@@ -47,11 +69,7 @@ hostile_pci()
 {
 	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=4 2>/dev/null
 	cp "$WORK/files/disk" "$WORK/files/disk2"
-	vm "want:FLAT" "shell:$VMM stat hostile" "want:HOSTILE virtio=4 mended=4 wrong=0 psci=0 " \
-		"want:SMP up=2 of=2" want:LISTENS "shell:$VMM stat hostile" "send:z" "want:<z>" "send:q" \
-		"want:EXIT: STATUS=1" exit:0 -- $(flat) --name hostile --virtio-transport pci -c 2 \
-		-d "$WORK/files/disk" --rng --balloon -d "$WORK/files/disk2,queues=2" -p t=hostile
-	lines=$(stderr | wc -l)
-	note "$lines lines of log"
-	[ "$lines" -le 200 ] || fail "$lines lines of log"
+	flooded
+	hostile 5 5 shell:: --virtio-transport pci --console virtio -d "$WORK/files/disk" --rng --balloon \
+		-d "$WORK/files/disk2,queues=2"
 }

@@ -68,8 +68,8 @@ storm_asan()
 	export ASAN_OPTIONS=detect_leaks=0
 	sanitizer_storm asan
 	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
-	AS=hostile vm "want:HOSTILE virtio=2 mended=2 wrong=0 psci=0 " "want:SMP up=2 of=2" want:LISTENS "send:q" exit:0 -- \
-		$(flat) --sandbox off --virtio-transport mmio -c 2 -d "$WORK/files/disk" --rng \
-		--flash "$WORK/files/flash" -p t=hostile
+	flooded
+	AS=hostile hostile 3 3 shell:: --sandbox off --virtio-transport mmio --console virtio \
+		-d "$WORK/files/disk" --rng --flash "$WORK/files/flash"
 	! grep -A 20 -e 'ERROR: .*Sanitizer' -e 'runtime error' "$WORK/log/hostile.stderr" || exit 1
 }
