@@ -381,6 +381,7 @@ static void test_too_few_pairs_are_refused(void **state)
 		struct virtio *dev = NULL;
 		struct t_rig rig;
 
+		rig.waits = false;
 		driver_open(&rig.d, 1);
 		t_process_save(&before);
 		backend_open(&rig.b);
