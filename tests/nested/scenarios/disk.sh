@@ -114,7 +114,7 @@ disk_qcow2()
 	refused 3 "Unable to connect to $socket" $(flat) --vhost-user "type=blk,socket=$socket"
 }
 
-said()	# TEXT TIMES: has vm said it so often?
+told()	# TEXT TIMES: has vm said it so often?
 {
 	[ "$(stderr | grep -c -e "$1")" -ge "$2" ]
 }
@@ -134,16 +134,16 @@ come_and_go()	# FILE OTHER SOCKET
 {
 	until_it grep -q "GUEST-FIO begins" "$WORK/log/$AS.console"
 	times=0
-	for file in "$1" "$2" "$1" "$1"; do
+	for file in "$1" "$2" "$1"; do
 		sleep 0.4
 		kill -9 $served
 		rm "$3"
 		qcow2 "$file" "$3"
 		if [ "$file" = "$2" ]; then
-			until_it said "$3: blk1: its new backend has another configuration" 1
+			until_it told "$3: blk1: its new backend has another configuration" 1
 		else
 			times=$((times + 1))
-			until_it said "blk1: has another backend, and goes on" $times
+			until_it told "blk1: has another backend, and goes on" $times
 		fi
 	done
 	! grep -q "GUEST-FIO status" "$WORK/log/$AS.console" || fail "the guest was done before"
@@ -156,7 +156,8 @@ come_and_go()	# FILE OTHER SOCKET
 }
 
 # 32 requests at a time, each read back and compared, of a disk whose server does not stay.
-# It is this shell that starts each, for vm takes what others leave behind for the program's.
+# It is this shell that starts each, for vm takes what others leave behind for the program's;
+# and who is to connect to them has neither the right to nor a name for their socket.
 scenario disk-reconnect "6.12-n1"
 disk_reconnect()
 {
@@ -167,18 +168,22 @@ disk_reconnect()
 	/usr/sbin/mke2fs -q -t ext4 -E nodiscard -d "$NEST/fio" "$image"
 	/usr/bin/qemu-img create -q -f qcow2 "$b" 4M
 	/usr/bin/qemu-img create -q -f qcow2 "$other" 5M
+	mkdir "$WORK/files/empty"
 	qcow2 "$b" "$socket"
 	first=$served
 	AS=served
 	come_and_go "$b" "$other" "$socket" &
 	goer=$!
 	vm "want:GUEST-FIO status=0." exit:0 -- $(virtio 6.1) --initrd "$WORK/files/initrd" \
-		--mem 384 --cpus 2 --loglevel info -d "$image,ro" \
+		--mem 384 --cpus 2 --loglevel info --name served --user 1000 \
+		--chroot "$WORK/files/empty" -d "$image,ro" \
 		--vhost-user "type=blk,socket=$socket,queues=2,reconnect=1" -p "$QUIET t=fio" || status=$?
 	touch "$WORK/files/end"
 	wait $goer || fail "not as it should, while it came and went"
 	wait $first || true
 	[ -z "${status-}" ] || return 1
+	# Its user could not.
+	rm "$XDG_RUNTIME_DIR/vmm/served.sock"
 	rm "$image"
 	# 3: no clusters are broken, but some leaked as their owner was killed.
 	/usr/bin/qemu-img check -q "$b" || [ $? = 3 ] || fail "its image is broken"
