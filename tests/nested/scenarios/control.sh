@@ -8,6 +8,7 @@ launch()
 {
 	_name=$1 _text=$2
 	shift 2
+	: >"$WORK/log/$_name.console"	# of an earlier guest of this name
 	"$VMM" run --name "$_name" "$@" </dev/null >"$WORK/log/$_name.console" 2>"$WORK/log/$_name.stderr" &
 	pid=$!
 	_n=0
