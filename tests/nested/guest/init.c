@@ -29,7 +29,7 @@
  *   ports     send back what comes by the ports called agent and bulk, and print whether the
  *             host has them open, and the console's size as below; power off at `quit`
  *   size      print the size of the console whenever it is another one, power off at `quit`
- *   balloon   for each line on the console: at `fill` touch half of the memory, and give it
+ *   balloon   for each line on the console: at `fill` touch 128 MiB, and give them
  *             back at the next line; at `mem` print what there is; power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
  *             its own busybox; print the script's status, power off; by 9P with fs=9p

@@ -33,14 +33,14 @@ walk='walk() {	# DIR BUSYBOX
 		$2 find . -type f -print0 | $2 sort -z | $2 xargs -0 $2 sha256sum)
 }'
 
-tree()	# DIR
+tree()	# DIR [FILES]: as many in one directory
 {
 	mkdir -p "$1/a/b/c/d" "$1/with space" "$1/empty" "$1/many"
 	for size in 0 1 4095 4096 4097 65537 1048577 2500000; do
 		head -c $size /dev/urandom >"$1/f$size"
 	done
 	i=0
-	while [ $i -lt 50 ]; do
+	while [ $i -lt ${2:-50} ]; do
 		echo $i >"$1/many/name-$i"
 		i=$((i + 1))
 	done
@@ -53,7 +53,6 @@ tree()	# DIR
 	chmod 4755 "$1/f4097"
 	chmod 700 "$1/a/b"
 }
-
 
 # The guest sees what is there, and the host what the guest has made of it.
 fs_tree()	# TRANSPORT

@@ -47,7 +47,8 @@ p9_tree_pci()
 	cd /mnt
 	\$b umount /ro
 	END
-	tree "$s/tree"
+	# Each request takes several processes.
+	tree "$s/tree" 8
 	eval "$walk"
 	walk "$s/tree" "$s/busybox" >"$WORK/files/made"
 	vm "want:GUEST-SHARE refused=10 of=10" "want:GUEST-SHARE status=0 umount=0" exit:0 -- \
