@@ -36,8 +36,8 @@
  *   again     the same, but twice: for the second time the device is reset after a
  *             line on the console
  *   rng       read random numbers from the host's; print, power off
- *   net       bring up eth0, transfer m= MiB both ways, with its sum; with l=1 see its
- *             link go down and up, and with l=2 down once more; print, power off
+ *   net       bring up eth0, transfer m= MiB both ways, or u= upwards, with its sum; with
+ *             l=1 see its link go down and up, and with l=2 down once more; print, power off
  *   iperf     bring up eth0 to eth2, and run the iperf3 that is there over each, to the
  *             host and from it; power off
  *   vsock     m= MiB each way over vsock; with h=1 wait for a line on the console; be
@@ -1354,12 +1354,13 @@ static long now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* m= MiB from the host, and as many to it. */
+/* m= MiB from the host, and as many to it, or u=. */
 static void net_both_ways(int fd)
 {
-	uint64_t len = strtoull(env("m", "1"), NULL, 10) << 20;
+	const char *mib = env("m", "1");
 
 	for (int up = 0; up < 2; up++) {
+		uint64_t len = strtoull(up ? env("u", mib) : mib, NULL, 10) << 20;
 		long begin = now_ms();
 		uint64_t sum;
 		bool same;
