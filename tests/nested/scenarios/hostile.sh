@@ -36,8 +36,9 @@ hostile_mmio()
 	cp "$WORK/files/disk" "$WORK/files/disk2"
 	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
 	flooded
-	hostile 4 4 shell:: --virtio-transport mmio --console virtio -d "$WORK/files/disk" \
-		-d "$WORK/files/disk2,ro" --rng --flash "$WORK/files/flash"
+	hostile 5 5 shell:: --virtio-transport mmio --console virtio -d "$WORK/files/disk" \
+		-d "$WORK/files/disk2,ro" --rng --flash "$WORK/files/flash" \
+		--virtio-port "named,file=$WORK/files/port"
 	[ -s "$WORK/log/hvc0" ] || fail "nothing is printed on the virtio-console"
 }
 
