@@ -255,7 +255,8 @@ FUZZ_REPLAY := $(foreach f,$(FUZZ_NAMES),"$(B)/native/fuzz/replay-$(f) tests/fuz
 
 UNIT ?=
 UNIT_VARIANTS ?= native
-UNIT_JOBS ?= 2
+# Some of them wait for most of their time.
+UNIT_JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
 UNIT_FAULTY := test_sweep test_repin test_hostinfo
@@ -306,7 +307,8 @@ $(foreach v,$(HOST_VARIANTS),$(eval $(call unit_variant,$(v))))
 
 UNIT_ALL := $(foreach v,$(UNIT_VARIANTS),$(filter $(B)/$(v)/unit/$(UNIT)%,$($(v)_UNIT)))
 # The longest first, so that at the end nobody waits for one.
-UNIT_RUN := $(filter %/test_sweep %/test_host,$(UNIT_ALL)) $(filter-out %/test_sweep %/test_host,$(UNIT_ALL))
+UNIT_LONG := %/test_host %/test_sweep %/test_hostile %/test_image %/test_pl061
+UNIT_RUN := $(filter $(UNIT_LONG),$(UNIT_ALL)) $(filter-out $(UNIT_LONG),$(UNIT_ALL))
 UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-includes.sh" \
 	"tests/unit/check-header.sh" \
