@@ -1403,7 +1403,7 @@ static int run_iperf(const char *host, bool from)
 	if (!pid) {
 		dup2(1, 2);
 		execl("/iperf/lib/ld-linux-aarch64.so.1", "iperf3", "--library-path", "/iperf/lib",
-		      "/iperf/iperf3", "-c", host, "-t", "2", "-i", "0", "-f", "m",
+		      "/iperf/iperf3", "-c", host, "-t", "1", "-i", "0", "-f", "m",
 		      from ? "-R" : NULL, NULL);
 		_exit(127);
 	}

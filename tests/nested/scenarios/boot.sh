@@ -55,7 +55,7 @@ smp2()
 	silent
 }
 
-scenario smp4 "6.12-max"
+scenario smp4 "6.12-a76"
 smp4()
 {
 	vm "want:GUEST-READY" "want:GUEST-WORK good=4 of=4" exit:0 -- \

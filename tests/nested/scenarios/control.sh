@@ -250,7 +250,7 @@ reset_100()
 
 # Linux, asked for help by a break; and where its idle CPUs are: in the kernel, a few
 # functions deep.
-scenario debug-linux "6.12-max"
+scenario debug-linux "6.12-a76"
 debug_linux()
 {
 	log=$WORK/log

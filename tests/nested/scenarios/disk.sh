@@ -219,7 +219,7 @@ disk_fio()
 	cat "$NEST/virtio-6.1.cpio" "$NEST/ext4-6.1.cpio" >"$WORK/files/initrd"
 	dd if=/dev/zero of="$image" bs=1M seek=96 count=0 2>/dev/null
 	/usr/sbin/mke2fs -q -t ext4 -E nodiscard -d "$NEST/fio" "$image"
-	for AS in pci-split pci-packed mmio-packed; do
+	for AS in pci-split mmio-packed; do
 		dd if=/dev/zero of="$b" bs=64k count=64 2>/dev/null
 		packed=0
 		[ ${AS#*-} = split ] || packed=2

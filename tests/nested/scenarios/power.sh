@@ -17,7 +17,7 @@ reboot_again()
 		$(linux 6.1) -c 2 -p "$QUIET t=reboot"
 }
 
-scenario reboot-flat "6.1-a57 6.1-gicv2 6.12-max"
+scenario reboot-flat "6.1-a57 6.1-gicv2"
 reboot_flat()
 {
 	set -- want:FLAT want:FLAT want:FLAT want:FLAT want:FLAT want:FLAT want:FLAT want:FLAT

@@ -11,15 +11,13 @@ sanitizer_pester()
 	"$NEST/mover" storm "$PID" 20 0,1 >"$WORK/files/moves" &
 	mover=$!
 	others=
-	for i in 1 2; do
-		for request in "stat storm --json" "debug -d storm" "balloon storm $((i * 8))" "resize storm" \
-			"link storm 0 down"; do
-			"$VMM" $request >/dev/null &
-			others="$others $!"
-		done
-		"$VMM" pause storm
-		"$VMM" resume storm
+	for request in "stat storm --json" "debug -d storm" "balloon storm 8" "resize storm" \
+		"link storm 0 down"; do
+		"$VMM" $request >/dev/null &
+		others="$others $!"
 	done
+	"$VMM" pause storm
+	"$VMM" resume storm
 	for pid in $others $mover; do
 		wait "$pid" || fail "$(cat "$WORK/files/moves")"
 	done

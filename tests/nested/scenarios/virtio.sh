@@ -18,7 +18,7 @@ rng_mmio()
 	rng_differs
 }
 
-scenario rng-pci "6.12-max"
+scenario rng-pci "6.12-a76"
 rng_pci()
 {
 	vm "want:GUEST-RNG from=" exit:0 -- \
@@ -55,7 +55,7 @@ disk_mmio_6_1()
 	disk_copy 6.1 --virtio-transport mmio
 }
 
-scenario disk-mmio-6.12 "6.12-max"
+scenario disk-mmio-6.12 "6.12-a76"
 disk_mmio_6_12()
 {
 	disk_copy 6.12 --virtio-transport mmio
@@ -67,7 +67,7 @@ disk_pci_6_1()
 	disk_copy 6.1
 }
 
-scenario disk-pci-6.12 "6.12-max"
+scenario disk-pci-6.12 "6.12-a76"
 disk_pci_6_12()
 {
 	disk_copy 6.12
@@ -131,7 +131,7 @@ disk_exits_pci()
 # ---- A console without registers -----------------------------------------------------
 
 # The kernel's own console from the beginning, input, a paste, and the last words.
-scenario hvc-pci-6.12 "6.12-max"
+scenario hvc-pci-6.12 "6.12-a76"
 hvc_pci_6_12()
 {
 	last="Power down" pasted 1024 $(linux 6.12) --console virtio \
@@ -141,7 +141,7 @@ hvc_pci_6_12()
 }
 
 # On a terminal, whose size it is told, and told again; and asked for help by a SysRq.
-scenario hvc-resize "6.12-max"
+scenario hvc-resize "6.12-a76"
 hvc_resize()
 {
 	vm -p want:GUEST-READY "shell:stty cols 71 rows 19 </proc/\$PID/fd/0" "want:GUEST-SIZE 71x19" \
@@ -180,7 +180,7 @@ ports()
 	silent
 }
 
-scenario ports-pci-6.12 "6.12-max"
+scenario ports-pci-6.12 "6.12-a76"
 ports_pci_6_12()
 {
 	sized="want:GUEST-SIZE\\ 80x24 'shell:stty cols 71 rows 19 </proc/\$PID/fd/0' want:GUEST-SIZE\\ 71x19" \
@@ -266,7 +266,7 @@ balloon()
 		fail "$(cat "$WORK/log/stat")"
 }
 
-scenario balloon-pci-6.12 "6.12-max"
+scenario balloon-pci-6.12 "6.12-a76"
 balloon_pci_6_12()
 {
 	balloon 6.12 --balloon
