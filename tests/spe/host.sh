@@ -89,7 +89,9 @@ confined()	# NAME
 	return 0
 }
 
-# Whether the only guest saw each interrupt that KVM gave it.  Its command N is this.
+# Whether the only guest saw each interrupt that KVM gave it, and no more.  It may miss one
+# that comes while its driver stops, which looks into the buffer's status itself and so takes
+# the line down.  Its command N is this.
 irqs_agree()	# NAME N LEAST
 {
 	tell "$1" "awk '/arm_spe/ { for (i = 2; \$i ~ /^[0-9]+\$/; i++) n += \$i } END { print \"IRQS\", n }' /proc/interrupts"
@@ -98,5 +100,5 @@ irqs_agree()	# NAME N LEAST
 	kvm=$(cat /sys/kernel/debug/kvm/*-*/spe_irqs)
 	echo "buffer interrupts: $guest in the guest, $kvm from KVM"
 	[ "$guest" -ge "$3" ] || fail "fewer than $3"
-	[ "$guest" -eq "$kvm" ] || fail "the guest and KVM count differently"
+	[ "$guest" -le "$kvm" ] && [ $((kvm - guest)) -le 2 ] || fail "the guest and KVM count differently"
 }
