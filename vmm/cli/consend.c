@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/refuse.h"
 
 void consend_clear(struct consend *end)
@@ -54,8 +54,7 @@ int consend_open(struct consend *end, const struct tty_option *to, struct vmm_er
 void consend_close(struct consend *end)
 {
 	pty_close(&end->pty);
-	if (end->file >= 0)
-		close(end->file);
+	close_fd(&end->file);
 	conssock_close(&end->sock);
 	consend_clear(end);
 }

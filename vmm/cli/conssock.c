@@ -25,17 +25,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/refuse.h"
 
 #define OUT_SIZE	(CONSSOCK_BACKLOG + CONSSOCK_CHUNK)
 #define LAST_MS		1000	/* for a client to take what is left in the end */
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 void conssock_clear(struct conssock *cons)
 {

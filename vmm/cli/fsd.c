@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "vmm/cli/answer.h"
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/diod.h"
 
 #define SOON_MS		10000	/* a death before is one of a row */
@@ -168,13 +169,6 @@ static int connect_in(const char *dir, int fds[2])
 		close(dir_fd);
 	}
 	return ret;
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 static int make_sockets(int fds[2])

@@ -20,6 +20,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/diod.h"
 #include "vmm/cli/ramfile.h"
 #include "vmm/cli/refuse.h"
@@ -337,13 +338,6 @@ int guest_open(struct guest *guest, const struct run_options *opts)
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !status; i++)
 		status = steps[i](guest);
 	return status;
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 /*

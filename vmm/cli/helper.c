@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/fsd.h"
 #include "vmm/cli/vhosts.h"
 
@@ -32,13 +33,6 @@ struct answer {
 };
 
 #define MAX_FDS	2	/* the socket, then, of a START, the process */
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 /* ---- In the helper ------------------------------------------------------------ */
 
@@ -199,16 +193,25 @@ static int ask(struct helper *h, unsigned int what, unsigned int i, struct answe
 	return ret ? ret : a->ret;
 }
 
-int helper_start(struct helper *h, unsigned int i, int *pid_fd, struct vmm_error *err)
+/* The first of the descriptors that come. */
+static int ask_for_fd(struct helper *h, unsigned int what, unsigned int i, int *fds,
+		      struct vmm_error *err)
 {
 	struct answer a;
-	int fds[MAX_FDS];
-	int ret = ask(h, START, i, &a, fds);
+	int ret = ask(h, what, i, &a, fds);
 
-	*pid_fd = fds[1];
 	if (!ret)
 		return fds[0];
 	*err = a.err;
+	return ret;
+}
+
+int helper_start(struct helper *h, unsigned int i, int *pid_fd, struct vmm_error *err)
+{
+	int fds[MAX_FDS];
+	int ret = ask_for_fd(h, START, i, fds, err);
+
+	*pid_fd = fds[1];
 	return ret;
 }
 
@@ -238,12 +241,7 @@ bool helper_ended(struct helper *h, unsigned int i, int *pid_fd, char *how, size
 
 int helper_connect(struct helper *h, unsigned int i, struct vmm_error *err)
 {
-	struct answer a;
 	int fds[MAX_FDS];
-	int ret = ask(h, CONNECT, i, &a, fds);
 
-	if (!ret)
-		return fds[0];
-	*err = a.err;
-	return ret;
+	return ask_for_fd(h, CONNECT, i, fds, err);
 }

@@ -21,6 +21,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/terminal.h"
 
 /*
@@ -73,13 +74,6 @@ int stdcons_init(struct stdcons *cons)
 	cons->is_terminal = terminal_open(STDIN_FILENO);
 	cons->state = STDCONS_OPEN;
 	return 0;
-}
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 void stdcons_open_out(struct stdcons *cons)

@@ -7,18 +7,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vmm/cli/answer.h"
+#include "vmm/cli/closefd.h"
 #include "vmm/cli/helper.h"
 #include "vmm/cli/report.h"
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
 
 void vhosts_clear(struct vhosts *v)
 {
