@@ -186,27 +186,24 @@ static void destroy(struct virtio *dev)
 	free(c);
 }
 
+#define CARD_OPS			\
+	.name = "net",			\
+	.id = VIRTIO_ID_NET,		\
+	.queue_size = QUEUE_SIZE,	\
+	.accept = accept,		\
+	.start = start,			\
+	.stop = vhost_user_stop,	\
+	.destroy = destroy
+
 static const struct virtio_ops ops = {
-	.name = "net",
-	.id = VIRTIO_ID_NET,
-	.queue_size = QUEUE_SIZE,
-	.accept = accept,
-	.start = start,
-	.stop = vhost_user_stop,
+	CARD_OPS,
 	.kick = kick,			/* of the control queue, as the next one */
 	.stop_queue = stop_queue,
-	.destroy = destroy,
 };
 
 /* Frames may come twice, or not at all. */
 static const struct virtio_ops waiting_ops = {
-	.name = "net",
-	.id = VIRTIO_ID_NET,
-	.queue_size = QUEUE_SIZE,
-	.accept = accept,
-	.start = start,
-	.stop = vhost_user_stop,
-	.destroy = destroy,
+	CARD_OPS,
 	VHOST_USER_RELAY_OPS,
 };
 

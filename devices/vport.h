@@ -43,7 +43,10 @@ struct vport_config {
 	u32		input;
 };
 
-/* @p is zeroes but for .deaf and .given, and @dev has its queues.  vport_fini() may follow in any case. */
+/*
+ * @p is zeroes but for .deaf and .given, and @dev has its queues.  vport_fini() may follow in
+ * any case.
+ */
 int vport_init(struct vport *p, struct virtio *dev, const struct vport_config *cfg,
 	       struct vmm_error *err);
 void vport_fini(struct vport *p);

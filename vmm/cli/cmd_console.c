@@ -33,12 +33,12 @@ static void console_help(void)
 	      "       vmm console --json [-n] NAME\n"
 	      "\n"
 	      "Attach the terminal to the console of a guest that runs, which must be on a socket\n"
-	      "or a pty: see --tty and --console of 'vmm help run'.  Ctrl-A d detaches it again; the guest does\n"
-	      "not notice.  If stdin is no terminal, all of it goes to the guest, and its output\n"
-	      "is written until it ends.\n"
+	      "or a pty: see --tty and --console of 'vmm help run'.  Ctrl-A d detaches it again;\n"
+	      "the guest does not notice.  If stdin is no terminal, all of it goes to the guest,\n"
+	      "and its output is written until it ends.\n"
 	      "\n"
 	      "  -n, --name NAME    this guest, as does NAME alone\n"
-	      "      --tty N        its serial port N, not hvc0 or the first that can be attached to\n"
+	      "      --tty N        its serial port N, not hvc0 or the first that is reachable\n"
 	      "      --port PORT    its port of that name, see --virtio-port of 'vmm help run'\n"
 	      "      --json         tell where its consoles are, and attach to none\n"
 	      "  -h, --help         show this text\n", stdout);
@@ -128,7 +128,6 @@ struct link {
 };
 
 static volatile sig_atomic_t came_back;
-
 static volatile sig_atomic_t other_size;
 
 static void on_signal(int sig)

@@ -38,9 +38,10 @@ struct netopt {
 };
 
 /*
- * KEY=VALUE with commas between them, kvmtool's keys, mtu, mq, socket and reconnect.  Looks at nothing
- * of the host.  -EINVAL, -ENOMEM, or -ENOTSUP for what kvmtool has and this version has not,
- * with the matter in @err.  netopt_fini() may be called after any, and on zeros.
+ * KEY=VALUE with commas between them, kvmtool's keys, mtu, mq, socket and reconnect.  Looks
+ * at nothing of the host.  -EINVAL, -ENOMEM, or -ENOTSUP for what kvmtool has and this
+ * version has not, with the matter in @err.  netopt_fini() may be called after any, and on
+ * zeros.
  */
 int netopt_parse(struct netopt *opt, const char *arg, struct vmm_error *err);
 void netopt_fini(struct netopt *opt);

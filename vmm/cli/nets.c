@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 static bool wants_passt(const struct net *net)
 {
 	return net->opt.mode == NETOPT_USER && !net->opt.has_fd;
@@ -181,9 +180,10 @@ static int take_fd(struct nets *nets, unsigned int i, struct helper *h, int *fd,
 	*fd = net->fds[0];
 	if (wants_passt(net))
 		return take_passt(nets, i, fd, err);
-	if (net->opt.mode == NETOPT_VHOST_USER)
-		*fd = vhosts_take(nets->vhosts, net->vhost, h, err);
-	return net->opt.mode == NETOPT_VHOST_USER && *fd < 0 ? *fd : 0;
+	if (net->opt.mode != NETOPT_VHOST_USER)
+		return 0;
+	*fd = vhosts_take(nets->vhosts, net->vhost, h, err);
+	return *fd < 0 ? *fd : 0;
 }
 
 int nets_add(struct nets *nets, struct vmm *vm, struct helper *h, struct vmm_error *err)
