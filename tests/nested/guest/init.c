@@ -1037,18 +1037,36 @@ static void fill_memory(void)
 		munmap(mem, FILL_BYTES);
 }
 
+static unsigned long tell_memory(void)
+{
+	unsigned long available = meminfo("MemAvailable:");
+
+	printf("GUEST-MEM total=%lu available=%lu.\n", meminfo("MemTotal:"), available);
+	return available;
+}
+
+/* Free pages that are being reported are not available: up to 128 MiB, for a moment. */
+static void wait_for_memory(unsigned long kib)
+{
+	for (int i = 0; i < 600 && meminfo("MemAvailable:") < kib; i++)
+		usleep(100000);
+}
+
 static void task_balloon(void)
 {
+	unsigned long first = tell_memory();
 	char line[16];
 
 	load_virtio("/virtio_balloon.ko");
 	printf("GUEST-BALLOON\n");
 	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {
-		if (!strcmp(line, "fill\n"))
+		if (!strcmp(line, "fill\n")) {
 			fill_memory();
-		else
-			printf("GUEST-MEM total=%lu available=%lu.\n", meminfo("MemTotal:"),
-			       meminfo("MemAvailable:"));
+			continue;
+		}
+		if (!strcmp(line, "again\n"))
+			wait_for_memory(first - (16 << 10));
+		tell_memory();
 	}
 }
 

@@ -247,13 +247,13 @@ balloon()
 {
 	kernel=$1
 	shift
-	vm want:GUEST-BALLOON 'send:mem\n' want:GUEST-MEM \
+	vm want:GUEST-MEM want:GUEST-BALLOON \
 		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" \
 		'send:free\n' "shell:$(rss_falls 96); $(note_rss)" \
 		"shell:\$VMM balloon mem 128; $(reaches actual 128 128)" \
 		'send:mem\n' want:GUEST-MEM "shell:$(note_rss); \$VMM stat mem >$WORK/log/stat" \
 		"shell:\$VMM balloon -n mem -d 28 && $(reaches actual 100 100)" \
-		"shell:\$VMM balloon mem 0; $(reaches actual 0 0)" 'send:mem\n' want:GUEST-MEM \
+		"shell:\$VMM balloon mem 0; $(reaches actual 0 0)" 'send:again\n' want:GUEST-MEM \
 		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" 'send:free\n' 'send:quit\n' exit:0 -- \
 		$(virtio "$kernel") --mem 384 --name mem "$@" -p "$QUIET t=balloon"
 	silent
