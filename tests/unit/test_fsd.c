@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -346,6 +347,40 @@ static void test_helper_says_what_fails(void **state)
 	helper_close(&h);
 }
 
+static void test_helper_tells_when_descriptors_are_used_up(void **state)
+{
+	struct t_process before;
+	struct rlimit limit;
+	struct vmm_error err;
+	struct helper h;
+	int pid_fd;
+	int fd;
+
+	(void)state;
+	t_process_save(&before);
+	t_help(&h, "serve", false);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (unsigned int room = 0; room <= 2; room++) {
+		const struct rlimit low = { h.fd + 1 + room, limit.rlim_max };
+
+		err.msg[0] = 0;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		fd = helper_start(&h, 0, &pid_fd, &err);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_int_equal(pid_fd >= 0, room == 2);
+		if (room == 2) {
+			assert_true(fd >= 0);
+			break;
+		}
+		assert_int_equal(fd, -EMFILE);
+		assert_string_equal(err.msg, "there is no descriptor left");
+	}
+	close(fd);
+	helper_stop(&h, 0, &pid_fd);
+	helper_close(&h);
+	t_process_check(&before);
+}
+
 static void test_helper_connects(void **state)
 {
 	struct vhosts vhosts;
@@ -400,6 +435,7 @@ int main(int argc, char **argv)
 		TEST(test_helper_starts_and_stops),
 		TEST(test_helper_tells_how_they_end),
 		TEST(test_helper_says_what_fails),
+		TEST(test_helper_tells_when_descriptors_are_used_up),
 		TEST(test_helper_connects),
 	};
 

@@ -193,15 +193,21 @@ static int ask(struct helper *h, unsigned int what, unsigned int i, struct answe
 	return ret ? ret : a->ret;
 }
 
-/* The first of the descriptors that come. */
-static int ask_for_fd(struct helper *h, unsigned int what, unsigned int i, int *fds,
-		      struct vmm_error *err)
+/* The first of the @nr descriptors that come, or none of them. */
+static int ask_for_fds(struct helper *h, unsigned int what, unsigned int i, int *fds,
+		       unsigned int nr, struct vmm_error *err)
 {
 	struct answer a;
 	int ret = ask(h, what, i, &a, fds);
 
-	if (!ret)
+	if (!ret && fds[nr - 1] >= 0)
 		return fds[0];
+	if (!ret) {
+		/* The kernel drops those that there is no room for. */
+		close_fd(&fds[0]);
+		ret = -EMFILE;
+		snprintf(a.err.msg, sizeof(a.err.msg), "there is no descriptor left");
+	}
 	*err = a.err;
 	return ret;
 }
@@ -209,9 +215,12 @@ static int ask_for_fd(struct helper *h, unsigned int what, unsigned int i, int *
 int helper_start(struct helper *h, unsigned int i, int *pid_fd, struct vmm_error *err)
 {
 	int fds[MAX_FDS];
-	int ret = ask_for_fd(h, START, i, fds, err);
+	struct answer a;
+	int ret = ask_for_fds(h, START, i, fds, 2, err);
 
 	*pid_fd = fds[1];
+	if (ret == -EMFILE)
+		ask(h, STOP, i, &a, fds);
 	return ret;
 }
 
@@ -243,5 +252,5 @@ int helper_connect(struct helper *h, unsigned int i, struct vmm_error *err)
 {
 	int fds[MAX_FDS];
 
-	return ask_for_fd(h, CONNECT, i, fds, err);
+	return ask_for_fds(h, CONNECT, i, fds, 1, err);
 }
