@@ -21,7 +21,8 @@ MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 # make TOOLCHAIN=clang builds with clang; SHARED=1 has the program use libvmm.so;
-# WERROR=1 makes warnings errors.
+# WERROR=1 makes warnings errors.  KVM_UAPI=DIR, after make clean, builds for a kernel with
+# more than others have: DIR is the include folder of its make headers_install.
 TOOLCHAIN ?= gcc
 WERROR ?= $(if $(CI),1)
 V ?=
@@ -73,6 +74,10 @@ UAPI_FROM := /usr/aarch64-linux-gnu/include/asm
 UAPI_STAMP := $(UAPI)/asm/kvm.h
 UAPI_FLAGS := -isystem $(UAPI)
 endif
+ifneq ($(KVM_UAPI),)
+$(if $(wildcard $(KVM_UAPI)/linux/kvm.h),,$(error KVM_UAPI: there is no $(KVM_UAPI)/linux/kvm.h))
+arm64_CPPFLAGS := -isystem $(KVM_UAPI) $(arm64_CPPFLAGS)
+endif
 arm64_CFLAGS := $(CFLAGS) $(HARDEN) -mbranch-protection=standard -DNDEBUG
 
 native_CC := $(TOOLCHAIN)
@@ -91,7 +96,7 @@ all: $(B)/arm64/vmm $(B)/arm64/libvmm.a $(B)/arm64/libvmm.so $(B)/arm64/libvmm.p
 
 help:
 	@sed -n '3,10s/^# \{0,1\}//p' Makefile
-	@echo "variables: B=$(B) TOOLCHAIN=$(TOOLCHAIN) WERROR= V=1 CFLAGS='$(CFLAGS)'"
+	@echo "variables: B=$(B) TOOLCHAIN=$(TOOLCHAIN) WERROR= V=1 KVM_UAPI= CFLAGS='$(CFLAGS)'"
 
 # ---- Rules for one variant --------------------------------------------------
 
@@ -446,7 +451,7 @@ guest64k: testbed
 testbed-vmm: testbed $(arm64_DEPS)
 	@eval "$$(tests/testbed/build -p)" && $(MAKE) --no-print-directory B=$(B)/testbed-uapi \
 		arm64_SYSROOT=$(arm64_SYSROOT) arm64_DEPS= \
-		arm64_CPPFLAGS="-isystem $$TESTBED_UAPI $(arm64_CPPFLAGS)" $(B)/testbed-uapi/arm64/vmm
+		KVM_UAPI="$$TESTBED_UAPI" $(B)/testbed-uapi/arm64/vmm
 
 # The other program knows the kernel's numbers from a file of the user's.
 check-spe: testbed-vmm $(B)/arm64/vmm
