@@ -86,21 +86,25 @@ static u64 now_ms(void)
 	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
 }
 
+u64 vhost_until(unsigned int ms)
+{
+	return now_ms() + ms;
+}
+
 /* Send, and wait for a reply of @size bytes, which is in @r then. */
 static int ask(int fd, const struct vhost_message *msg, struct vhost_reader *r, u32 size,
-	       unsigned int ms)
+	       u64 until)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	u64 end = now_ms() + ms;
 	int ret = vhost_send(fd, msg, -1);
 
 	r->have = 0;
 	while (!ret) {
 		u64 now = now_ms();
 
-		if (now >= end)
+		if (now >= until)
 			return -ETIMEDOUT;
-		if (poll(&p, 1, (int)(end - now)) < 0 && errno != EINTR)
+		if (poll(&p, 1, (int)(until - now)) < 0 && errno != EINTR)
 			return -errno;
 		ret = vhost_recv(fd, r);
 	}
@@ -109,25 +113,25 @@ static int ask(int fd, const struct vhost_message *msg, struct vhost_reader *r, 
 	return vhost_is_reply(&r->msg, msg->request, size) ? 0 : -EPROTO;
 }
 
-int vhost_ask(int fd, u32 request, u64 *num, unsigned int ms)
+int vhost_ask(int fd, u32 request, u64 *num, u64 until)
 {
 	const struct vhost_message msg = { .request = request, .flags = VHOST_VERSION };
 	struct vhost_reader r;
-	int ret = ask(fd, &msg, &r, sizeof(*num), ms);
+	int ret = ask(fd, &msg, &r, sizeof(*num), until);
 
 	if (!ret)
 		*num = r.msg.num;
 	return ret;
 }
 
-int vhost_ask_config(int fd, void *config, u32 size, unsigned int ms)
+int vhost_ask_config(int fd, void *config, u32 size, u64 until)
 {
 	const struct vhost_message msg = {
 		.request = VHOST_GET_CONFIG, .flags = VHOST_VERSION,
 		.size = VHOST_CONFIG_HEADER + size, .config = { .size = size },
 	};
 	struct vhost_reader r;
-	int ret = ask(fd, &msg, &r, msg.size, ms);
+	int ret = ask(fd, &msg, &r, msg.size, until);
 
 	if (!ret && (r.msg.config.offset || r.msg.config.size != size))
 		ret = -EPROTO;

@@ -112,10 +112,13 @@ int vhost_recv(int fd, struct vhost_reader *r);
 /* Is @msg a reply to @request of @size bytes? */
 bool vhost_is_reply(const struct vhost_message *msg, u32 request, u32 size);
 
-/* Send a request without a payload and wait for a number, at most @ms milliseconds. */
-int vhost_ask(int fd, u32 request, u64 *num, unsigned int ms);
+/* The time by which answers that may take @ms milliseconds from now have to have come. */
+u64 vhost_until(unsigned int ms);
+
+/* Send a request without a payload and wait for a number. */
+int vhost_ask(int fd, u32 request, u64 *num, u64 until);
 
 /* ... or for the first @size bytes, at most VHOST_MAX_CONFIG, of a configuration. */
-int vhost_ask_config(int fd, void *config, u32 size, unsigned int ms);
+int vhost_ask_config(int fd, void *config, u32 size, u64 until);
 
 #endif

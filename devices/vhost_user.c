@@ -31,6 +31,7 @@ _Static_assert(VHOST_USER_MAX_CONFIG == VHOST_MAX_CONFIG, "the protocol's");
 
 #define NO_RULES	"does not keep to the protocol"
 #define ASK_MS		10000	/* for a process that is only just being started */
+#define ASK_AGAIN_MS	1000	/* ... while it is only looked for, and others wait meanwhile */
 #define STOP_S		3	/* less than a driver waits */
 /* The most that is sent before an answer is waited for. */
 #define MAX_EXPECTED	(VHOST_USER_MAX_QUEUES * 8)
@@ -42,6 +43,7 @@ struct link {
 	int	fd;		/* -1: there is none */
 	u64	features;
 	u64	protocol;
+	u64	until;		/* it may take for what it is asked at first */
 	bool	owned;		/* SET_OWNER, once for each */
 };
 
@@ -113,7 +115,7 @@ static const char *request_name(u32 request)
 
 static int ask(const struct link *l, const char *name, u32 request, u64 *num, struct vmm_error *err)
 {
-	int ret = vhost_ask(l->fd, request, num, ASK_MS);
+	int ret = vhost_ask(l->fd, request, num, l->until);
 
 	return ret ? error_sys(err, ret, "%s: its backend: %s", name, request_name(request)) : 0;
 }
@@ -167,11 +169,12 @@ static int agree(const struct vhost_user *v, struct link *l, struct vmm_error *e
 	return ask_queues(v, l, name, err);
 }
 
-static int link_open(const struct vhost_user *v, struct link *l, int fd, struct vmm_error *err)
+static int link_open(const struct vhost_user *v, struct link *l, int fd, unsigned int ms,
+		     struct vmm_error *err)
 {
 	int ret;
 
-	*l = (struct link){ .fd = fd_dup(fd) };
+	*l = (struct link){ .fd = fd_dup(fd), .until = vhost_until(ms) };
 	if (l->fd < 0) {
 		ret = l->fd;
 		l->fd = -1;
@@ -681,7 +684,7 @@ static int ask_config(const struct vhost_user *v, const struct link *l, u8 *conf
 		      struct vmm_error *err)
 {
 	const struct virtio *dev = &v->virtio;
-	int ret = vhost_ask_config(l->fd, config, dev->config_size, ASK_MS);
+	int ret = vhost_ask_config(l->fd, config, dev->config_size, l->until);
 
 	if (ret)
 		return error_sys(err, ret, "%s: its backend: %s", dev->name,
@@ -715,7 +718,7 @@ int vhost_user_replace(struct virtio *dev, int fd, struct vmm_error *err)
 {
 	struct vhost_user *v = of(dev);
 	struct link link;
-	int ret = link_open(v, &link, fd, err);
+	int ret = link_open(v, &link, fd, v->waits ? ASK_AGAIN_MS : ASK_MS, err);
 
 	if (ret)
 		return ret;
@@ -782,7 +785,7 @@ static int build(struct vhost_user *v, const struct virtio_env *env, u32 index,
 			return error_sys(err, ret, "%s: eventfd", dev->name);
 	}
 	if (!ret)
-		ret = link_open(v, &v->link, cfg->fd, err);
+		ret = link_open(v, &v->link, cfg->fd, ASK_MS, err);
 	if (!ret && v->told_config)
 		ret = ask_config(v, &v->link, v->config, err);
 	if (ret)

@@ -24,6 +24,7 @@
 #include "vmm/cli/ask.h"
 #include "vmm/cli/control.h"
 #include "vmm/cli/sockdir.h"
+#include "vmm/cli/vhosts.h"
 
 #define STAT	"{\"command\":\"stat\"}"
 #define EVENTS	"{\"command\":\"events\"}"
@@ -844,6 +845,47 @@ static void test_stat_tells_of_each_vcpu(void **state)
 	t_fake_done(fake);
 }
 
+static void test_stat_tells_who_serves_devices(void **state)
+{
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct answerer who = { .name = "guest", .boots = 1 };
+	const json_t *backend;
+	struct vhosts v;
+	json_t *reply;
+	int s[2];
+
+	(void)state;
+	vhosts_clear(&v);
+	who.vm = t_vm(fake, NULL);
+	who.vhosts = &v;
+	reply = t_ask(&who, STAT);
+	assert_null(json_object_get(reply, "backends"));
+	json_decref(reply);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s), 0);
+	v.nr = 2;
+	v.list[0] = (struct vhost){ .option = "--vhost-user", .path = "/a", .reconnect = 7, .fd = s[0] };
+	v.list[1] = (struct vhost){ .option = "--network", .path = "/b", .fd = -1 };
+	for (int there = 1; there >= 0; there--) {
+		reply = t_ask(&who, STAT);
+		assert_int_equal(json_array_size(json_object_get(reply, "backends")), 2);
+		backend = json_array_get(json_object_get(reply, "backends"), 0);
+		assert_string_equal(ask_string(backend, "option"), "--vhost-user");
+		assert_string_equal(ask_string(backend, "socket"), "/a");
+		assert_int_equal(ask_number(backend, "reconnect"), 7);
+		assert_int_equal(json_is_true(json_object_get(backend, "connected")), there);
+		backend = json_array_get(json_object_get(reply, "backends"), 1);
+		assert_string_equal(ask_string(backend, "socket"), "/b");
+		assert_int_equal(ask_number(backend, "reconnect"), 0);
+		assert_true(json_is_false(json_object_get(backend, "connected")));
+		json_decref(reply);
+		if (there)
+			close(s[1]);
+	}
+	close(s[0]);
+	vmm_destroy(who.vm);
+	t_fake_done(fake);
+}
+
 /* A machine that does nothing, and who answers for it. */
 static struct vmm *t_guest(struct fake_kvm *fake, struct answerer *who, struct server *server)
 {
@@ -1457,6 +1499,7 @@ int main(void)
 		TEST(test_the_living_are_listed_and_the_dead_removed),
 		TEST(test_nonsense_is_answered_with_an_error),
 		TEST(test_stat_tells_of_each_vcpu),
+		TEST(test_stat_tells_who_serves_devices),
 		TEST(test_stop_presses_the_button_or_pulls_the_plug),
 		TEST(test_pause_and_resume_may_be_said_twice),
 		TEST(test_balloon_is_resized),

@@ -454,6 +454,36 @@ static void test_other_kind_is_refused_and_the_right_one_taken(void **state)
 
 /* ---- What a guest may do meanwhile -------------------------------------------------- */
 
+/* Who asks has others to serve meanwhile. */
+static void test_one_that_does_not_answer_is_not_waited_for_long(void **state)
+{
+	struct t_rig rig;
+	u64 start;
+
+	(void)state;
+	t_open(&rig);
+	t_drive(&rig);
+	t_ask(&rig, T_MANY);
+	t_die(&rig);
+	for (int answers = 0; answers < 2; answers++) {
+		backend_open(&rig.b);
+		/* However many it gives before it falls silent. */
+		if (answers)
+			backend_reply(&rig.b, VHOST_GET_FEATURES, rig.b.features);
+		start = t_now_ms();
+		assert_int_equal(vhost_user_replace(rig.d.dev, rig.b.front, &rig.err), -ETIMEDOUT);
+		assert_in_range(t_now_ms() - start, 1000, 5000);
+		assert_non_null(strstr(rig.err.msg, answers ? "GET_PROTOCOL_FEATURES" : "GET_FEATURES"));
+		t_take_front(&rig);
+		backend_close(&rig.b);
+	}
+	driver_turn(&rig.d);
+	assert_false(t_needs_reset(&rig));
+	t_come(&rig);
+	assert_int_equal(t_finish_all(&rig), T_MANY);
+	t_close(&rig);
+}
+
 static void test_reset_while_there_is_none(void **state)
 {
 	struct t_rig rig;
@@ -740,6 +770,7 @@ int main(void)
 		cmocka_unit_test(test_dies_at_each_message),
 		cmocka_unit_test(test_refusal_by_the_next_one_breaks_the_device),
 		cmocka_unit_test(test_other_kind_is_refused_and_the_right_one_taken),
+		cmocka_unit_test(test_one_that_does_not_answer_is_not_waited_for_long),
 		cmocka_unit_test(test_reset_while_there_is_none),
 		cmocka_unit_test(test_reset_while_the_next_one_is_told),
 		cmocka_unit_test(test_driver_that_breaks_the_rules_is_stopped_as_ever),

@@ -656,11 +656,11 @@ static void test_silence_is_waited_for_so_long_only(void **state)
 
 	(void)state;
 	backend_open(&b);
-	assert_int_equal(vhost_ask(b.front, VHOST_GET_FEATURES, &num, 50), -ETIMEDOUT);
+	assert_int_equal(vhost_ask(b.front, VHOST_GET_FEATURES, &num, vhost_until(50)), -ETIMEDOUT);
 	assert_true(t_now_ms() - start >= 50);
 	/* Nor does a byte now and then help. */
 	backend_send(&b, "x", 1);
-	assert_int_equal(vhost_ask(b.front, VHOST_GET_FEATURES, &num, 50), -ETIMEDOUT);
+	assert_int_equal(vhost_ask(b.front, VHOST_GET_FEATURES, &num, vhost_until(50)), -ETIMEDOUT);
 	backend_close(&b);
 }
 

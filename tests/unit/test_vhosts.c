@@ -4,17 +4,21 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/backend.h"
 #include "tests/unit/t.h"
 #include "vmm/cli/helper.h"
 #include "vmm/cli/report.h"
 #include "vmm/cli/vhosts.h"
+#include "vmm/fd.h"
 
 static const struct report quiet = { .level = -1 };
 
@@ -26,7 +30,8 @@ struct t_rig {
 	struct vhosts		v;
 	struct helper		h;
 	struct fake_kvm		*fake;
-	struct vmm		*vm;		/* which does not run */
+	struct vmm		*vm;		/* which does not run, but after t_run() */
+	struct backend		b;		/* ... behind the first connection */
 	struct vmm_error	err;
 };
 
@@ -137,6 +142,107 @@ static void test_one_that_has_gone_is_looked_for(void **state)
 	t_process_check(&before);
 }
 
+/* The socket of a connection that is to come, which all that is asked was answered to. */
+static void *t_greeter(void *arg)
+{
+	struct t_rig *rig = arg;
+	struct pollfd p = { .fd = rig->listener, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	rig->b.fd = t_accept(rig);
+	assert_true(rig->b.fd >= 0);
+	backend_greet(&rig->b);
+	return NULL;
+}
+
+static void t_serve_greeted(struct t_rig *rig)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, t_greeter, rig), 0);
+	t_until(vhosts_timeout(&rig->v) <= 0);
+	t_serve(rig);
+	pthread_join(thread, NULL);
+}
+
+/* A VM that runs, with a card behind the first connection. */
+static void t_run(struct t_rig *rig)
+{
+	static const struct fake_step step = { .kind = FAKE_BLOCK };
+	struct vmm_net_config net = VMM_NET_CONFIG_INIT;
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	struct fake_kvm *fake = fake_create(&fake_server);
+	struct vmm *vm;
+
+	backend_open(&rig->b);
+	fd_close(&rig->b.front);
+	fd_close(&rig->b.fd);
+	rig->b.fd = t_accept(rig);
+	backend_greet(&rig->b);
+	fake_script(fake, 0, &step, 1, 0);
+	cfg.flags = VMM_F_RAM_FD;
+	cfg.ram_fd = memfd_create("ram", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(cfg.ram_fd, (off_t)T_RAM), 0);
+	vm = t_vm(fake, &cfg);
+	close(cfg.ram_fd);
+	net.flags = VMM_NET_F_VHOST_USER | VMM_NET_F_WAIT;
+	net.queues = 1;
+	net.fd = rig->v.list[0].fd;
+	rig->v.list[0].device = vmm_add_net(vm, &net, &rig->err);
+	assert_int_equal(rig->v.list[0].device, 0);
+	t_start(vm);
+	vmm_destroy(rig->vm);
+	t_fake_done(rig->fake);
+	rig->vm = vm;
+	rig->fake = fake;
+}
+
+static void test_another_is_told_of_once(void **state)
+{
+	struct t_rig rig;
+
+	(void)state;
+	t_open(&rig, ",reconnect=1");
+	t_run(&rig);
+	assert_true(vhost_is_there(&rig.v.list[0]));
+	assert_null(vhosts_returned(&rig.v));
+	fd_close(&rig.b.fd);
+	assert_false(vhost_is_there(&rig.v.list[0]));
+	/* One is there already, but is not the first in the queue. */
+	close(t_accept(&rig));
+	t_serve_greeted(&rig);
+	assert_true(vhost_is_there(&rig.v.list[0]));
+	assert_ptr_equal(vhosts_returned(&rig.v), &rig.v.list[0]);
+	assert_null(vhosts_returned(&rig.v));
+	assert_int_equal(vhosts_timeout(&rig.v), -1);
+	backend_close(&rig.b);
+	t_close(&rig);
+}
+
+/* It takes a second of everybody's time: so seldom. */
+static void test_one_that_is_silent_is_asked_seldom(void **state)
+{
+	struct t_rig rig;
+
+	(void)state;
+	t_open(&rig, ",reconnect=1");
+	t_run(&rig);
+	fd_close(&rig.b.fd);
+	t_serve(&rig);
+	assert_null(vhosts_returned(&rig.v));
+	assert_false(vhost_is_there(&rig.v.list[0]));
+	assert_non_null(strstr(rig.v.list[0].said, "GET_FEATURES"));
+	assert_in_range(vhosts_timeout(&rig.v), 5000, 10000);
+	/* For good, if it answers then. */
+	close(t_accept(&rig));
+	close(t_accept(&rig));
+	rig.v.list[0].next_ms = 0;
+	t_serve_greeted(&rig);
+	assert_ptr_equal(vhosts_returned(&rig.v), &rig.v.list[0]);
+	backend_close(&rig.b);
+	t_close(&rig);
+}
+
 static void test_one_without_reconnect_is_not(void **state)
 {
 	struct t_rig rig;
@@ -175,6 +281,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_that_has_gone_is_looked_for),
+		cmocka_unit_test(test_another_is_told_of_once),
+		cmocka_unit_test(test_one_that_is_silent_is_asked_seldom),
 		cmocka_unit_test(test_one_without_reconnect_is_not),
 		cmocka_unit_test(test_the_helper_keeps_no_connection),
 	};

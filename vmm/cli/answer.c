@@ -17,6 +17,7 @@
 
 #include "vmm/cli/control.h"
 #include "vmm/cli/dump.h"
+#include "vmm/cli/vhosts.h"
 
 #define STAT_PROCESSOR	39	/* proc(5), /proc/PID/stat */
 #define CTRL_O		0x0f
@@ -144,6 +145,25 @@ static json_t *balloon_now(const struct answerer *who)
 	return describe_balloon(&stats);
 }
 
+/* ---- Who serves devices ----------------------------------------------------------- */
+
+/* NULL: nobody does. */
+static json_t *describe_backends(const struct vhosts *v)
+{
+	json_t *list = v && v->nr ? json_array() : NULL;
+
+	for (uint32_t i = 0; list && i < v->nr; i++) {
+		const struct vhost *one = &v->list[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:i}",
+						      "option", one->option,
+						      "socket", one->path,
+						      "connected", vhost_is_there(one),
+						      "reconnect", (int)one->reconnect));
+	}
+	return list;
+}
+
 static json_t *describe(const struct answerer *who)
 {
 	json_t *vcpus = json_array();
@@ -157,7 +177,7 @@ static json_t *describe(const struct answerer *who)
 		stalled |= stats.stalled;
 		json_array_append_new(vcpus, describe_vcpu(i, &stats, who->paused));
 	}
-	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o, s:o*}",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o, s:o*, s:o*}",
 			 "name", who->name,
 			 "pid", (int)getpid(),
 			 "version", vmm_version(),
@@ -166,7 +186,8 @@ static json_t *describe(const struct answerer *who)
 			 "uptime", (double)(answer_now_ms() - who->booted_ms) / 1000,
 			 "boots", (json_int_t)who->boots,
 			 "vcpus", vcpus,
-			 "balloon", balloon_now(who));
+			 "balloon", balloon_now(who),
+			 "backends", describe_backends(who->vhosts));
 }
 
 /* ---- News ----------------------------------------------------------------------- */

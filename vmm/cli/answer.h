@@ -16,6 +16,7 @@
 #define ANSWER_CONSOLES	(ANSWER_HVC + 1 + VMM_MAX_PORTS)
 
 struct control;
+struct vhosts;
 
 /* Where others reach one. */
 struct answer_console {
@@ -34,6 +35,7 @@ struct answerer {
 	uint32_t	disks;		/* devices 0 and up */
 	uint32_t	first_net;	/* devices from here on */
 	uint32_t	nets;
+	const struct vhosts *vhosts;	/* who serves devices; NULL: nobody */
 	uint64_t	boots;
 	uint64_t	booted_ms;	/* CLOCK_MONOTONIC, of the latest boot */
 	bool		asked;		/* to power off */

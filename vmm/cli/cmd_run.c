@@ -286,6 +286,21 @@ static void tell(struct run *run, const char *event, const struct vmm_event *ev)
 	answer_tell(&run->answerer, &news);
 }
 
+static void tell_returned(struct run *run)
+{
+	const struct vhost *one;
+	char msg[VMM_MSG_SIZE];
+
+	while ((one = vhosts_returned(&run->guest.vhosts))) {
+		struct news news = NEWS("served");
+
+		snprintf(msg, sizeof(msg), "%s %s: another process serves the device", one->option,
+			 one->path);
+		news.message = msg;
+		answer_tell(&run->answerer, &news);
+	}
+}
+
 /* Why it stopped, as a status. */
 static int stopped(struct run *run, const struct vmm_event *ev)
 {
@@ -379,6 +394,7 @@ static int watch(struct run *run)
 			take_output(run);
 		look_at_clock(run);
 		guest_serve(&run->guest);
+		tell_returned(run);
 		control_serve(&run->control, fds + nr);
 		if (fds[0].revents)
 			status = take_events(run);
@@ -522,6 +538,7 @@ static int open_control(struct run *run)
 	run->control.answer = answer_line;
 	run->control.arg = &run->answerer;
 	run->answerer.control = &run->control;
+	run->answerer.vhosts = &run->guest.vhosts;
 	if (control_open(&run->control, run->guest.name, &run->no_control) != -EEXIST)
 		return 0;
 	report_fatal("%s", run->no_control.msg);

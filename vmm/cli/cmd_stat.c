@@ -18,8 +18,9 @@ static void stat_help(void)
 {
 	fputs("usage: vmm stat [--json] [-a | [-n] NAME...]\n"
 	      "\n"
-	      "Show what the vCPUs of a running guest have done, what was done to them, and\n"
-	      "how much memory it has given up, if it has a balloon.\n"
+	      "Show what the vCPUs of a running guest have done, what was done to them, how\n"
+	      "much memory it has given up, if it has a balloon, and whether the processes that\n"
+	      "serve devices of it are there.\n"
 	      "NAME may be left out if only one guest runs.\n"
 	      "\n"
 	      WHOM_HELP
@@ -81,6 +82,19 @@ static void add_vcpu(struct columns *table, const json_t *vcpu)
 	columns_add(table, "%s", ask_string(vcpu, "placement"));
 }
 
+static void print_backend(const json_t *backend)
+{
+	json_int_t seconds = ask_number(backend, "reconnect");
+
+	printf("%s %s: its process ", ask_string(backend, "option"), ask_string(backend, "socket"));
+	if (json_is_true(json_object_get(backend, "connected")))
+		puts("is there");
+	else if (seconds > 0)
+		printf("has gone, another is looked for every %lld s\n", (long long)seconds);
+	else
+		puts("has gone");
+}
+
 static int print(const json_t *reply)
 {
 	static const char *const heads[] = {
@@ -89,6 +103,7 @@ static int print(const json_t *reply)
 	};
 	struct columns table = { .nr = sizeof(heads) / sizeof(heads[0]) };
 	const json_t *vcpus = json_object_get(reply, "vcpus");
+	const json_t *backends = json_object_get(reply, "backends");
 	const char *reason = ask_string(reply, "reason");
 	char up[UPTIME_SIZE];
 
@@ -107,6 +122,8 @@ static int print(const json_t *reply)
 	for (size_t i = 0; i < json_array_size(vcpus); i++)
 		print_latency(json_array_get(vcpus, i));
 	balloon_print(json_object_get(reply, "balloon"));
+	for (size_t i = 0; i < json_array_size(backends); i++)
+		print_backend(json_array_get(backends, i));
 	return command_help_done();
 }
 

@@ -13,6 +13,9 @@
 #include "vmm/cli/helper.h"
 #include "vmm/cli/report.h"
 
+/* Who takes a connection and does not answer costs a second, and is not asked as often. */
+#define SILENT_MS	10000
+
 void vhosts_clear(struct vhosts *v)
 {
 	v->nr = v->nr_disks = 0;
@@ -65,6 +68,11 @@ static bool has_gone(const struct vhost *one)
 	struct pollfd p = { .fd = one->fd };
 
 	return one->fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+bool vhost_is_there(const struct vhost *one)
+{
+	return one->fd >= 0 && !has_gone(one);
 }
 
 int vhosts_take(struct vhosts *v, uint32_t i, struct helper *h, struct vmm_error *err)
@@ -138,8 +146,11 @@ static void try_again(struct vhost *one, uint32_t i, struct vmm *vm, struct help
 	ret = one->fd < 0 ? one->fd : vmm_set_backend(vm, (uint32_t)one->device, one->fd, &err);
 	if (!ret) {
 		one->said[0] = '\0';
+		one->returned = true;
 		return;
 	}
+	if (ret == -ETIMEDOUT && one->reconnect < SILENT_MS / 1000)
+		one->next_ms = answer_now_ms() + SILENT_MS;
 	/* One that is not what it was is told of, once; that there is none has been. */
 	if (ret != -EBUSY && strcmp(one->said, err.msg)) {
 		report_log(report, one->fd < 0 ? VMM_LOG_DEBUG : VMM_LOG_WARN, "%s %s: %s",
@@ -161,4 +172,15 @@ void vhosts_serve(struct vhosts *v, struct vmm *vm, struct helper *h, const stru
 		if (one->fd < 0 && answer_now_ms() >= one->next_ms)
 			try_again(one, i, vm, h, report);
 	}
+}
+
+const struct vhost *vhosts_returned(struct vhosts *v)
+{
+	for (uint32_t i = 0; i < v->nr; i++) {
+		if (v->list[i].returned) {
+			v->list[i].returned = false;
+			return &v->list[i];
+		}
+	}
+	return NULL;
 }

@@ -30,6 +30,7 @@ struct vhost {
 	int		device;		/* its index in the VM */
 	uint64_t	next_ms;	/* when to try again */
 	char		said[VMM_MSG_SIZE];	/* against the last that was tried */
+	bool		returned;	/* another is there, and nobody was told yet */
 };
 
 struct vhosts {
@@ -61,5 +62,11 @@ int vhosts_add(struct vhosts *v, struct vmm *vm, struct helper *h, struct vmm_er
 unsigned int vhosts_poll(const struct vhosts *v, struct pollfd *fds);
 int vhosts_timeout(const struct vhosts *v);
 void vhosts_serve(struct vhosts *v, struct vmm *vm, struct helper *h, const struct report *report);
+
+/* One that was connected anew, each time once; or NULL. */
+const struct vhost *vhosts_returned(struct vhosts *v);
+
+/* Is its process there, as far as the connection tells? */
+bool vhost_is_there(const struct vhost *one);
 
 #endif /* VMM_CLI_VHOSTS_H */

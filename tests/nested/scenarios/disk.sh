@@ -119,6 +119,11 @@ told()	# TEXT TIMES: has vm said it so often?
 	[ "$(stderr | grep -c -e "$1")" -ge "$2" ]
 }
 
+heard()	# EVENTS: are they all that was told of who serves a device?
+{
+	[ "$(sed -n 's/^{"event":"\(broken\|served\)".*/\1/p' "$WORK/log/events" | tr '\n' ' ')" = "$1" ]
+}
+
 # Wait for something, but not longer than vm runs.
 until_it()	# COMMAND...
 {
@@ -133,11 +138,13 @@ until_it()	# COMMAND...
 come_and_go()	# FILE OTHER SOCKET
 {
 	until_it grep -q "GUEST-FIO begins" "$WORK/log/$AS.console"
+	"$VMM" events --json served >"$WORK/log/events" &
 	times=0
 	for file in "$1" "$2" "$1"; do
 		sleep 0.4
 		kill -9 $served
 		rm "$3"
+		[ $times -gt 0 ] || "$VMM" stat served >"$WORK/log/gone"
 		qcow2 "$file" "$3"
 		if [ "$file" = "$2" ]; then
 			until_it told "$3: blk1: its new backend has another configuration" 1
@@ -147,6 +154,12 @@ come_and_go()	# FILE OTHER SOCKET
 		fi
 	done
 	! grep -q "GUEST-FIO status" "$WORK/log/$AS.console" || fail "the guest was done before"
+	"$VMM" stat served >"$WORK/log/there"
+	grep -q "^--vhost-user $3: its process has gone, another is looked for" "$WORK/log/gone" ||
+		fail "stat does not tell that it has gone"
+	grep -q "^--vhost-user $3: its process is there" "$WORK/log/there" ||
+		fail "stat does not tell that there is another"
+	until_it heard "broken served broken served "
 	until [ -e "$WORK/files/end" ]; do
 		sleep 0.1
 	done
