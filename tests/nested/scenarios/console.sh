@@ -3,9 +3,10 @@
 # console.sh - what is typed reaches the guest, what it prints reaches us
 
 # For the shell of a step: the memory that is the vmm's own, in KiB, if the guest's is a memfd.
+# By printf, for dash's echo takes a backslash for its own.
 own()
 {
-	echo "sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' /proc/\$PID/status"
+	printf '%s\n' "sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' /proc/\$PID/status"
 }
 
 # pasted KIB OPTIONS: a guest that echoes is given lines by its console, and then so much at

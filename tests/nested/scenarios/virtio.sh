@@ -203,28 +203,29 @@ hvc_mmio_6_1()
 
 # ---- Memory to and fro -------------------------------------------------------------
 
-# For the shell of a step: how much of the host's memory the vmm has, in KiB.
+# For the shell of a step: how much of the host's memory the vmm has, in KiB.  By printf, for
+# dash's echo takes a backslash for its own.
 rss()
 {
-	echo "sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/\$PID/status"
+	printf '%s\n' "sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/\$PID/status"
 }
 
 note_rss()
 {
-	echo "$(rss) >>$WORK/log/rss"
+	printf '%s\n' "$(rss) >>$WORK/log/rss"
 }
 
 # ... wait until it is $1 MiB less than at first.
 rss_falls()
 {
-	echo "n=0; until [ \$((\$(head -n 1 $WORK/log/rss) - \$($(rss)))) -ge $(($1 * 1024)) ]; do
+	printf '%s\n' "n=0; until [ \$((\$(head -n 1 $WORK/log/rss) - \$($(rss)))) -ge $(($1 * 1024)) ]; do
 		n=\$((n + 1)); [ \$n -lt $((300 * SLOW)) ] || exit 1; sleep 0.2; done"
 }
 
 # ... wait until member $1 of the balloon is at least $2 MiB and at most $3.
 reaches()
 {
-	echo "n=0; until b=\$(\$VMM balloon --json mem | sed -n 's/.*\"$1\": *\([0-9]*\).*/\1/p') &&
+	printf '%s\n' "n=0; until b=\$(\$VMM balloon --json mem | sed -n 's/.*\"$1\": *\([0-9]*\).*/\1/p') &&
 		[ \$((b >> 20)) -ge $2 ] && [ \$((b >> 20)) -le $3 ]; do
 			n=\$((n + 1)); [ \$n -lt $((300 * SLOW)) ] || exit 1; sleep 0.2; done"
 }
