@@ -27,7 +27,8 @@
  *             present one, for each line on the console, power off at `quit`
  *   hvc       answer each line on /dev/hvc0, a module's, with `HVC line`; power off at `quit`
  *   ports     send back what comes by the ports called agent and bulk, and print whether the
- *             host has them open, and the console's size as below; power off at `quit`
+ *             host has them open, and the console's size as below; power off at `quit`,
+ *             reboot at `reboot`
  *   size      print the size of the console whenever it is another one, power off at `quit`
  *   balloon   for each line on the console: at `fill` touch 128 MiB, and give them
  *             back at the next line; at `mem` print what there is; power off at `quit`
@@ -987,8 +988,11 @@ static void task_ports(void)
 			fds[1 + i] = (struct pollfd){ ports[i].fd, ports[i].len ? POLLOUT : POLLIN, 0 };
 		poll(fds, 3, 100);
 		print_size(&size);
+		*line = 0;
 		if (fds[0].revents && fgets(line, sizeof(line), stdin) && !strcmp(line, "quit\n"))
 			return;
+		if (!strcmp(line, "reboot\n"))
+			reboot(RB_AUTOBOOT);
 		for (int i = 0; i < 2; i++) {
 			serve_vport(&ports[i], fds[1 + i].revents);
 			closed &= !ports[i].open;

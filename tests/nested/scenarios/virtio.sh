@@ -149,13 +149,14 @@ hvc_resize()
 		$(linux 6.12) --name sized --console virtio -p "$QUIET t=size"
 }
 
-# ports CONSOLE OPTIONS: a console on a socket, to which somebody attaches by a terminal, which
+# ports CONSOLE STEP OPTIONS: a console on a socket, to which somebody attaches by a terminal, which
 # does as $sized says; and ports with names on others, which the guest sees open and closed;
-# half a MiB there and back.
+# half a MiB there and back.  Who is at a port when the guest boots anew, which STEP makes it do,
+# is there still, and its next bytes come back as well.
 ports()
 {
-	files=$WORK/files console=$1
-	shift
+	files=$WORK/files console=$1 again=$2
+	shift 2
 	seq 1 1000000 | head -c 524288 >"$files/bulk.in"
 	cat >"$files/bulk.sh" <<-END
 	"$VMM" console --port bulk ported <"$files/bulk.in" >"$files/bulk.out" &
@@ -172,9 +173,28 @@ ports()
 	"$NEST/drive" -p -t $((60 * SLOW)) -o "$WORK/log/attach.console" -e "$WORK/log/attach.stderr" \
 		"want:GUEST-PORTS 2" "want:GUEST-PORT agent open" ${sized-} 'send:\x01d' exit:0 -- "$VMM" console ported
 	END
+	mkfifo "$files/agent.in"
+	cat >"$files/agent.sh" <<-END
+	sleep 1000 >"$files/agent.in" &
+	echo \$! >"$files/agent.pid"
+	"$VMM" console --port agent ported <"$files/agent.in" >"$files/agent.out" &
+	echo \$! >>"$files/agent.pid"
+	END
+	cat >"$files/answer.sh" <<-END
+	echo "\$1" >"$files/agent.in"
+	n=0
+	until grep -qx "\$1" "$files/agent.out"; do
+		n=\$((n + 1))
+		[ \$n -lt $((300 * SLOW)) ] || exit 1
+		sleep 0.1
+	done
+	END
 	vm "dial:$files/agent" "send:{hello}" "want:{hello}" "shell:sh $files/attach.sh" \
 		"dial:$files/console" "want:GUEST-PORT agent closed" \
 		"shell:sh $files/bulk.sh" "want:GUEST-PORT bulk open" "want:GUEST-PORT bulk closed" \
+		"shell:sh $files/agent.sh" "want:GUEST-PORT agent open" "shell:sh $files/answer.sh before" \
+		"$again" "want:GUEST-PORTS 2" "want:GUEST-PORT agent open" "shell:sh $files/answer.sh behind" \
+		"shell:kill \$(cat $files/agent.pid)" "want:GUEST-PORT agent closed" \
 		"send:quit\n" exit:0 -- --name ported --virtio-port "agent,socket=$files/agent" \
 		--virtio-port "bulk,socket=$files/bulk" "$console,socket=$files/console" "$@"
 	silent
@@ -184,13 +204,13 @@ scenario ports-pci-6.12 "6.12-a76"
 ports_pci_6_12()
 {
 	sized="want:GUEST-SIZE\\ 80x24 'shell:stty cols 71 rows 19 </proc/\$PID/fd/0' want:GUEST-SIZE\\ 71x19" \
-		ports --console=virtio $(linux 6.12) -p "$QUIET t=ports"
+		ports --console=virtio "shell:$VMM reset ported" $(linux 6.12) -p "$QUIET t=ports"
 }
 
 scenario ports-mmio-6.1 "6.1-a76"
 ports_mmio_6_1()
 {
-	ports --tty=0 $(virtio 6.1) --virtio-transport mmio -p "$QUIET t=ports"
+	ports --tty=0 'send:reboot\n' $(virtio 6.1) --virtio-transport mmio -p "$QUIET t=ports"
 }
 
 # As a module, over virtio-mmio; the kernel's own console stays where it was.
