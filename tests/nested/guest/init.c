@@ -46,6 +46,8 @@
  *   chunks    eight transfers, each begun again until it is through; print, power off
  *   pmu       count cycles with the PMU; print, power off
  *   vmm       run our own guest: vmm with flat, power off
+ *   many      write to eight disks all the time and read it back, with four cards up; for
+ *             each line on the console, print on how many that goes on; power off at `quit`
  *   storm     on every CPU rounds of the same sum, each checked, with an eye on the
  *             time and on the PMU, and numbered lines on the console.  `more` waits
  *             until every CPU has got on and answers, `end` sums up and powers off.
@@ -1298,6 +1300,74 @@ static pid_t storm_io(struct storm *s)
 	_exit(0);
 }
 
+/* ---- Many devices ---------------------------------------------------------- */
+
+#define MANY_DISKS	8
+#define MANY_CARDS	4
+
+struct many {
+	volatile uint64_t transfers[MANY_DISKS];
+	volatile uint64_t failures;
+	volatile bool end;
+};
+
+/* Blocks of its own letter, each with a number of its own, which is there when it is read. */
+static void many_disk(struct many *m, int i)
+{
+	char *buf = aligned_alloc(4096, 8192);
+	uint64_t size = 0;
+	int disk = open_disk((char)('a' + i), O_RDWR, &size);
+	uint64_t at = 0;
+
+	while (!m->end && size) {
+		memset(buf, 'a' + i, 4096);
+		memcpy(buf + 8, (const void *)&m->transfers[i], 8);
+		m->failures += pwrite(disk, buf, 4096, (off_t)at) != 4096;
+		m->failures += pread(disk, buf + 4096, 4096, (off_t)at) != 4096;
+		m->failures += memcmp(buf, buf + 4096, 4096) != 0;
+		m->failures += m->transfers[i]++ % 16 == 0 && fdatasync(disk);
+		at = (at + 7 * 4096) % size;
+	}
+	_exit(0);
+}
+
+static void task_many(void)
+{
+	struct many *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t seen[MANY_DISKS] = { 0 };
+	char line[16];
+	int cards = 0;
+
+	load_virtio("/virtio_blk.ko");
+	load_module("/virtio-rng.ko");
+	load_module("/virtio_balloon.ko");
+	load_net();
+	for (int i = 0; i < MANY_CARDS; i++) {
+		char card[] = "eth?";
+		char ip[32];
+
+		card[3] = (char)('0' + i);
+		snprintf(ip, sizeof(ip), "10.20.%d.2", i);
+		cards += !card_up(card, ip);
+	}
+	for (int i = 0; i < MANY_DISKS; i++)
+		if (!fork())
+			many_disk(m, i);
+	printf("GUEST-MANY cpus=%ld cards=%d\n", sysconf(_SC_NPROCESSORS_ONLN), cards);
+	while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n")) {
+		int busy = 0;
+
+		for (int i = 0; i < MANY_DISKS; i++) {
+			busy += m->transfers[i] != seen[i];
+			seen[i] = m->transfers[i];
+		}
+		printf("GUEST-MANY busy=%d failures=%llu.\n", busy, (unsigned long long)m->failures);
+	}
+	m->end = true;
+	while (wait(NULL) > 0)
+		;
+}
+
 static void task_storm(void)
 {
 	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
@@ -1614,6 +1684,8 @@ int main(void)
 		task_pmu();
 	else if (!strcmp(task, "vmm"))
 		task_vmm();
+	else if (!strcmp(task, "many"))
+		task_many();
 	else if (!strcmp(task, "storm"))
 		task_storm();
 	else if (!strcmp(task, "reboot"))

@@ -218,13 +218,17 @@ pause_and_then()
 has() { echo "$(ls "/proc/$pid/fd" | wc -l) descriptors, $(ls "/proc/$pid/task" | wc -l) threads"; }
 anonymous() { sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"; }
 
-# A hundred resets of a guest that is paused or not, one process all the time, which has in
-# the end what it had after ten.
+# A hundred resets of a guest that is paused or not, with one of each device that needs nobody
+# else, one process all the time, which has in the end what it had after ten.
 scenario reset-100 "6.1-a57"
 reset_100()
 {
 	log=$WORK/log
-	launch a FLAT $(flat) -c 2 --no-reboot -p t=spin
+	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=1 2>/dev/null
+	cp "$WORK/files/disk" "$WORK/files/flash"
+	launch a FLAT $(flat) -c 2 --no-reboot -d "$WORK/files/disk,queues=2" --rng --balloon --io-threads 2 \
+		--flash "$WORK/files/flash" --tty "1,file=$WORK/files/tty" --virtio-port "a,socket=$WORK/files/a" \
+		--virtio-port "b,file=$WORK/files/b" -p t=spin
 	i=0
 	while [ $i -lt 100 ]; do
 		[ $i != 10 ] || { has=$(has); anonymous=$(anonymous); }

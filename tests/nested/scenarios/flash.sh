@@ -23,6 +23,20 @@ flash()
 	silent
 }
 
+# Raw code in place of a kernel, at the beginning of RAM and elsewhere, with the flash that is its own.
+scenario firmware "6.1-a76"
+firmware()
+{
+	file=$WORK/files/flash
+	blank "$file" 65536
+	for address in "" "--firmware-address 0x80400000"; do
+		vm "want:FLASH size=10000 query=1 word=" exit:0 -- --firmware "$NEST/flat" $address \
+			--mem 64 --cpus 1 --nodefaults --loglevel warning --flash "$file" -p t=flash
+		silent
+	done
+	refused 2 "excludes" $(flat) --firmware "$NEST/flat"
+}
+
 scenario flash-readonly "6.1-a76"
 flash_readonly()
 {

@@ -200,6 +200,48 @@ ports()
 	silent
 }
 
+# 8 vCPUs, 8 disks that are written to all the time, and 4 cards, beside one of all else;
+# paused and resumed amid that, and all of it once more after a reset.
+full_house_paused()
+{
+	for _ in $(seq 20); do
+		"$VMM" pause full && "$VMM" resume full || fail "a pause"
+	done
+	full_house_pinged
+}
+
+full_house_pinged()
+{
+	for i in 0 1 2 3; do
+		ping -q -c 2 "10.20.$i.2" >"$WORK/log/ping" || fail "card $i: $(tail -n 2 "$WORK/log/ping")"
+	done
+}
+
+scenario full-house "6.12-max"
+full_house()
+{
+	need_tap
+	need_vsock
+	set --
+	for i in 0 1 2 3 4 5 6 7; do
+		dd if=/dev/zero of="$WORK/files/disk$i" bs=1M seek=4 count=0 2>/dev/null
+		set -- "$@" -d "$WORK/files/disk$i"
+		[ $i -ge 4 ] || set -- "$@" -n "host_ip=10.20.$i.1"
+	done
+	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
+	one="sh $NEST/scenario one"
+	vm "want:GUEST-MANY cpus=8 cards=4" "shell:$one full_house_paused" "send:1\n" \
+		"want:GUEST-MANY busy=8 failures=0." "shell:$VMM reset full" \
+		"want:GUEST-MANY cpus=8 cards=4" "shell:$one full_house_pinged" "send:2\n" \
+		"want:GUEST-MANY busy=8 failures=0." "shell:$one full_house_pinged" "send:quit\n" exit:0 -- \
+		$(virtio 6.12) --name full --mem 384 --cpus 8 --io-threads 2 "$@" --rng --balloon --vsock 9 \
+		--virtio-port "named,file=$WORK/files/port" --flash "$WORK/files/flash" -p "$QUIET t=many"
+	for i in 0 1 2 3 4 5 6 7; do
+		letter=$(head -c 1 "$WORK/files/disk$i")
+		[ "$letter" = "$(echo $i | tr 0-7 a-h)" ] || fail "disk $i has '$letter'"
+	done
+}
+
 scenario ports-pci-6.12 "6.12-a76"
 ports_pci_6_12()
 {
