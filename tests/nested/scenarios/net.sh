@@ -260,7 +260,7 @@ net_reconnect()
 	kill_it="shell:kill -KILL \$(cat $WORK/files/pid)"
 	peer vm "want:GUEST-CHUNK 2 " "$kill_it" "want:GUEST-CHUNK 4 " "$kill_it" \
 		"want:GUEST-CHUNKS" exit:0 -- \
-		$(virtio 6.12) --loglevel info -n "mode=vhost-user,socket=$socket,reconnect=1" \
+		$(virtio 6.12) --virtio-transport mmio --loglevel info -n "mode=vhost-user,socket=$socket,reconnect=1" \
 		-p "$QUIET t=chunks a=$ADDR p=$PEER m=1" || status=$?
 	touch "$WORK/files/end"
 	until [ -e "$WORK/files/ended" ]; do
