@@ -217,17 +217,21 @@ p9_part()
 	rm -rf "$tree"
 }
 
-# The programs of ext4 for the hosts, and its modules for guests with Debian's 6.1.
+# The programs of ext4 for the hosts, and its modules for guests with Debian's 6.1; and what
+# makes a block device of a file, in hosts with 6.12.
 ext4_part()
 {
 	out=$build/part-ext4.cpio tree=$build/part.tmp from=$cache/e2fsprogs drivers=$cache/kernel-6.1-ext4
+	loop=$cache/kernel-6.12-loop
 	"$top/tools/debfetch" -q -a arm64 -s trixie -k '*/lib/*.so*' -k '*/sbin/mke2fs' \
 		-k '*/sbin/e2fsck' -d "$from" e2fsprogs libc6 libext2fs2t64 libcom-err2 libblkid1 \
 		libuuid1 libss2 || die "cannot fetch e2fsprogs"
 	"$top/tools/debfetch" -q -a arm64 -s bookworm -r 'linux-image-*' -k '*/crc16.ko*' \
 		-k '*/crc32c_generic.ko*' -k '*/mbcache.ko*' -k '*/jbd2.ko*' -k '*/ext4.ko*' \
 		-d "$drivers" linux-image-arm64 || die "cannot fetch ext4"
-	older "$out" "$from/.debfetch" "$drivers/.debfetch" || return 0
+	"$top/tools/debfetch" -q -a arm64 -s bookworm-backports -r 'linux-image-*' -k '*/loop.ko*' \
+		-d "$loop" linux-image-arm64 || die "cannot fetch loop"
+	older "$out" "$from/.debfetch" "$drivers/.debfetch" "$loop/.debfetch" || return 0
 	rm -rf "$tree"
 	mkdir -p "$tree/usr/sbin" "$tree/modules" "$tree/nest"
 	for program in mke2fs e2fsck; do
@@ -238,6 +242,9 @@ ext4_part()
 	find "$tree/modules" -name '*.xz' -exec xz -d -f {} \;
 	(cd "$tree/modules" && archive "$tree/nest/ext4-6.1.cpio") || die "cannot make ext4-6.1.cpio"
 	rm -rf "$tree/modules"
+	find "$loop/" -name 'loop.ko*' -exec cp {} "$tree/nest/" \;
+	find "$tree/nest" -name '*.xz' -exec xz -d -f {} \;
+	mv "$tree/nest/loop.ko" "$tree/nest/loop-6.12.ko" || die "there is no loop.ko"
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
 }

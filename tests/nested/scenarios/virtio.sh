@@ -73,6 +73,27 @@ disk_pci_6_12()
 	disk_copy 6.12
 }
 
+# Of block devices, past the host's page cache.
+scenario disk-block "6.12-n1"
+disk_block()
+{
+	need_root
+	host_module loop
+	a=$WORK/files/a b=$WORK/files/b
+	dd if=/dev/urandom of="$a" bs=64k count=96 2>/dev/null
+	dd if=/dev/zero of="$b" bs=64k count=96 2>/dev/null
+	one=$(losetup -f) && losetup "$one" "$a" || say_skip "no loop devices"
+	two=$(losetup -f) && losetup "$two" "$b"
+	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted serial=copy." \
+		exit:0 -- $(virtio 6.1) -d "$one,ro,direct" -d "$two,serial=copy,direct,queues=2" -p "$QUIET t=disk" || status=$?
+	refused 3 "somebody else" $(flat) -d "$two" -d "$two,ro"
+	losetup -d "$one"
+	losetup -d "$two"
+	[ -z "${status-}" ] || return 1
+	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null
+	cmp "$a" "$b" || fail "what the guest has written is not there"
+}
+
 # Without an ITS there are lines.
 scenario disk-pci-intx "6.12-n1"
 disk_pci_intx()
