@@ -73,6 +73,13 @@ disk_pci_6_12()
 	disk_copy 6.12
 }
 
+# For the shell of a step: is FILE open past the page cache?  O_DIRECT is 0200000.
+direct()	# FILE
+{
+	echo "for f in /proc/\$PID/fd/*; do [ \"\$(readlink \$f)\" = $1 ] && grep -Eq 'flags:.*[2367].....\$' \
+		/proc/\$PID/fdinfo/\${f##*/} && exit 0; done; exit 1"
+}
+
 # Of block devices, past the host's page cache.
 scenario disk-block "6.12-n1"
 disk_block()
@@ -87,6 +94,10 @@ disk_block()
 	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted serial=copy." \
 		exit:0 -- $(virtio 6.1) -d "$one,ro,direct" -d "$two,serial=copy,direct,queues=2" -p "$QUIET t=disk" || status=$?
 	refused 3 "somebody else" $(flat) -d "$two" -d "$two,ro"
+	AS=direct vm want:FLAT "shell:$(direct "$two")" kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) -d "$two,direct" -p t=spin || status=$?
+	AS=cached vm want:FLAT "shell:! ($(direct "$two"))" kill:TERM sleep:200 kill:TERM exit:12 -- \
+		$(flat) -d "$two" -p t=spin || status=$?
 	losetup -d "$one"
 	losetup -d "$two"
 	[ -z "${status-}" ] || return 1
