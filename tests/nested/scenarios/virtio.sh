@@ -366,6 +366,11 @@ balloon_pci_6_12()
 {
 	balloon 6.12 --balloon
 	[ "$(mem_at 2 total)" = "$(mem_at 1 total)" ] || fail "it has no right to take it back"
+	# With less left than it then wants it takes back what it lacks, and nothing is killed.
+	AS=oom vm want:GUEST-BALLOON "shell:\$VMM balloon mem 216; $(reaches actual 216 216)" \
+		'send:fill\n' "want:GUEST-FILL done" "shell:$(reaches actual 16 206)" \
+		'send:free\n' 'send:quit\n' exit:0 -- \
+		$(virtio 6.12) --mem 384 --name mem --balloon -p "$QUIET t=balloon"
 }
 
 # In a file, and for good: the guest has so much less.
