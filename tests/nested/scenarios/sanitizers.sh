@@ -49,6 +49,16 @@ sanitizer_storm()
 	console | grep -q 'GUEST-STORM good=\(.\) of=\1 .* wrong=0 backwards=0' || fail "$(console | tail -n 1)"
 }
 
+# ... and a guest that means harm.
+sanitizer_harm()
+{
+	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
+	flooded
+	AS=hostile hostile 3 3 shell:: --sandbox off --virtio-transport mmio --console virtio \
+		-d "$WORK/files/disk" --rng --flash "$WORK/files/flash"
+	! grep -A 20 -e '\(ERROR\|WARNING\): .*Sanitizer' -e 'runtime error' "$WORK/log/hostile.stderr" || exit 1
+}
+
 scenario storm-tsan "two-6.12"
 storm_tsan()
 {
@@ -56,18 +66,13 @@ storm_tsan()
 	[ "$HOST" = native ] || echo 18 >/proc/sys/vm/mmap_rnd_bits
 	export TSAN_OPTIONS="suppressions=$NEST/tsan/tsan.supp report_thread_leaks=0"
 	sanitizer_storm tsan
+	sanitizer_harm
 }
 
-# ... and a guest that means harm.
 scenario storm-asan "two-6.12"
 storm_asan()
 {
-	# The last machine is left to the end of the process on purpose.
-	export ASAN_OPTIONS=detect_leaks=0
+	export ASAN_OPTIONS=detect_leaks=1
 	sanitizer_storm asan
-	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
-	flooded
-	AS=hostile hostile 3 3 shell:: --sandbox off --virtio-transport mmio --console virtio \
-		-d "$WORK/files/disk" --rng --flash "$WORK/files/flash"
-	! grep -A 20 -e 'ERROR: .*Sanitizer' -e 'runtime error' "$WORK/log/hostile.stderr" || exit 1
+	sanitizer_harm
 }
