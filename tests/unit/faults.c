@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,6 +28,7 @@ static struct {
 	const char	*failed;	/* what did */
 	size_t		nr_maps;	/* that the library has */
 	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
+	size_t		nr_affinity;	/* how often */
 	int		ring;		/* what waiting for a ring does */
 	bool		hinder;
 	size_t		nr_hindered;
@@ -70,11 +72,17 @@ int faults_errno(void)
 	return err;
 }
 
-void faults_set_affinity(int err)
+void faults_set_affinity_times(int err, size_t n)
 {
 	pthread_mutex_lock(&faults.lock);
 	faults.affinity = err;
+	faults.nr_affinity = n;
 	pthread_mutex_unlock(&faults.lock);
+}
+
+void faults_set_affinity(int err)
+{
+	faults_set_affinity_times(err, SIZE_MAX);
 }
 
 void faults_break_rings(int err)
@@ -271,7 +279,9 @@ int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 int t_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
 {
 	pthread_mutex_lock(&faults.lock);
-	errno = faults.affinity;
+	errno = faults.nr_affinity ? faults.affinity : 0;
+	if (errno)
+		faults.nr_affinity--;
 	pthread_mutex_unlock(&faults.lock);
 	if (errno || hit("sched_setaffinity", 0))
 		return -1;

@@ -25,6 +25,8 @@ size_t faults_nr_maps(void);
 
 /* Every sched_setaffinity() fails with @err, until it is 0. */
 void faults_set_affinity(int err);
+/* ... or the next @n of them. */
+void faults_set_affinity_times(int err, size_t n);
 
 /* Every wait for a ring that begins fails with @err, until it is 0. */
 void faults_break_rings(int err);

@@ -83,6 +83,30 @@ static void save_fds(struct t_process *p)
 	qsort(p->fds, p->nr_fds, sizeof(p->fds[0]), by_number);
 }
 
+/*
+ * A thread that was joined stays in /proc until the kernel is done with it: field 9 of
+ * proc_pid_stat(5) has PF_EXITING of the kernel's include/linux/sched.h by then.
+ */
+static bool is_exiting(const char *task)
+{
+	char path[300];
+	char stat[512] = "";
+	unsigned int flags = 0;
+	const char *end;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task);
+	f = fopen(path, "re");
+	if (!f)
+		return true;
+	if (!fgets(stat, sizeof(stat), f))
+		stat[0] = '\0';
+	fclose(f);
+	/* After the name, which may have anything in it. */
+	end = strrchr(stat, ')');
+	return !end || sscanf(end, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || flags & 0x4;
+}
+
 /* How many there are; @last is the name of the youngest. */
 static u32 count_threads(char *last, size_t size)
 {
@@ -94,7 +118,7 @@ static u32 count_threads(char *last, size_t size)
 		char path[300];
 		FILE *f;
 
-		if (entry->d_name[0] == '.')
+		if (entry->d_name[0] == '.' || is_exiting(entry->d_name))
 			continue;
 		nr++;
 		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
@@ -222,7 +246,7 @@ const char *t_process_diff(const struct t_process *before, char *buf, size_t siz
 		t_process_save(&now);
 		if (!diff(before, &now, buf, size))
 			return NULL;
-		/* A joined thread stays in /proc until the kernel is done with its ring. */
+		/* Workers of a ring that is gone stay for a moment. */
 		if (t_now_ms() > end)
 			return buf;
 		t_sleep_ms(2);
