@@ -162,7 +162,7 @@ static void take(struct backend *b, const struct vhost_message *msg, const int *
 		q->enabled = msg->state.num;
 		if (!q->running)
 			virtq_init(&q->vq, &b->mem, &q->layout, b->acked);
-		__atomic_store_n(&q->running, true, __ATOMIC_RELEASE);
+		q->running = true;
 		break;
 	case VHOST_GET_VRING_BASE:
 		q->running = false;
@@ -206,6 +206,9 @@ bool backend_serve(struct backend *b)
 			b->log[b->nr_log++] = msg;
 		take(b, &msg, fds);
 		answer(b, &msg);
+		/* What hands queues over ends with this. */
+		if (msg.request == VHOST_GET_FEATURES && b->q[0].running)
+			__atomic_store_n(&b->settled, true, __ATOMIC_RELEASE);
 		if (b->life && !--b->life)
 			return false;
 	}
@@ -268,9 +271,9 @@ void backend_finish(struct backend *b, u32 i, u32 n, u8 byte)
 		ring(q);
 }
 
-bool backend_runs(struct backend *b, u32 i)
+bool backend_runs(struct backend *b)
 {
-	return __atomic_load_n(&b->q[i].running, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&b->settled, __ATOMIC_ACQUIRE);
 }
 
 void *backend_thread(void *arg)

@@ -41,6 +41,7 @@ struct backend {
 	u64			acked;		/* features */
 	bool			eager;		/* what is asked at first is answered as it comes */
 	bool			owned;
+	bool			settled;	/* atomically */
 	bool			lazy;		/* GET_VRING_BASE is not answered */
 	u32			refuses;	/* this request */
 	bool			mute;		/* it rings nobody */
@@ -72,8 +73,8 @@ u32 backend_take(struct backend *b, u32 i);
 /* Do the @n-th of those that are held, and ring. */
 void backend_finish(struct backend *b, u32 i, u32 n, u8 byte);
 
-/* Was queue @i handed over?  From any thread. */
-bool backend_runs(struct backend *b, u32 i);
+/* Was all handed over, down to the last request?  From any thread. */
+bool backend_runs(struct backend *b);
 
 /* The argument is a struct backend: an eager one that fills chains of queue 1. */
 void *backend_thread(void *arg);

@@ -9,7 +9,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 build=${1:?usage: check-link.sh BUILD [TOOLS] [FLAGS]}
 tools=${2:-}
-shift 2
+shift $(($# > 1 ? 2 : 1))	# on arm64 there are no tools and no flags
 cc=${tools}gcc
 nm=${tools}nm
 command -v "$cc" >/dev/null || { echo "check-link: no $cc" >&2; exit 77; }

@@ -221,7 +221,7 @@ static void test_vm_gets_another_backend(void **state)
 
 	(void)state;
 	t_open(&g, steps, ARRAY_SIZE(steps));
-	t_until(backend_runs(&g.b, 1));
+	t_until(backend_runs(&g.b));
 	shutdown(g.b.fd, SHUT_RDWR);
 	t_event(g.vm, &ev);
 	assert_int_equal(ev.type, VMM_EVENT_BROKEN);
