@@ -168,8 +168,13 @@ static void t_is_idle(struct t_rig *rig)
 {
 	struct pollfd p = { .fd = loop_fd(rig->loop), .events = POLLIN };
 
-	t_turn(rig, 20);
-	assert_int_equal(poll(&p, 1, 50), 0);
+	/* What is late on a busy machine comes once; who spins is never at rest. */
+	for (int i = 0; i < 20; i++) {
+		t_turn(rig, 20);
+		if (!poll(&p, 1, 50))
+			return;
+	}
+	fail_msg("the loop is never idle");
 }
 
 static void t_pipe(int p[2], int flags)
