@@ -249,7 +249,7 @@ full_house_pinged()
 	done
 }
 
-scenario full-house "6.12-max"
+scenario full-house "6.12-a76"
 full_house()
 {
 	need_tap
@@ -262,7 +262,7 @@ full_house()
 	done
 	dd if=/dev/zero of="$WORK/files/flash" bs=64k count=1 2>/dev/null
 	one="sh $NEST/scenario one"
-	vm "want:GUEST-MANY cpus=8 cards=4" "shell:$one full_house_paused" "send:1\n" \
+	PATIENCE=250 vm "want:GUEST-MANY cpus=8 cards=4" "shell:$one full_house_paused" "send:1\n" \
 		"want:GUEST-MANY busy=8 failures=0." "shell:$VMM reset full" \
 		"want:GUEST-MANY cpus=8 cards=4" "shell:$one full_house_pinged" "send:2\n" \
 		"want:GUEST-MANY busy=8 failures=0." "shell:$one full_house_pinged" "send:quit\n" exit:0 -- \
@@ -342,7 +342,7 @@ balloon()
 {
 	kernel=$1
 	shift
-	vm want:GUEST-MEM want:GUEST-BALLOON \
+	PATIENCE=250 vm want:GUEST-MEM want:GUEST-BALLOON \
 		'send:fill\n' "want:GUEST-FILL done" "shell:$(note_rss)" \
 		'send:free\n' "shell:$(rss_falls 96); $(note_rss)" \
 		"shell:\$VMM balloon mem 128; $(reaches actual 128 128)" \
