@@ -652,8 +652,9 @@ VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
  * Another backend for device @index, whose old one has gone (VMM_EVENT_BROKEN) or is let
  * go now, by a socket as above.  The device works again once the guest has reset it, or
  * has mounted it anew if that is by 9P; at once if it waits (VMM_VHOST_USER_F_WAIT).
- * Waits for the backend's answers.  While the VM runs or is paused, else -EBUSY;
- * -ENOENT: there is no such device, or it has no backend.
+ * Waits for the backend's answers: 10 seconds for all of them, or one if the device waits,
+ * then -ETIMEDOUT.  While the VM runs or is paused, else -EBUSY; -ENOENT: there is no such
+ * device, or it has no backend.
  */
 VMM_API VMM_MUST_CHECK
 int vmm_set_backend(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err);

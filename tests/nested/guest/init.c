@@ -30,8 +30,9 @@
  *             host has them open, and the console's size as below; power off at `quit`,
  *             reboot at `reboot`
  *   size      print the size of the console whenever it is another one, power off at `quit`
- *   balloon   for each line on the console: at `fill` touch 128 MiB, and give them
- *             back at the next line; at `mem` print what there is; power off at `quit`
+ *   balloon   print what memory there is, and for each line on the console: at `fill`
+ *             touch 128 MiB, and give them back at the next line; at `mem` print what there
+ *             is, at `again` once it is about as much as at first; power off at `quit`
  *   share     mount "share", a directory of the host's, and run its sh script `run` by
  *             its own busybox; print the script's status, power off; by 9P with fs=9p
  *   again     the same, but twice: for the second time the device is reset after a
