@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "devices/vhost_msg.h"
@@ -203,6 +204,9 @@ static void let_go(struct vhost_user *v)
 {
 	if (v->watch.armed)
 		loop_unwatch(&v->watch);
+	/* Who has a duplicate is to learn of it, as is the backend. */
+	if (v->link.fd >= 0)
+		shutdown(v->link.fd, SHUT_RDWR);
 	fd_close(&v->link.fd);
 	v->reader.have = 0;
 	v->nr_expected = 0;

@@ -102,6 +102,7 @@ static const struct sandbox_rule sandbox_rules[] = {
 	RULE("sendmsg", IO, "sockets"),
 	RULE("getsockopt", IO, "sockets"),
 	RULE("setsockopt", IO, "sockets"),
+	RULE("shutdown", IO, "letting a vhost-user backend go"),
 	RULE("poll", IO, "waiting for a descriptor"),
 	RULE("ppoll", IO, "waiting for a descriptor"),
 	RULE("ioctl", IO, "vhost-net, vhost-vsock", IF(1, TYPE_MASK, VHOST_TYPE)),

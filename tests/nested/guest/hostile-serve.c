@@ -108,7 +108,7 @@ static bool serves(const struct device *d, const struct chain *c, bool packed, u
 	return device_status(d) == STATUS_RUNS;
 }
 
-/* Who serves a file system may have been on its way only. */
+/* Who serves a file system may be on its way only, which takes seconds on a busy host. */
 static bool serves_soon(const struct device *d, const struct chain *c, bool packed, uint64_t data)
 {
 	uint64_t begun = now();
@@ -116,7 +116,7 @@ static bool serves_soon(const struct device *d, const struct chain *c, bool pack
 
 	do
 		good = serves(d, c, packed, data);
-	while (!good && c->id == FS && device_status(d) & NEEDS_RESET && now() - begun < 10 * frequency());
+	while (!good && c->id == FS && device_status(d) & NEEDS_RESET && now() - begun < 60 * frequency());
 	return good;
 }
 

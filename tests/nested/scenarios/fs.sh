@@ -136,16 +136,25 @@ fs_read_only()
 	cmp "$WORK/files/made" "$WORK/files/after" || fail "something has changed"
 }
 
-# Kill the only child of the helper, which is that of $PID; see that another takes its place.
+# Kill virtiofsd, a child of the helper, which is that of $PID; see that another takes its place.
 kill_virtiofsd='
-child_of() { grep -l "^PPid:.$1$" /proc/[0-9]*/status 2>/dev/null | sed "s,/proc/,,; s,/status,,"; }
-child() { child_of $(child_of $PID); }
-old=$(child) && kill -9 $old || exit 1
-n=0
-until new=$(child) && [ -n "$new" ] && [ "$new" != "$old" ]; do
-	n=$((n + 1)); [ $n -lt 100 ] || exit 1
-	sleep 0.1
-done'
+child_of() { grep -l "^PPid:.$1$" /proc/[0-9]*/status 2>/dev/null; }
+child() {
+	for s in $(child_of $(child_of $PID | tr -d -c "[0-9]")); do
+		grep -q "^Name:.virtiofsd$" $s && ! grep -q "^State:.Z" $s && echo $s | tr -d -c "[0-9]"
+	done
+}
+await() {
+	n=0
+	until new=$(child) && [ -n "$new" ] && [ "$new" != "$1" ]; do
+		n=$((n + 1)); [ $n -lt 300 ] || exit 1
+		sleep 0.1
+	done
+}
+await none
+old=$new
+kill -9 $old
+await $old'
 
 # While the guest reads: it and the rest of its machine run on.
 scenario fs-killed "6.12-n1"
