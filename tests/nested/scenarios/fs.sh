@@ -141,7 +141,7 @@ kill_virtiofsd='
 child_of() { grep -l "^PPid:.$1$" /proc/[0-9]*/status 2>/dev/null; }
 child() {
 	for s in $(child_of $(child_of $PID | tr -d -c "[0-9]")); do
-		grep -q "^Name:.virtiofsd$" $s && ! grep -q "^State:.Z" $s && echo $s | tr -d -c "[0-9]"
+		! grep -q "^Name:.virtiofsd$" $s || grep -q "^State:.Z" $s || echo $s | tr -d -c "[0-9]"
 	done
 }
 await() {
