@@ -288,8 +288,9 @@ static void step_shell(struct drive *d, const char *what)
 	snprintf(pid, sizeof(pid), "%d", d->pid);
 	setenv("PID", pid, 1);
 	ret = system(what);
+	what += strspn(what, "\n");
 	if (ret != 0)
-		fail(d, "failed: %s", what);
+		fail(d, "failed: %.*s", (int)strcspn(what, "\n"), what);
 }
 
 /* Where there may be no socket yet. */

@@ -147,7 +147,8 @@ child() {
 await() {
 	n=0
 	until new=$(child) && [ -n "$new" ] && [ "$new" != "$1" ]; do
-		n=$((n + 1)); [ $n -lt 300 ] || exit 1
+		n=$((n + 1))
+		[ $n -lt 100 ] || { echo "no other virtiofsd than $1"; exit 1; }
 		sleep 0.1
 	done
 }
