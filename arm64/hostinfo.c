@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "arm64/hostinfo.h"
 #include "arm64/machine.h"
@@ -26,6 +27,7 @@
 #include "vmm/fd.h"
 #include "vmm/kvm.h"
 #include "vmm/landlock.h"
+#include "vmm/loop.h"
 #include "vmm/sandbox.h"
 
 #define IPA_BITS_MIN	32	/* Documentation/virt/kvm/api.rst, KVM_CREATE_VM */
@@ -101,6 +103,26 @@ static void read_limit(int resource, uint64_t *soft, uint64_t *hard)
 	*hard = r.rlim_max == RLIM_INFINITY ? UINT64_MAX : r.rlim_max;
 }
 
+/* False: there is no such file, as on kernels without that. */
+static bool sysctl_is(const char *path, char digit)
+{
+	FILE *f = fopen(path, "re");
+	bool is = f && fgetc(f) == digit;
+
+	if (f)
+		fclose(f);
+	return is;
+}
+
+/* What upstream, Debian and Ubuntu keep them from somebody by. */
+static bool may_make_namespaces(void)
+{
+	if (sysctl_is("/proc/sys/user/max_user_namespaces", '0'))
+		return false;
+	return !geteuid() || (!sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", '0') &&
+			      !sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", '1'));
+}
+
 static void read_process(struct vmm_host_info *info)
 {
 	struct utsname u;
@@ -114,6 +136,8 @@ static void read_process(struct vmm_host_info *info)
 	read_limit(RLIMIT_NOFILE, &info->nofile, &info->nofile_max);
 	info->seccomp = sandbox_possible();
 	info->landlock = (u32)landlock_version();
+	info->userns = may_make_namespaces();
+	info->io_uring = loop_ring_possible();
 }
 
 /* ---- KVM ------------------------------------------------------------------------ */

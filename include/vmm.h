@@ -939,6 +939,8 @@ struct vmm_host_info {
 	uint64_t	nofile_max;
 	uint32_t	seccomp;	/* 1: it has the filters of vmm_sandbox_enter() */
 	uint32_t	landlock;	/* version of its Landlock; 0: none */
+	uint32_t	userns;		/* 1: this process may make user namespaces */
+	uint32_t	io_uring;	/* 1: this process may use it; else threads do its I/O */
 };
 #define VMM_HOST_INFO_INIT { .size = sizeof(struct vmm_host_info) }
 

@@ -422,6 +422,19 @@ int loop_create_lent(struct loop **loop, struct vmm_error *err)
 	return create(loop, false, err);
 }
 
+bool loop_ring_possible(void)
+{
+	struct vmm_error err;
+	struct loop *loop;
+	bool possible;
+
+	if (loop_create_lent(&loop, &err))
+		return false;
+	possible = loop->has_ring;
+	loop_destroy(loop);
+	return possible;
+}
+
 void loop_destroy(struct loop *loop)
 {
 	if (!loop)

@@ -41,6 +41,9 @@ int loop_create(struct loop **loop, struct vmm_error *err);
  */
 int loop_create_lent(struct loop **loop, struct vmm_error *err);
 
+/* Whether the kernel lets this process have io_uring; without it loops do the same by threads. */
+bool loop_ring_possible(void);
+
 /* No watch may be armed any more, and no thread inside. */
 void loop_destroy(struct loop *loop);
 

@@ -213,9 +213,12 @@ static void print_info(const struct vmm_host_info *info)
 	print_limit("RLIMIT_NOFILE", info->nofile, info->nofile_max, 0, "");
 	printf("\n%-*s%s, ", FIELD, "sandbox", info->seccomp ? "seccomp filters" : "no seccomp filters");
 	if (info->landlock)
-		printf("Landlock version %u\n", info->landlock);
+		printf("Landlock version %u, ", info->landlock);
 	else
-		printf("no Landlock: files stay open to it\n");
+		printf("no Landlock: files stay open to it, ");
+	printf("%s\n", info->userns ? "user namespaces" : "no user namespaces: none for helpers");
+	printf("%-*s%s\n", FIELD, "I/O",
+	       info->io_uring ? "io_uring" : "no io_uring: by threads, which takes more of its time");
 }
 
 static void add_text(struct columns *table, const char *text)
@@ -388,7 +391,7 @@ static json_t *describe(const struct host *h)
 	const struct vmm_host_info *info = &h->info;
 	const struct vmm_host_verdict *v = &h->verdict;
 
-	return json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:b, s:i}, s:o, s:o, s:{s:b, s:o, s:o, s:o, s:o}}",
+	return json_pack("{s:s, s:s, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:b, s:i, s:b}, s:b, s:o, s:o, s:{s:b, s:o, s:o, s:o, s:o}}",
 			 "kernel", info->kernel,
 			 "machine", info->machine,
 			 "kvm", describe_kvm(info),
@@ -400,6 +403,8 @@ static json_t *describe(const struct host *h)
 			 "sandbox",
 				"seccomp", (int)info->seccomp,
 				"landlock", (int)info->landlock,
+				"userns", (int)info->userns,
+			 "io_uring", (int)info->io_uring,
 			 "cpus", describe_cpus(h->host),
 			 "spe", describe_spes(h->host),
 			 "verdict",

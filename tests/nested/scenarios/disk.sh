@@ -215,7 +215,10 @@ disk_without_io_uring()
 	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted serial=copy." \
 		exit:0 -- $(virtio 6.1) --loglevel info -d "$a,ro" -d "$b,serial=copy,queues=2" --rng \
 		--io-threads 2 --cpus 2 -p "$QUIET t=disk" || status=$?
+	told=$("$VMM" host) || true
 	echo 0 >/proc/sys/kernel/io_uring_disabled
+	echo "$told" | grep -q "^I/O  *no io_uring" || fail "vmm host: $told"
+	"$VMM" host | grep -q "^I/O  *io_uring" || fail "vmm host does not see that it is back"
 	[ -z "${status-}" ] || fail "it does not work"
 	stderr | grep -q "I/O: files by a thread, which is slower: io_uring is refused" || fail "it does not say so"
 	dd if=/dev/zero of="$a" bs=64k seek=16 count=16 conv=notrunc 2>/dev/null

@@ -24,7 +24,7 @@ host_table()
 	out=$WORK/log/host
 	"$VMM" host >"$out" || fail "exit status $?"
 	says "$out" "^host  *Linux $(uname -r), aarch64" "^KVM  *version 12, at most [1-9]" \
-		"^GIC  *gicv[23]" "RLIMIT_MEMLOCK" "^sandbox  *seccomp filters, Landlock version [1-9]" "^0  *yes  *yes" "^vmm run --spe: "
+		"^GIC  *gicv[23]" "RLIMIT_MEMLOCK" "^sandbox  *seccomp filters, Landlock version [1-9], user namespaces$" "^0  *yes  *yes" "^vmm run --spe: "
 	[ "$(sed -n '/^CPU/,/^$/p' "$out" | grep -c '^[0-9]')" = "$(nproc)" ] || fail "$(cat "$out")"
 	case $HOST in
 	6.1-gicv2) says "$out" "^GIC  *gicv2$" "Cortex-A76" ;;
@@ -63,7 +63,12 @@ host_without()
 	chmod 600 /dev/kvm
 	"$NEST/drive" -u 65534 -o "$out" -e "$out.err" exit:0 -- "$VMM" host ||
 		fail "exit status: $(cat "$out.err")"
-	says "$out" "^KVM  *no: no permission to open /dev/kvm" "^0  *yes  *yes  *Cortex-A76"
+	says "$out" "^KVM  *no: no permission to open /dev/kvm" "^0  *yes  *yes  *Cortex-A76" "user namespaces$"
+	max=$(cat /proc/sys/user/max_user_namespaces)
+	echo 0 >/proc/sys/user/max_user_namespaces
+	"$VMM" host >"$out" || true
+	echo "$max" >/proc/sys/user/max_user_namespaces
+	says "$out" "^sandbox .*no user namespaces: none for helpers"
 	mv /dev/kvm /dev/kvm.away
 	echo 0 >/sys/devices/system/cpu/cpu1/online
 	ret=0
