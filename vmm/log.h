@@ -21,12 +21,12 @@ struct logger {
 	int	level;
 };
 
-/* At most LOG_BURST lines in any LOG_WINDOW_NS; the rest is counted. */
+/* At most LOG_BURST lines in any LOG_WINDOW_MS; the rest is counted. */
 #define LOG_BURST	10
-#define LOG_WINDOW_NS	(5ull * 1000 * 1000 * 1000)
+#define LOG_WINDOW_MS	5000ull
 struct ratelimit {
-	_Atomic u64	window;		/* its start, CLOCK_MONOTONIC, 0: none yet */
-	atomic_uint	nr_lines;	/* asked for in this window */
+	/* In one, so that no line is of two windows: its start in ms, and lines asked for in it. */
+	_Atomic u64	window;
 };
 
 void log_msg(const struct logger *log, int level, const char *fmt, ...) PRINTF(3, 4);

@@ -236,6 +236,8 @@ static void test_vm_gets_another_backend(void **state)
 	t_offer(&g);
 	fake_open_gate(g.fake);
 	t_served(&g, 1);
+	/* One that is on its way there only would stay there. */
+	assert_true(fake_wait_inside(g.fake, 1));
 	assert_int_equal(vmm_pause(g.vm), 0);
 	assert_int_equal(vmm_resume(g.vm), 0);
 	t_stopped(g.vm, VMM_STOP_GUEST_OFF);

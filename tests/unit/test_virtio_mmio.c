@@ -302,6 +302,8 @@ static void test_vm_tells_of_a_broken_device(void **state)
 	assert_int_equal(ev.index, 1);
 	assert_non_null(strstr(ev.msg, "rng1: "));
 	assert_true(t_logged(&log, "rng1: waits for a reset"));
+	/* One that is on its way there only would stay there. */
+	assert_true(fake_wait_inside(fake, 1));
 	assert_int_equal(vmm_pause(vm), 0);
 	assert_int_equal(vmm_resume(vm), 0);
 	t_stopped(vm, VMM_STOP_GUEST_OFF);
