@@ -206,6 +206,110 @@ static void test_first_reason_is_the_one_that_is_told(void **state)
 	t_fake_done(fake);
 }
 
+/* Whoever of them says it: here the last of three, while the second is off. */
+static void test_any_vcpu_may_end_it(void **state)
+{
+	static const struct {
+		u32			type;
+		enum vmm_stop_reason	reason;
+		int			error;
+	} ends[] = {
+		{ KVM_SYSTEM_EVENT_SHUTDOWN, VMM_STOP_GUEST_OFF, 0 },
+		{ KVM_SYSTEM_EVENT_RESET, VMM_STOP_GUEST_RESET, 0 },
+		{ KVM_SYSTEM_EVENT_CRASH, VMM_STOP_GUEST_CRASH, 0 },
+		{ 99, VMM_STOP_ERROR, -EIO },
+	};
+	static const struct fake_step boot[] = {
+		{ .kind = FAKE_CPU_ON, .data = 2 },
+		{ .kind = FAKE_READ_UNTIL, .addr = T_UART_LSR, .len = 1, .mask = 0x80, .data = 0x80 },
+	};
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+
+	(void)state;
+	cfg.vcpus = 3;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		const struct fake_step end = { .kind = FAKE_SYSTEM_EVENT, .data = ends[i].type };
+		struct fake_kvm *fake = fake_create(&fake_server);
+		struct vmm *vm = t_vm(fake, &cfg);
+		struct vmm_event ev = VMM_EVENT_INIT;
+
+		fake_script(fake, 0, boot, ARRAY_SIZE(boot), 1);
+		fake_script(fake, 2, &end, 1, 1);
+		t_start(vm);
+		t_event(vm, &ev);
+		assert_int_equal(ev.type, VMM_EVENT_STOPPED);
+		assert_int_equal(ev.reason, ends[i].reason);
+		assert_int_equal(ev.error, ends[i].error);
+		assert_int_equal(ev.index, 2);
+		assert_int_equal(vmm_next_event(vm, &ev), 0);
+		vmm_destroy(vm);
+		t_fake_done(fake);
+	}
+}
+
+struct t_end {
+	u32			type;
+	pthread_barrier_t	*both;
+};
+
+/* Not before the other one is here too. */
+static int t_end_together(struct kvm_run *run, void *arg)
+{
+	const struct t_end *end = arg;
+
+	pthread_barrier_wait(end->both);
+	run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+	run->system_event.type = end->type;
+	return 0;
+}
+
+static void test_two_ends_at_once_are_one(void **state)
+{
+	struct vmm_config cfg = VMM_CONFIG_INIT;
+	pthread_barrier_t both;
+	struct t_end off_end = { KVM_SYSTEM_EVENT_SHUTDOWN, &both };
+	struct t_end reset_end = { KVM_SYSTEM_EVENT_RESET, &both };
+	const struct fake_step first[] = {
+		{ .kind = FAKE_CPU_ON, .data = 1 },
+		{ .kind = FAKE_CALL, .fn = t_end_together, .arg = &off_end },
+	};
+	const struct fake_step second[] = {
+		{ .kind = FAKE_CALL, .fn = t_end_together, .arg = &reset_end },
+	};
+
+	(void)state;
+	cfg.vcpus = 2;
+	assert_int_equal(pthread_barrier_init(&both, NULL, 2), 0);
+	for (int round = 0; round < 100; round++) {
+		struct fake_kvm *fake = fake_create(&fake_server);
+		struct vmm *vm = t_vm(fake, &cfg);
+		struct pollfd pfd = { .fd = vmm_event_fd(vm), .events = POLLIN };
+		struct vmm_event ev = VMM_EVENT_INIT;
+
+		fake_script(fake, 0, first, ARRAY_SIZE(first), 1);
+		fake_script(fake, 1, second, ARRAY_SIZE(second), 1);
+		t_start(vm);
+		t_event(vm, &ev);
+		assert_int_equal(ev.type, VMM_EVENT_STOPPED);
+		assert_true(ev.reason == VMM_STOP_GUEST_OFF || ev.reason == VMM_STOP_GUEST_RESET);
+		/* The words are of the one whose reason it is. */
+		assert_int_equal(ev.index, ev.reason == VMM_STOP_GUEST_OFF ? 0 : 1);
+		assert_non_null(strstr(ev.msg, ev.index ? "reboot" : "powered off"));
+		/* Both had one, and the other's is not told. */
+		for (u32 i = 0; i < 2; i++) {
+			struct vmm_vcpu_stats stats = VMM_VCPU_STATS_INIT;
+
+			assert_int_equal(vmm_stats(vm, i, &stats), 0);
+			assert_int_equal(stats.others, 1);
+		}
+		assert_int_equal(vmm_next_event(vm, &ev), 0);
+		assert_int_equal(poll(&pfd, 1, round % 20 ? 0 : 5), 0);
+		vmm_destroy(vm);
+		t_fake_done(fake);
+	}
+	pthread_barrier_destroy(&both);
+}
+
 /* ---- States --------------------------------------------------------------------------- */
 
 static void test_states_allow_what_the_header_says(void **state)
@@ -1129,6 +1233,8 @@ int main(void)
 		cmocka_unit_test(test_event_descriptor_is_readable_while_events_are_queued),
 		cmocka_unit_test(test_stopped_finds_a_place_behind_a_flood),
 		cmocka_unit_test(test_first_reason_is_the_one_that_is_told),
+		cmocka_unit_test(test_any_vcpu_may_end_it),
+		cmocka_unit_test(test_two_ends_at_once_are_one),
 		cmocka_unit_test(test_states_allow_what_the_header_says),
 		cmocka_unit_test(test_start_without_a_kernel_is_refused),
 		cmocka_unit_test(test_destroy_works_in_every_state),
