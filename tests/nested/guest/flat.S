@@ -55,3 +55,17 @@ flat_secondary:
 	bl	flat_psci
 2:	wfi
 	b	2b
+
+// A further CPU that calls PSCI when it is told to: x0 is the address of three words,
+// the function, that it is here, and that it may go on.
+	.globl	flat_caller
+flat_caller:
+	mov	x1, #1
+	str	x1, [x0, #8]
+	dsb	sy
+3:	ldr	x1, [x0, #16]
+	cbz	x1, 3b
+	ldr	x0, [x0]
+	bl	flat_psci
+4:	wfi
+	b	4b

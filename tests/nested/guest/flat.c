@@ -15,6 +15,9 @@
  *   smp       start every CPU         echo       answer each byte until q
  *   pvpanic   report a crash          hole       touch an address without a device
  *   flash     count boots in its first word, zero by zero, and write its last block
+ *   off-by-1, reset-by-1   the second CPU does it, while this one sleeps
+ *   off-and-reset   both do, this one SYSTEM_OFF, after a letter of input
+ *   all-off   every CPU turns itself off, and nothing ends
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,8 +35,13 @@
 #define MAX_CPUS		512	/* KVM's limit, with GICv3 */
 
 #define PSCI_VERSION		0x84000000UL
+#define PSCI_CPU_OFF		0x84000002UL
 #define PSCI_CPU_ON		0xc4000003UL
+#define PSCI_AFFINITY_INFO	0xc4000004UL
+#define PSCI_SYSTEM_OFF		0x84000008UL
 #define PSCI_SYSTEM_RESET	0x84000009UL
+
+#define AFFINITY_OFF		1
 
 #define read_sysreg(reg) ({					\
 	uint64_t v_;						\
@@ -50,6 +58,7 @@ struct entry {
 /* Ours alone: no global offset table, which would need relocating. */
 #pragma GCC visibility push(hidden)
 void flat_secondary(void);
+void flat_caller(void);
 void flat_main(const struct entry *e);
 #pragma GCC visibility pop
 
@@ -74,6 +83,13 @@ void flat_puts(const char *s)
 {
 	while (*s)
 		put(*s++);
+}
+
+static uint8_t get(void)
+{
+	while (!(mmio_read(UART + UART_LSR) & LSR_DR))
+		;
+	return mmio_read(UART);
 }
 
 static void puthex(uint64_t v)
@@ -233,23 +249,72 @@ static void task_smp(const struct tree *t)
 	flat_puts("\n");
 }
 
-static void task_echo(void)
+static void listen(void)
 {
 	mmio_write(UART + UART_FCR, 1);		/* the FIFO on */
 	mmio_write(UART + UART_MCR, 3);		/* DTR and RTS: send us something */
 	flat_puts("LISTENS\n");
-	for (;;) {
-		char c;
+}
 
-		while (!(mmio_read(UART + UART_LSR) & LSR_DR))
-			;
-		c = (char)mmio_read(UART);
+static void task_echo(void)
+{
+	listen();
+	for (;;) {
+		char c = (char)get();
+
 		if (c == 'q')
 			return;
 		put('<');
 		put(c);
 		put('>');
 	}
+}
+
+/* What flat_caller is given. */
+struct call {
+	uint64_t fn;
+	uint64_t here, go;
+};
+
+/*
+ * The second CPU calls theirs; this one sleeps, or calls ours at the same time: after a letter of
+ * input that says how much later, as it has a start otherwise.
+ */
+static void task_end(const struct tree *t, uint64_t theirs, uint64_t ours)
+{
+	volatile struct call call = { .fn = theirs };
+	unsigned later = 0;
+
+	if (t->nr_cpus < 2 || flat_psci(PSCI_CPU_ON, t->mpidr[1], (uint64_t)flat_caller,
+					(uint64_t)&call)) {
+		flat_puts("BAD no second CPU\n");
+		return;
+	}
+	while (!call.here)
+		;
+	if (ours) {
+		listen();
+		later = 1U << (get() - 'a');
+	}
+	call.go = 1;
+	__asm__ volatile("dsb sy" ::: "memory");
+	for (volatile unsigned i = 0; i < later; i++)
+		;
+	if (ours)
+		flat_psci(ours, 0, 0, 0);
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+static void task_all_off(const struct tree *t)
+{
+	task_smp(t);		/* which turn themselves off */
+	for (unsigned i = 1; i < t->nr_cpus; i++)
+		while (flat_psci(PSCI_AFFINITY_INFO, t->mpidr[i], 0, 0) != AFFINITY_OFF)
+			;
+	flat_puts("LAST\n");
+	flat_psci(PSCI_CPU_OFF, 0, 0, 0);
+	flat_puts("BAD it is on\n");
 }
 
 /* --- NOR flash of two chips, each of which is given the same commands --- */
@@ -335,6 +400,14 @@ static void do_task(const struct tree *t, uint64_t end)
 		task_flash(t);
 	if (has_word(args, "t=reset"))
 		flat_psci(PSCI_SYSTEM_RESET, 0, 0, 0);
+	if (has_word(args, "t=off-by-1"))
+		task_end(t, PSCI_SYSTEM_OFF, 0);
+	if (has_word(args, "t=reset-by-1"))
+		task_end(t, PSCI_SYSTEM_RESET, 0);
+	if (has_word(args, "t=off-and-reset"))
+		task_end(t, PSCI_SYSTEM_RESET, PSCI_SYSTEM_OFF);
+	if (has_word(args, "t=all-off"))
+		task_all_off(t);
 	if (has_word(args, "t=smp"))
 		task_smp(t);
 	if (has_word(args, "t=hostile"))

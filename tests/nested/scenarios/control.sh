@@ -3,13 +3,13 @@
 # control.sh - guests that are told what to do, by their names
 
 # launch NAME TEXT OPTIONS: `vmm run --name NAME OPTIONS` in the background, its process
-# in $pid, once it has printed TEXT.
+# in $pid, once it has printed TEXT.  It reads the file INPUT, if there is one.
 launch()
 {
 	_name=$1 _text=$2
 	shift 2
 	: >"$WORK/log/$_name.console"	# of an earlier guest of this name
-	"$VMM" run --name "$_name" "$@" </dev/null >"$WORK/log/$_name.console" 2>"$WORK/log/$_name.stderr" &
+	"$VMM" run --name "$_name" "$@" <"${INPUT:-/dev/null}" >"$WORK/log/$_name.console" 2>"$WORK/log/$_name.stderr" &
 	pid=$!
 	_n=0
 	until grep -q -e "$_text" "$WORK/log/$_name.console"; do

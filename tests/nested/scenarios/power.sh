@@ -24,6 +24,75 @@ reboot_flat()
 	vm "$@" "$@" "$@" kill:TERM kill:TERM exit:12 -- $(flat) -c 2 -p t=reset
 }
 
+# Who ends the machine need not be the CPU that began.
+scenario power-secondary "6.1-a76 6.1-gicv2"
+power_secondary()
+{
+	vm want:FLAT exit:0 -- $(flat) -c 2 -p t=off-by-1
+	silent
+	vm want:FLAT exit:10 -- $(flat) -c 2 --no-reboot -p t=reset-by-1
+	vm want:FLAT want:FLAT want:FLAT kill:TERM kill:TERM exit:12 -- $(flat) -c 2 -p t=reset-by-1
+}
+
+# Two CPUs that want different ends: the machine has one of them, which is told once.
+scenario power-both "6.1-a76 6.1-gicv2"
+power_both()
+{
+	log=$WORK/log off=0 reset=0
+	mkfifo "$WORK/files/in"
+	exec 9<>"$WORK/files/in"
+	for later in a e i q r s t u v; do
+		INPUT=$WORK/files/in launch race LISTENS $(flat) -c 2 --no-reboot -p t=off-and-reset
+		"$VMM" events --json race >"$log/events" &
+		events=$!
+		have_reached $events
+		printf %s "$later" >&9
+		got=0
+		wait $pid || got=$?
+		status 0 wait $events
+		case $got in
+		0) reason=off off=$((off + 1)) ;;
+		10) reason=reset reset=$((reset + 1)) ;;
+		*) fail "exit status $got" ;;
+		esac
+		says "$log/events" "\"event\":\"stopped\",.*\"reason\":\"$reason\"" \
+			"\"event\":\"ended\",.*\"status\":$got}"
+		[ "$(wc -l <"$log/events")" = 2 ] || fail "$later: $(cat "$log/events")"
+		[ ! -s "$log/race.stderr" ] || fail "it said: $(head -n 1 "$log/race.stderr")"
+	done
+	note "off $off times, reset $reset times"
+}
+
+# All CPUs are off, and nobody in there can turn one on: the machine stays, its host decides.
+scenario power-all-off "6.1-a76 6.1-gicv2"
+power_all_off()
+{
+	log=$WORK/log
+	launch dark LAST $(flat) -c 2 -p t=all-off
+	n=0
+	until "$VMM" debug dark >"$log/dump" && [ "$(grep -c '^vCPU [01]: off' "$log/dump")" = 2 ]; do
+		n=$((n + 1))
+		[ $n -lt $((100 * SLOW)) ] || fail "not all are off: $(cat "$log/dump")"
+		sleep 0.1
+	done
+	status 0 "$VMM" stat dark --json >"$log/stat"
+	says "$log/stat" '"state": "running"' '"boots": 1'
+	status 0 "$VMM" pause dark
+	status 0 "$VMM" resume dark
+	status 13 "$VMM" wait dark --timeout 1
+	status 0 "$VMM" reset dark
+	n=0
+	until [ "$(grep -c LAST "$log/dark.console")" = 2 ]; do
+		n=$((n + 1))
+		[ $n -lt $((600 * SLOW)) ] || fail "a reset does not revive it"
+		sleep 0.1
+	done
+	status 0 "$VMM" stat dark >"$log/stat"
+	status 0 "$VMM" stop --force dark
+	status 12 wait $pid
+	! grep -q BAD "$log/dark.console" || fail "$(grep BAD "$log/dark.console")"
+}
+
 scenario panic "6.1-a76"
 panic()
 {
