@@ -256,7 +256,7 @@ static void listen(void)
 	flat_puts("LISTENS\n");
 }
 
-static void task_echo(void)
+void flat_echo(void)
 {
 	listen();
 	for (;;) {
@@ -388,7 +388,7 @@ static void task_hostile(const struct tree *t, uint64_t end)
 	h.end = end;
 	flat_hostile(&h);
 	task_smp(t);
-	task_echo();
+	flat_echo();
 	flat_serves(&h);
 }
 
@@ -413,7 +413,7 @@ static void do_task(const struct tree *t, uint64_t end)
 	if (has_word(args, "t=hostile"))
 		task_hostile(t, end);
 	if (has_word(args, "t=echo"))
-		task_echo();
+		flat_echo();
 	if (has_word(args, "t=pvpanic")) {
 		flat_say("PVPANIC events=", mmio_read(t->pvpanic));
 		flat_puts("\n");

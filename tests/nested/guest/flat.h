@@ -13,6 +13,7 @@
 uint64_t flat_psci(uint64_t fn, uint64_t a, uint64_t b, uint64_t c);
 void flat_puts(const char *s);
 void flat_say(const char *name, uint64_t v);
+void flat_echo(void);
 
 struct hostile {
 	uint64_t virtio[32];	/* register pages of virtio-mmio */

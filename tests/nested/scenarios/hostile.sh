@@ -14,21 +14,62 @@ log_bound()
 	echo $(($1 * 11 * ($2 / 5 + 2)))
 }
 
+# What process $PID has by itself: descriptors; threads, but for those that the kernel lends to
+# io_uring; KiB of anonymous memory, but for the guest's RAM, which no other mapping is as large as.
+possessions()
+{
+	ls "/proc/$PID/fd" | wc -l
+	cat "/proc/$PID"/task/*/comm | grep -v -c '^iou-'
+	awk '/^Size:/ { size = $2 } /^Anonymous:/ && size < 32768 { sum += $2 } END { print sum }' "/proc/$PID/smaps"
+}
+
+hostile_before()
+{
+	sleep 1		# for what is under way
+	possessions >"$WORK/log/before"
+}
+
+# 52 rounds for each device later: what each of them left would be more than this.
+# What a sanitizer keeps is its own.
+hostile_after()
+{
+	read -r fds threads kib <<-END
+	$(tr '\n' ' ' <"$WORK/log/before")
+	END
+	n=0
+	while :; do
+		possessions >"$WORK/log/after"
+		read -r fds_now threads_now kib_now <<-END
+		$(tr '\n' ' ' <"$WORK/log/after")
+		END
+		[ "$(readlink "/proc/$PID/exe")" = "$VMM" ] || kib_now=$kib
+		[ "$fds_now" -gt $((fds + 4)) ] || [ "$threads_now" -gt "$threads" ] ||
+			[ "$kib_now" -ge $((kib + 128)) ] || return 0
+		n=$((n + 1))
+		[ $n -lt $((50 * SLOW)) ] || break
+		sleep 0.1
+	done
+	ls -l "/proc/$PID/fd"
+	fail "it had $fds descriptors, $threads threads, $kib KiB, and has $fds_now, $threads_now, $kib_now"
+}
+
 # hostile VIRTIO PACKED STEP OPTIONS...: so many devices, of which so many offer packed rings.
-# Who asks meanwhile is answered, and the log stays short; in the end, and after that step,
-# every device works by each of its rings, and so do the CPUs.
+# Who asks meanwhile is answered, the log stays short, and the program has no more than before
+# the most of it; in the end, and after that step, every device works by each of its rings, and
+# so do the CPUs.
 hostile()
 {
 	virtio=$1 packed=$2 step=$3 begun=$(uptime_s)
 	shift 3
 	vm "dial:$WORK/files/tty" "want:FLAT" "shell:$VMM stat hostile" \
+		want:LISTENS "shell:sh $NEST/scenario one hostile_before" "send:q" \
 		"want:HOSTILE virtio=$virtio wrong=0 psci=0 " "want:SMP up=2 of=2" want:LISTENS \
-		"shell:$VMM stat hostile" "send:z" "want:<z>" "$step" "send:q" \
+		"shell:$VMM stat hostile" "shell:sh $NEST/scenario one hostile_after" "send:z" "want:<z>" "$step" "send:q" \
 		"want:SERVES of=$virtio split=$virtio packed=$packed." "want:EXIT: STATUS=1" exit:0 -- \
 		$(flat) --name hostile -c 2 --virtio-ring packed --tty "0,socket=$WORK/files/tty" "$@" \
 		-p t=hostile
 	lines=$(stderr | wc -l)
-	note "$lines lines of log"
+	note "$lines lines of log; descriptors, threads, KiB: $(echo $(cat "$WORK/log/before")), then $(echo $(cat "$WORK/log/after"))"
 	[ "$lines" -le "$(log_bound $((virtio + 3)) $(($(uptime_s) - begun)))" ] || fail "$lines lines of log"
 }
 
