@@ -15,10 +15,19 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tests/unit/faults.h"
+
+#define MAX_PLANS	8
+
+struct plan {
+	const char	*what;
+	int		err;
+	size_t		n;
+};
 
 static struct {
 	pthread_mutex_t	lock;
@@ -29,7 +38,10 @@ static struct {
 	size_t		nr_maps;	/* that the library has */
 	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
 	size_t		nr_affinity;	/* how often */
-	int		ring;		/* what waiting for a ring does */
+	int		ring;		/* what a ring fails with, or 0 */
+	bool		crowded;
+	struct plan	plans[MAX_PLANS];
+	size_t		nr_plans;	/* those that are used up as well */
 	bool		hinder;
 	size_t		nr_hindered;
 	size_t		nr_turns;
@@ -92,6 +104,49 @@ void faults_break_rings(int err)
 	pthread_mutex_unlock(&faults.lock);
 }
 
+void faults_crowd_rings(bool on)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.crowded = on;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+void faults_plan(const char *what, int err, size_t n)
+{
+	pthread_mutex_lock(&faults.lock);
+	if (faults.nr_plans == MAX_PLANS)
+		abort();
+	faults.plans[faults.nr_plans++] = (struct plan){ what, err, n };
+	pthread_mutex_unlock(&faults.lock);
+}
+
+size_t faults_unplan(void)
+{
+	size_t left = 0;
+
+	pthread_mutex_lock(&faults.lock);
+	for (size_t i = 0; i < faults.nr_plans; i++)
+		left += faults.plans[i].n;
+	faults.nr_plans = 0;
+	pthread_mutex_unlock(&faults.lock);
+	return left;
+}
+
+/* With the lock held.  Is there a plan for this call? */
+static bool planned(const char *what, int *err)
+{
+	for (size_t i = 0; i < faults.nr_plans; i++) {
+		struct plan *p = &faults.plans[i];
+
+		if (!p->n || strcmp(p->what, what))
+			continue;
+		p->n--;
+		*err = p->err;
+		return true;
+	}
+	return false;
+}
+
 void faults_hinder(void)
 {
 	pthread_mutex_lock(&faults.lock);
@@ -144,6 +199,19 @@ static int hit(const char *what, int err)
 	return err;
 }
 
+/* Is it planned for this call, and what?  Sweeps have none of these. */
+static bool fails(const char *what, bool *in_part)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&faults.lock);
+	*in_part = planned(what, &err) && !err;
+	pthread_mutex_unlock(&faults.lock);
+	if (err)
+		errno = err;
+	return err;
+}
+
 static void count_map(int delta)
 {
 	pthread_mutex_lock(&faults.lock);
@@ -183,7 +251,13 @@ int t_pthread_attr_init(pthread_attr_t *attr);
 int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
 int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
 int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n);
+int t_io_uring_submit(struct io_uring *ring);
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n);
+int t_fdatasync(int fd);
+int t_fallocate(int fd, int mode, off_t off, off_t len);
+ssize_t t_preadv2(int fd, const struct iovec *iov, int nr, off_t off, int flags);
+ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags);
+ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off);
 
 void *t_malloc(size_t size)
 {
@@ -311,7 +385,9 @@ int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
 
 int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p)
 {
-	int err = hit("io_uring_queue_init_params", 0);
+	bool in_part;
+	int err = fails("io_uring_queue_init_params", &in_part) ?
+		  errno : hit("io_uring_queue_init_params", 0);
 
 	return err ? -err : io_uring_queue_init_params(n, ring, p);
 }
@@ -323,14 +399,81 @@ int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsig
 	return err ? -err : io_uring_register(fd, op, arg, n);
 }
 
-int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
+/* 0, or what handing something to the ring fails with. */
+static int ring_fails(const char *what, struct io_uring *ring)
 {
-	int err;
+	int err = 0;
 
 	pthread_mutex_lock(&faults.lock);
-	err = faults.ring;
+	if (!planned(what, &err))
+		err = faults.crowded && io_uring_cq_ready(ring) ? EBUSY : faults.ring;
 	pthread_mutex_unlock(&faults.lock);
+	return err;
+}
+
+int t_io_uring_submit(struct io_uring *ring)
+{
+	int err = ring_fails("io_uring_submit", ring);
+
+	return err ? -err : io_uring_submit(ring);
+}
+
+int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
+{
+	int err = ring_fails("io_uring_submit_and_wait", ring);
+
 	if (!err && !part(1))
 		err = EINTR;
 	return err ? -err : io_uring_submit_and_wait(ring, n);
+}
+
+int t_fdatasync(int fd)
+{
+	bool in_part;
+
+	return fails("fdatasync", &in_part) ? -1 : fdatasync(fd);
+}
+
+int t_fallocate(int fd, int mode, off_t off, off_t len)
+{
+	bool in_part;
+
+	return fails("fallocate", &in_part) ? -1 : fallocate(fd, mode, off, len);
+}
+
+static const struct iovec *a_third(const struct iovec *iov, int *nr, struct iovec *one)
+{
+	*one = (struct iovec){ iov->iov_base, iov->iov_len / 3 };
+	*nr = 1;
+	return one;
+}
+
+ssize_t t_preadv2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
+{
+	struct iovec one;
+	bool in_part;
+
+	if (fails("preadv2", &in_part))
+		return -1;
+	return preadv2(fd, in_part ? a_third(iov, &nr, &one) : iov, nr, off, flags);
+}
+
+ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
+{
+	struct iovec one;
+	bool in_part;
+
+	if (fails(flags & RWF_DSYNC ? "pwritev2 through" : "pwritev2", &in_part))
+		return -1;
+	return pwritev2(fd, in_part ? a_third(iov, &nr, &one) : iov, nr, off, flags);
+}
+
+ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off)
+{
+	struct iovec one;
+	bool in_part;
+
+	if (fails("pwritev", &in_part))
+		return -1;
+	return pwritev(fd, in_part ? a_third(iov, &nr, &one) : iov, nr, off);
 }
