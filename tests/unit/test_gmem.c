@@ -140,30 +140,52 @@ static void test_fork_does_not_inherit_it(void **state)
 }
 
 /* proc_pid_smaps(5): "dd" among the VmFlags. */
-static void test_core_dumps_do_not_have_it(void **state)
+static bool t_is_dumped(const void *at)
 {
-	struct gmem mem = t_gmem(-1);
 	bool inside = false;
+	bool dumped = true;
 	bool told = false;
 	char line[512];
 	FILE *f = fopen("/proc/self/smaps", "re");
 
-	(void)state;
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
 		unsigned long start;
 		unsigned long end;
 
 		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = start == (uintptr_t)mem.host;
+			inside = start == (uintptr_t)at;
 		if (!inside || strncmp(line, "VmFlags:", 8))
 			continue;
 		told = true;
-		assert_non_null(strstr(line, " dd"));
+		dumped = !strstr(line, " dd");
 	}
 	fclose(f);
 	assert_true(told);
+	return dumped;
+}
+
+/* Whatever it is made of: a kernel that dumps shared memory would have it all in a file. */
+static void test_core_dumps_do_not_have_it(void **state)
+{
+	struct gmem mem = t_gmem(-1);
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+
+	(void)state;
+	assert_false(t_is_dumped(mem.host));
 	gmem_fini(&mem);
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	mem = t_gmem(fd);
+	assert_false(t_is_dumped(mem.host));
+	gmem_fini(&mem);
+	close(fd);
+	/* A file, of a disk, that a host lends. */
+	fd = t_disk_file();
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	mem = t_gmem(fd);
+	assert_false(t_is_dumped(mem.host));
+	gmem_fini(&mem);
+	close(fd);
 }
 
 static void test_file_is_read_into_place(void **state)
