@@ -16,7 +16,6 @@
 #include "tests/unit/faults.h"
 #include "tests/unit/sysfs.h"
 #include "tests/unit/t.h"
-#include "vmm/loop.h"
 
 #define CPU	"devices/system/cpu"
 #define SOURCES	"bus/event_source/devices"
@@ -567,7 +566,6 @@ static void test_each_failing_call_leaves_nothing(void **state)
 /* Of libc's calls: out of memory fails it, and nothing is left behind. */
 static void test_each_failing_call_of_libc_leaves_nothing(void **state)
 {
-	const bool ring = loop_ring_possible();
 	char *root = t_profiling();
 	struct t_process before;
 	size_t n = 0;
@@ -594,7 +592,7 @@ static void test_each_failing_call_of_libc_leaves_nothing(void **state)
 		} else if (failed) {
 			/* A thread that cannot be made is the verdict's affair; a ring is none. */
 			assert_true(t_verdict(host).error < 0 || !t_verdict(host).why[0] ||
-				    (ring && !t_info(host).io_uring));
+				    !t_info(host).io_uring);
 		} else {
 			assert_int_equal(t_verdict(host).error, 0);
 		}

@@ -29,7 +29,7 @@ hostile_before()
 	possessions >"$WORK/log/before"
 }
 
-# 52 rounds for each device later: what each of them left would be more than this.
+# 52 rounds for each device later: had each left 2 KiB, it would be more than this.
 # What a sanitizer keeps is its own.
 hostile_after()
 {
@@ -44,7 +44,7 @@ hostile_after()
 		END
 		[ "$(readlink "/proc/$PID/exe")" = "$VMM" ] || kib_now=$kib
 		[ "$fds_now" -gt $((fds + 4)) ] || [ "$threads_now" -gt "$threads" ] ||
-			[ "$kib_now" -ge $((kib + 128)) ] || return 0
+			[ "$kib_now" -ge $((kib + 512)) ] || return 0
 		n=$((n + 1))
 		[ $n -lt $((50 * SLOW)) ] || break
 		sleep 0.1
