@@ -46,8 +46,8 @@ hostile_after()
 		[ "$fds_now" -gt $((fds + 4)) ] || [ "$threads_now" -gt "$threads" ] ||
 			[ "$kib_now" -ge $((kib + 512)) ] || return 0
 		n=$((n + 1))
-		[ $n -lt $((50 * SLOW)) ] || break
-		sleep 0.1
+		[ $n -lt $((5 * SLOW)) ] || break
+		sleep 1
 	done
 	ls -l "/proc/$PID/fd"
 	fail "it had $fds descriptors, $threads threads, $kib KiB, and has $fds_now, $threads_now, $kib_now"
