@@ -43,6 +43,12 @@ const char *fsd_program(const struct fsd *fsd)
 	return fsd->p9 ? "diod" : "virtiofsd";
 }
 
+static const char *name(const struct fsd *fsd, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s %.120s: %s", fsd_option(fsd), fsd->dir ? fsd->dir : "", fsd_program(fsd));
+	return buf;
+}
+
 static int refuse(const struct fsd *fsd, struct vmm_error *err, int ret, const char *what,
 		  const char *name)
 {
@@ -102,6 +108,7 @@ static bool whole_name(struct fsd *fsd)
 void fsd_clear(struct fsd *fsd)
 {
 	*fsd = (struct fsd){ .device = -1, .pid_fd = -1 };
+	said_clear(&fsd->said);
 }
 
 int fsd_open(struct fsd *fsd, const struct fs_option *opt, struct vmm_error *err)
@@ -206,7 +213,8 @@ __attribute__((noreturn)) static void become_virtiofsd(const struct fsd *fsd)
 }
 
 /* In the child of the helper, which has one thread. */
-__attribute__((noreturn)) static void become(const struct fsd *fsd, int listener, pid_t parent)
+__attribute__((noreturn)) static void become(const struct fsd *fsd, int listener, int error,
+					     pid_t parent)
 {
 	sigset_t none;
 	int null;
@@ -221,7 +229,8 @@ __attribute__((noreturn)) static void become(const struct fsd *fsd, int listener
 	if (getppid() != parent)
 		_exit(NO_EXEC);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup2(error, STDERR_FILENO) < 0)
 		_exit(NO_EXEC);
 	/* A duplicate of itself would stay close-on-exec. */
 	if (listener == LISTEN_FD ? fcntl(listener, F_SETFD, 0) : dup2(listener, LISTEN_FD) < 0)
@@ -235,6 +244,7 @@ int fsd_start(struct fsd *fsd, struct vmm_error *err)
 {
 	pid_t parent = getpid();
 	int fds[2];
+	int error;
 	int ret;
 
 	if (fsd->p9)
@@ -243,11 +253,18 @@ int fsd_start(struct fsd *fsd, struct vmm_error *err)
 		ret = make_sockets(fds);
 	if (ret)
 		return refuse(fsd, err, ret, "a socket for", fsd->dir);
+	error = said_begin(&fsd->said);
+	if (error < 0) {
+		close_fd(&fds[0]);
+		close_fd(&fds[1]);
+		return refuse(fsd, err, error, "a pipe for", fsd->dir);
+	}
 	fsd->pid = fork();
 	if (!fsd->pid)
-		become(fsd, fds[0], parent);
+		become(fsd, fds[0], error, parent);
 	ret = fsd->pid < 0 ? -errno : 0;
 	close_fd(&fds[0]);
+	close_fd(&error);
 	if (!ret) {
 		fsd->pid_fd = pidfd_open(fsd->pid, 0);
 		ret = fsd->pid_fd < 0 ? -errno : 0;
@@ -261,10 +278,26 @@ int fsd_start(struct fsd *fsd, struct vmm_error *err)
 	return fds[1];
 }
 
+void fsd_hear(struct fsd *fsd)
+{
+	char who[160];
+
+	said_take(&fsd->said, name(fsd, who, sizeof(who)));
+}
+
+/* Its last words, too. */
+static void hear_out(struct fsd *fsd)
+{
+	char who[160];
+
+	said_end(&fsd->said, name(fsd, who, sizeof(who)));
+}
+
 static bool reap(struct fsd *fsd, int *status)
 {
 	if (waitpid(fsd->pid, status, WNOHANG) != fsd->pid)
 		return false;
+	hear_out(fsd);
 	fsd->pid = 0;
 	close_fd(&fsd->pid_fd);
 	return true;
@@ -287,6 +320,7 @@ void fsd_stop(struct fsd *fsd)
 		waitpid(fsd->pid, &status, 0);
 	fsd->pid = 0;
 	close_fd(&fsd->pid_fd);
+	hear_out(fsd);
 }
 
 bool fsd_ended(struct fsd *fsd, char *how, size_t size)

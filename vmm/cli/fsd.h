@@ -16,6 +16,7 @@
 #include "vmm.h"
 
 #include "vmm/cli/options.h"
+#include "vmm/cli/said.h"
 
 struct fsd {
 	char	*dir;		/* NULL: not open */
@@ -30,6 +31,7 @@ struct fsd {
 	int	pid_fd;		/* readable when it has ended */
 	uint64_t born_ms;
 	unsigned int nr_deaths;	/* soon after it was started, one after the other */
+	struct said said;	/* its standard error, from fsd_start() to fsd_stop() */
 };
 
 /* Nothing is open. */
@@ -45,6 +47,9 @@ void fsd_close(struct fsd *fsd);
 
 /* Start it.  Returns the connected socket or a negative errno. */
 int fsd_start(struct fsd *fsd, struct vmm_error *err);
+
+/* It has said something: there is something to read from .said.fd. */
+void fsd_hear(struct fsd *fsd);
 
 /* Its end: wait for it, a little, if the connection is closed already, or end it. */
 void fsd_stop(struct fsd *fsd);

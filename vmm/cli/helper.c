@@ -94,6 +94,23 @@ static void serve(int fd, struct fsd *fsd, unsigned int what)
 	reply(fd, &a, NULL, 0);
 }
 
+/* Wait for a request, and pass on what is said meanwhile.  False: nobody asks any more. */
+static bool next_request(int fd, struct fsd *fsds, unsigned int nr, struct request *r)
+{
+	struct pollfd p[1 + OPTIONS_FS] = { { .fd = fd, .events = POLLIN } };
+
+	do {
+		for (unsigned int i = 0; i < nr; i++)
+			p[1 + i] = (struct pollfd){ .fd = fsds[i].said.fd, .events = POLLIN };
+		if (poll(p, 1 + nr, -1) < 0)
+			continue;
+		for (unsigned int i = 0; i < nr; i++)
+			if (p[1 + i].revents)
+				fsd_hear(&fsds[i]);
+	} while (!p[0].revents);
+	return recv(fd, r, sizeof(*r), 0) == sizeof(*r);
+}
+
 static void __attribute__((noreturn)) help(int fd, struct fsd *fsds, unsigned int nr,
 					   struct vhosts *vhosts)
 {
@@ -110,7 +127,7 @@ static void __attribute__((noreturn)) help(int fd, struct fsd *fsds, unsigned in
 	prctl(PR_SET_NAME, "vmm-helper");
 	/* Away from the terminal's Ctrl-C, which is the guest's. */
 	setpgid(0, 0);
-	while (recv(fd, &r, sizeof(r), 0) == sizeof(r))
+	while (next_request(fd, fsds, nr, &r))
 		if (r.what == CONNECT && r.index < vhosts->nr)
 			join(fd, vhosts, r.index);
 		else if (r.what != CONNECT && r.index < nr)
