@@ -136,19 +136,20 @@ fs_read_only()
 	cmp "$WORK/files/made" "$WORK/files/after" || fail "something has changed"
 }
 
-# Kill virtiofsd, a child of the helper, which is that of $PID; see that another takes its place.
-kill_virtiofsd='
+# Kill virtiofsd, or the diod of fsd=diod; a child of the helper, which is that of $PID; see
+# that another takes its place.
+kill_fsd='
 child_of() { grep -l "^PPid:.$1$" /proc/[0-9]*/status 2>/dev/null; }
 child() {
 	for s in $(child_of $(child_of $PID | tr -d -c "[0-9]")); do
-		! grep -q "^Name:.virtiofsd$" $s || grep -q "^State:.Z" $s || echo $s | tr -d -c "[0-9]"
+		! grep -q "^Name:.${fsd:-virtiofsd}$" $s || grep -q "^State:.Z" $s || echo $s | tr -d -c "[0-9]"
 	done
 }
 await() {
 	n=0
 	until new=$(child) && [ -n "$new" ] && [ "$new" != "$1" ]; do
 		n=$((n + 1))
-		[ $n -lt 100 ] || { echo "no other virtiofsd than $1"; exit 1; }
+		[ $n -lt 100 ] || { echo "no other than $1"; exit 1; }
 		sleep 0.1
 	done
 }
@@ -179,7 +180,7 @@ fs_killed()
 	main
 	END
 	head -c 4000000 /dev/urandom >"$s/f"
-	vm "want:GUEST-SHARE reads" "shell:sleep 1; $kill_virtiofsd" 'send:still there\n' \
+	vm "want:GUEST-SHARE reads" "shell:sleep 1; $kill_fsd" 'send:still there\n' \
 		"want:GUEST-SHARE still there" kill:TERM sleep:200 kill:TERM exit:12 -- \
 		$(virtio 6.12) --fs "$s,share,$sandbox" -p "$QUIET t=share"
 	stderr | grep -q "virtiofsd has ended: SIGKILL" || fail "its end is not told"
@@ -195,7 +196,7 @@ fs_again()
 	echo "GUEST-SHARE $line"
 	END
 	echo first >"$s/line"
-	vm "want:GUEST-SHARE first" "want:status=0 umount=0" "shell:$kill_virtiofsd; echo second >$s/line" \
+	vm "want:GUEST-SHARE first" "want:status=0 umount=0" "shell:$kill_fsd; echo second >$s/line" \
 		'send:go\n' "want:GUEST-SHARE second" "want:status=0 umount=0" exit:0 -- \
 		$(virtio 6.12) --virtio-transport mmio --fs "$s,share,$sandbox" -p "$QUIET t=again"
 	stderr | grep -q "virtiofsd has ended: SIGKILL" || fail "its end is not told"

@@ -84,7 +84,7 @@ p9_killed_mmio()
 	END
 	head -c 2000000 /dev/urandom >"$s/f"
 	sum=$(sha256sum <"$s/f" | cut -d' ' -f1)
-	vm "want:GUEST-SHARE reads" "shell:sleep 1; $kill_virtiofsd" "want:Input/output error" "want:$sum" \
+	vm "want:GUEST-SHARE reads" "shell:sleep 1; fsd=diod; $kill_fsd" "want:Input/output error" "want:$sum" \
 		"want:status=0 umount=0" exit:0 -- \
 		$(p9_guest mmio) --9p "$s,share" -p "$QUIET t=share fs=9p"
 	stderr | grep -q "diod has ended: SIGKILL; the guest has to mount it anew" || fail "its end is not told"
