@@ -264,7 +264,7 @@ UNIT_VARIANTS ?= native
 UNIT_JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
-UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults test_loop_faults
+UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults
 UNIT_SOFT := test_softring
 UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat epoll_create1 epoll_ctl \
 	epoll_wait preadv2 pwritev2 readv writev fsync fdatasync fallocate recv send recvmsg sendmsg \

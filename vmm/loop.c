@@ -30,10 +30,6 @@ struct loop {
 	struct io_uring		ring;
 	bool			has_ring;
 	struct softring		*soft;		/* in place of it, or NULL */
-	int			broken;		/* what the ring failed with, for good */
-	struct io_uring_sqe	nowhere;	/* what is asked of a broken ring */
-	u64			kept;		/* user_data of completions before the ring's */
-	u64			*kept_end;
 	bool			quit;		/* for good; set and read on the loop's thread */
 	int			bell;		/* eventfd: the inbox has something */
 	struct watch		bell_watch;
@@ -46,24 +42,8 @@ struct loop {
 
 /* ---- The ring, whoever it is ------------------------------------------------- */
 
-/* Of io_uring_enter(2): it may go better the next time. */
-static bool transient(int ret)
-{
-	return ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ETIME;
-}
-
-/* A kernel without memory, or we: until a completion frees some, but for no longer than that. */
-static void pause_a_little(struct loop *loop)
-{
-	struct pollfd ring = { .fd = loop_fd(loop), .events = POLLIN };
-
-	poll(&ring, 1, 1);
-}
-
 static int submit(struct loop *loop)
 {
-	if (loop->broken)
-		return loop->broken;
 	if (!loop->soft)
 		return io_uring_submit(&loop->ring);
 	softring_submit(loop->soft);
@@ -72,30 +52,19 @@ static int submit(struct loop *loop)
 
 static int submit_and_wait(struct loop *loop)
 {
-	int ret;
-
-	/* There is something already. */
-	if (loop->kept || loop->broken)
-		return submit(loop);
-	if (!loop->soft) {
-		ret = io_uring_submit_and_wait(&loop->ring, 1);
-		if (ret == -EAGAIN)
-			pause_a_little(loop);
-		return ret;
-	}
+	if (!loop->soft)
+		return io_uring_submit_and_wait(&loop->ring, 1);
 	softring_wait(loop->soft);
 	return 0;
 }
 
 static struct io_uring_sqe *next_sqe(struct loop *loop)
 {
-	if (loop->broken)
-		return &loop->nowhere;
 	return loop->soft ? softring_sqe(loop->soft) : io_uring_get_sqe(&loop->ring);
 }
 
 /* A completion whose slot is free again: what it calls may call us. */
-static bool next_of_ring(struct loop *loop, u64 *user_data, int *res)
+static bool next_cqe(struct loop *loop, u64 *user_data, int *res)
 {
 	struct io_uring_cqe *cqe;
 
@@ -109,67 +78,14 @@ static bool next_of_ring(struct loop *loop, u64 *user_data, int *res)
 	return true;
 }
 
-static struct loop_kept *kept_of(u64 user_data)
-{
-	void *owner = (void *)(uintptr_t)(user_data & ~IS_IO);
-
-	return user_data & IS_IO ? &((struct loop_io *)owner)->kept : &((struct watch *)owner)->kept;
-}
-
-static bool next_cqe(struct loop *loop, u64 *user_data, int *res)
-{
-	const struct loop_kept *kept;
-
-	if (!loop->kept)
-		return next_of_ring(loop, user_data, res);
-	*user_data = loop->kept;
-	kept = kept_of(*user_data);
-	*res = kept->res;
-	loop->kept = kept->next;
-	if (!loop->kept)
-		loop->kept_end = &loop->kept;
-	return true;
-}
-
-/*
- * Empty the ring of completions, for whoever takes them in turn: who asks for an entry is in
- * the midst of something, and must not be called.  Each has its place in what it completes.
- * Returns false if there was none.
- */
-static bool keep(struct loop *loop)
-{
-	bool any = false;
-	u64 user_data;
-	int res;
-
-	while (next_of_ring(loop, &user_data, &res)) {
-		any = true;
-		if (!user_data)
-			continue;	/* the answer to a cancellation */
-		*kept_of(user_data) = (struct loop_kept){ .res = res };
-		*loop->kept_end = user_data;
-		loop->kept_end = &kept_of(user_data)->next;
-	}
-	return any;
-}
-
-/* Never NULL: of a ring that has failed for good, an entry that goes nowhere. */
 static struct io_uring_sqe *get_sqe(struct loop *loop)
 {
 	struct io_uring_sqe *sqe = next_sqe(loop);
 
-	/*
-	 * The queue is full: hand over what is in it, which empties it.  But a kernel may want
-	 * completions taken first (EBUSY), or have no memory (EAGAIN): io_uring_enter(2).
-	 */
+	/* The queue is full: hand over what is in it, which empties it. */
 	while (!sqe) {
-		int ret = submit(loop);
-
-		if (ret < 0 && !transient(ret))
-			loop->broken = ret;
+		submit(loop);
 		sqe = next_sqe(loop);
-		if (!sqe && !keep(loop))
-			pause_a_little(loop);
 	}
 	return sqe;
 }
@@ -248,7 +164,7 @@ static void cancel(struct loop *loop, u64 data, const void *until, const bool *b
 	while (*busy) {
 		int ret = submit_and_wait(loop);
 
-		if (ret < 0 && !transient(ret))
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
 			break;
 		reap(loop, until, busy);
 	}
@@ -346,10 +262,8 @@ static void run_deferred(struct loop *loop)
 
 static void take_turn(struct loop *loop)
 {
-	do {
-		reap(loop, NULL, NULL);
-		run_deferred(loop);
-	} while (loop->kept);		/* no ring tells of them */
+	reap(loop, NULL, NULL);
+	run_deferred(loop);
 }
 
 /* ---- Messages ----------------------------------------------------------------- */
@@ -480,7 +394,6 @@ static int create(struct loop **out, bool threads, struct vmm_error *err)
 		return error_set(err, -ENOMEM, "loop: no memory");
 	pthread_mutex_init(&loop->lock, NULL);
 	loop->inbox_end = &loop->inbox;
-	loop->kept_end = &loop->kept;
 	loop->quit_msg = (struct loop_msg){ .fn = do_quit, .arg = loop };
 	loop->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->bell < 0) {
@@ -534,6 +447,11 @@ void loop_destroy(struct loop *loop)
 	fd_close(&loop->bell);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
+}
+
+static bool transient(int ret)
+{
+	return ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ETIME;
 }
 
 int loop_run(struct loop *loop)

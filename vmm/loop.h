@@ -19,12 +19,6 @@
 struct io_uring_sqe;
 struct loop;
 
-/* The loop's own: a completion that was taken before it could be heard. */
-struct loop_kept {
-	u64	next;		/* user_data of the one behind it, or 0 */
-	int	res;
-};
-
 /*
  * A descriptor that is watched for readiness, once an arming: when poll() would
  * report one of @events, @fn runs and the watch is idle again.  Lives inside its
@@ -37,7 +31,6 @@ struct watch {
 	int		fd;
 	u32		events;
 	bool		armed;
-	struct loop_kept kept;
 };
 
 int loop_create(struct loop **loop, struct vmm_error *err);
@@ -70,7 +63,6 @@ struct loop_io {
 	void	(*done)(struct loop_io *io, int res);
 	void	*arg;
 	bool	busy;
-	struct loop_kept kept;
 };
 
 /* Elements and buffers must stay until @done; @flags are RWF_* of preadv2(). */
