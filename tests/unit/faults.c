@@ -38,8 +38,7 @@ static struct {
 	size_t		nr_maps;	/* that the library has */
 	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
 	size_t		nr_affinity;	/* how often */
-	int		ring;		/* what a ring fails with, or 0 */
-	bool		crowded;
+	int		ring;		/* what waiting for a ring does */
 	struct plan	plans[MAX_PLANS];
 	size_t		nr_plans;	/* those that are used up as well */
 	bool		hinder;
@@ -101,13 +100,6 @@ void faults_break_rings(int err)
 {
 	pthread_mutex_lock(&faults.lock);
 	faults.ring = err;
-	pthread_mutex_unlock(&faults.lock);
-}
-
-void faults_crowd_rings(bool on)
-{
-	pthread_mutex_lock(&faults.lock);
-	faults.crowded = on;
 	pthread_mutex_unlock(&faults.lock);
 }
 
@@ -251,11 +243,9 @@ int t_pthread_attr_init(pthread_attr_t *attr);
 int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
 int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
 int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n);
-int t_io_uring_submit(struct io_uring *ring);
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n);
 int t_fdatasync(int fd);
 int t_fallocate(int fd, int mode, off_t off, off_t len);
-ssize_t t_preadv2(int fd, const struct iovec *iov, int nr, off_t off, int flags);
 ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags);
 ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off);
 
@@ -399,29 +389,13 @@ int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsig
 	return err ? -err : io_uring_register(fd, op, arg, n);
 }
 
-/* 0, or what handing something to the ring fails with. */
-static int ring_fails(const char *what, struct io_uring *ring)
-{
-	int err = 0;
-
-	pthread_mutex_lock(&faults.lock);
-	if (!planned(what, &err))
-		err = faults.crowded && io_uring_cq_ready(ring) ? EBUSY : faults.ring;
-	pthread_mutex_unlock(&faults.lock);
-	return err;
-}
-
-int t_io_uring_submit(struct io_uring *ring)
-{
-	int err = ring_fails("io_uring_submit", ring);
-
-	return err ? -err : io_uring_submit(ring);
-}
-
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
 {
-	int err = ring_fails("io_uring_submit_and_wait", ring);
+	int err;
 
+	pthread_mutex_lock(&faults.lock);
+	err = faults.ring;
+	pthread_mutex_unlock(&faults.lock);
 	if (!err && !part(1))
 		err = EINTR;
 	return err ? -err : io_uring_submit_and_wait(ring, n);
@@ -446,16 +420,6 @@ static const struct iovec *a_third(const struct iovec *iov, int *nr, struct iove
 	*one = (struct iovec){ iov->iov_base, iov->iov_len / 3 };
 	*nr = 1;
 	return one;
-}
-
-ssize_t t_preadv2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
-{
-	struct iovec one;
-	bool in_part;
-
-	if (fails("preadv2", &in_part))
-		return -1;
-	return preadv2(fd, in_part ? a_third(iov, &nr, &one) : iov, nr, off, flags);
 }
 
 ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags)
