@@ -297,7 +297,6 @@ static bool reap(struct fsd *fsd, int *status)
 {
 	if (waitpid(fsd->pid, status, WNOHANG) != fsd->pid)
 		return false;
-	hear_out(fsd);
 	fsd->pid = 0;
 	close_fd(&fsd->pid_fd);
 	return true;
@@ -329,6 +328,7 @@ bool fsd_ended(struct fsd *fsd, char *how, size_t size)
 
 	if (fsd->pid <= 0 || !reap(fsd, &status))
 		return false;
+	hear_out(fsd);
 	if (answer_now_ms() - fsd->born_ms >= SOON_MS)
 		fsd->nr_deaths = 0;
 	fsd->nr_deaths++;
