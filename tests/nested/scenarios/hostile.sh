@@ -127,7 +127,7 @@ hostile_vhost()
 	[ -x /usr/sbin/diod ] || say_skip "no diod"
 	mkdir "$WORK/files/share"
 	oops=$(dmesg | grep -c -e 'BUG:' -e 'Oops' -e 'WARNING:') || true
-	hostile 7 4 "shell:grep -q 'virtiofsd keeps ending' $WORK/log/vm.stderr || { $kill_fsd
+	hostile 7 4 "shell:sh $NEST/scenario one given_up || { $kill_fsd
 	}" --virtio-transport mmio -n mode=tap,vhost=1 -n mode=tap --vsock 77 --balloon --rng \
 		--fs "$WORK/files/share,share" --9p "$WORK/files/share,9p"
 	[ "$(dmesg | grep -c -e 'BUG:' -e 'Oops' -e 'WARNING:')" = "$oops" ] || fail "the host's kernel says: $(dmesg | tail -n 5)"
