@@ -651,8 +651,9 @@ VMM_API VMM_MUST_CHECK int vmm_retry(struct vmm *vm);
 /*
  * Another backend for device @index, whose old one has gone (VMM_EVENT_BROKEN) or is let
  * go now, by a socket as above.  Who is let go, be it for not keeping to the protocol, finds
- * the connection shut down, whoever else has a descriptor of it.  The device works again once the guest has reset it, or
- * has mounted it anew if that is by 9P; at once if it waits (VMM_VHOST_USER_F_WAIT).
+ * the connection shut down, whoever else has a descriptor of it.  The device works again
+ * once the guest has reset it, or has mounted it anew if that is by 9P; at once if it waits
+ * (VMM_VHOST_USER_F_WAIT).
  * Waits for the backend's answers: 10 seconds for all of them, or one if the device waits,
  * then -ETIMEDOUT.  While the VM runs or is paused, else -EBUSY; -ENOENT: there is no such
  * device, or it has no backend.
