@@ -406,8 +406,9 @@ sanitized: $(B)/arm64/vmm
 check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(SANITIZED)
 	@BUILD=$(abspath $(B)) tests/nested/run
 
+# Nested tests are faster with the emulator that those of SPE have built.
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-nested check-spe check-smoke
+	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-spe check-nested check-smoke
 
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.  And what
 # has changed between two builds, given as programs or as bench.json of theirs:

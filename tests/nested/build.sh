@@ -444,11 +444,11 @@ base_part()
 }
 
 # The tree of a machine whose CPUs differ in their PMU; the options are QEMU's.
-pmu_tree()	# OUT two|half CPUS MACHINE OPTION...
+pmu_tree()	# OUT two|half CPUS EMULATOR MACHINE OPTION...
 {
-	out=$1 pmus=$2 cpus=$3 of=$4
-	shift 4
-	qemu-system-aarch64 -machine "$of,dumpdtb=$out.one" -smp "$cpus" "$@" -nic none \
+	out=$1 pmus=$2 cpus=$3 qemu=$4 of=$5
+	shift 5
+	"$qemu" -machine "$of,dumpdtb=$out.one" -smp "$cpus" "$@" -nic none \
 		-display none >/dev/null 2>&1 || die "cannot get the tree of $of"
 	first=$(seq -s, 0 $((cpus / 2 - 1))) second=$(seq -s, $((cpus / 2)) $((cpus - 1)))
 	case $pmus in
