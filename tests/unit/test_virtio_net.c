@@ -24,6 +24,7 @@
 #include "devices/vhost_net.h"
 #include "devices/virtio_net.h"
 #include "tests/unit/driver.h"
+#include "tests/unit/fake_vhost.h"
 #include "tests/unit/t.h"
 
 #define BIT(nr)		(1ull << (nr))
@@ -1280,69 +1281,7 @@ static void test_pairs_need_the_control_queue(void **state)
 
 /* ---- The kernel's rings ------------------------------------------------------------------- */
 
-static struct {
-	u64				features;
-	u64				set_features;
-	struct vhost_memory_region	region;
-	struct vhost_vring_addr		addr[2];
-	u32				num[2];
-	int				kick[2];
-	int				call[2];
-	int				backend[2];
-	u32				nr_owners;
-	u32				fail;		/* this call from now on */
-} t_vhost;
-
-static int t_vhost_control(int fd, unsigned long request, ...)
-{
-	const struct vhost_vring_file *file;
-	const struct vhost_vring_state *state;
-	va_list ap;
-	void *arg;
-
-	(void)fd;
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	if (t_vhost.fail && !--t_vhost.fail)
-		return t_fails(EIO);
-	file = arg;
-	state = arg;
-	switch (request) {
-	case VHOST_GET_FEATURES:
-		*(u64 *)arg = t_vhost.features;
-		return 0;
-	case VHOST_SET_OWNER:
-		return t_vhost.nr_owners++ ? t_fails(EBUSY) : 0;
-	case VHOST_SET_FEATURES:
-		t_vhost.set_features = *(u64 *)arg;
-		return 0;
-	case VHOST_SET_MEM_TABLE:
-		assert_int_equal(((struct vhost_memory *)arg)->nregions, 1);
-		t_vhost.region = ((struct vhost_memory *)arg)->regions[0];
-		return 0;
-	case VHOST_SET_VRING_NUM:
-		t_vhost.num[state->index] = state->num;
-		return 0;
-	case VHOST_SET_VRING_BASE:
-		return state->num;
-	case VHOST_SET_VRING_ADDR:
-		t_vhost.addr[((struct vhost_vring_addr *)arg)->index] = *(struct vhost_vring_addr *)arg;
-		return 0;
-	case VHOST_SET_VRING_KICK:
-		t_vhost.kick[file->index] = file->fd;
-		return 0;
-	case VHOST_SET_VRING_CALL:
-		t_vhost.call[file->index] = file->fd;
-		return 0;
-	case VHOST_NET_SET_BACKEND:
-		/* The rings are there, and stay while frames go. */
-		assert_true(t_vhost.num[file->index] || file->fd == -1);
-		t_vhost.backend[file->index] = file->fd;
-		return 0;
-	}
-	return t_fails(ENOTTY);
-}
+static struct fake_vhost *const t_vhost = &fake_vhost[0];
 
 #define T_VHOST_HAS	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
 			 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_NET_F_MRG_RXBUF))
@@ -1354,14 +1293,12 @@ static void t_open_vhost(struct t_net *t, u32 fail)
 	struct virtio *dev;
 
 	*t = (struct t_net){ .peer = -1 };
-	memset(&t_vhost, 0, sizeof(t_vhost));
-	t_vhost.features = T_VHOST_HAS | BIT(VHOST_NET_F_VIRTIO_NET_HDR);
-	t_vhost.backend[0] = t_vhost.backend[1] = -1;
+	fake_vhost_reset(T_VHOST_HAS | BIT(VHOST_NET_F_VIRTIO_NET_HDR));
 	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	t_tap_knows = T_TAP_TSO;
 	assert_int_equal(t_tap(&params.io[0], &t->peer, SOCK_NONBLOCK, &err), 0);
-	assert_int_equal(vhost_net_create(&params.vhost[0], t->peer, t_vhost_control, &err), 0);
-	t_vhost.fail = fail;
+	assert_int_equal(vhost_net_create(&params.vhost[0], t->peer, fake_vhost_control, &err), 0);
+	t_vhost->fail = fail;
 	driver_open(&t->d, 1);
 	assert_int_equal(virtio_net_create(&dev, &t->d.env, 3, &params, &err), 0);
 	driver_attach(&t->d, dev);
@@ -1375,47 +1312,47 @@ static void test_vhost_gets_the_rings(void **state)
 
 	(void)state;
 	t_open_vhost(&t, 0);
-	assert_int_equal(t_vhost.set_features, T_TSO & T_VHOST_HAS);
+	assert_int_equal(t_vhost->set_features, T_TSO & T_VHOST_HAS);
 	/* Whatever other devices do: no kernel has them. */
 	assert_false(t.d.dev->offered & BIT(VIRTIO_F_RING_PACKED));
 	assert_int_equal(t_tap_offload, TUN_F_CSUM | TUN_F_TSO4);
-	assert_int_equal(t_vhost.region.guest_phys_addr, DRIVER_RAM_BASE);
-	assert_int_equal(t_vhost.region.memory_size, DRIVER_RAM_SIZE);
-	assert_ptr_equal((void *)(uintptr_t)t_vhost.region.userspace_addr, t.d.mem.host);
+	assert_int_equal(t_vhost->region.guest_phys_addr, DRIVER_RAM_BASE);
+	assert_int_equal(t_vhost->region.memory_size, DRIVER_RAM_SIZE);
+	assert_ptr_equal((void *)(uintptr_t)t_vhost->region.userspace_addr, t.d.mem.host);
 	for (u32 i = 0; i < 2; i++) {
-		const struct vhost_vring_addr *addr = &t_vhost.addr[i];
+		const struct vhost_vring_addr *addr = &t_vhost->addr[i];
 
-		assert_int_equal(t_vhost.num[i], 256);
+		assert_int_equal(t_vhost->num[i], 256);
 		assert_ptr_equal((void *)(uintptr_t)addr->desc_user_addr, t.d.q[i].desc);
 		assert_ptr_equal((void *)(uintptr_t)addr->avail_user_addr, t.d.q[i].avail);
 		assert_ptr_equal((void *)(uintptr_t)addr->used_user_addr, t.d.q[i].used);
-		assert_int_equal(t_vhost.kick[i], t.d.dev->queues[i].kick_fd);
-		assert_int_equal(t_vhost.call[i], t.d.irq_fd);
-		assert_true(t_vhost.backend[i] >= 0);
+		assert_int_equal(t_vhost->kick[i], t.d.dev->queues[i].kick_fd);
+		assert_int_equal(t_vhost->call[i], t.d.irq_fd);
+		assert_true(t_vhost->backend[i] >= 0);
 	}
 	virtio_net_link(t.d.dev, false);
 	assert_int_equal(t_status(&t), 0);
-	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 	virtio_net_link(t.d.dev, true);
 	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
-	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+	assert_true(t_vhost->backend[0] >= 0 && t_vhost->backend[1] >= 0);
 	/* A pause, in which somebody plays with the cable. */
 	virtio_pause(t.d.dev, t.d.dev->queues[0].loop);
-	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 	virtio_net_link(t.d.dev, true);
 	driver_turn(&t.d);
-	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 	virtio_resume(t.d.dev, t.d.dev->queues[0].loop);
-	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+	assert_true(t_vhost->backend[0] >= 0 && t_vhost->backend[1] >= 0);
 	driver_status(&t.d, 0);
 	driver_turn(&t.d);
 	assert_int_equal(driver_status(&t.d, -1), 0);
-	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 	driver_start(&t.d, T_TSO);
 	driver_turn(&t.d);
-	assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+	assert_true(t_vhost->backend[0] >= 0 && t_vhost->backend[1] >= 0);
 	t_close(&t);
-	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 }
 
 static void test_vhost_gets_each_pair(void **state)
@@ -1428,36 +1365,34 @@ static void test_vhost_gets_each_pair(void **state)
 	u32 second;
 
 	(void)state;
-	memset(&t_vhost, 0, sizeof(t_vhost));
-	t_vhost.features = T_VHOST_HAS;
+	fake_vhost_reset(T_VHOST_HAS);
 	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	t_tap_set_queue = 0;
 	memset(t_tap_detached, 0, sizeof(t_tap_detached));
 	for (u32 i = 0; i < 2; i++) {
-		t_vhost.nr_owners = 0;
 		assert_int_equal(t_tap(&params.io[i], &peer[i], SOCK_NONBLOCK, &err), 0);
-		assert_int_equal(vhost_net_create(&params.vhost[i], peer[i], t_vhost_control, &err), 0);
+		assert_int_equal(vhost_net_create(&params.vhost[i], peer[i], fake_vhost_control, &err), 0);
 	}
 	second = (u32)params.io[1]->fd;
 	driver_open(&d, 2);
 	assert_int_equal(virtio_net_create(&dev, &d.env, 3, &params, &err), 0);
 	driver_attach(&d, dev);
 	driver_start(&d, T_MQ);
-	/* Rings 0 and 1 of the one that was told last are queues 2 and 3; the control is ours. */
+	/* Rings 0 and 1 of the second are queues 2 and 3; the control is ours. */
 	driver_turn(&d);
 	for (u32 i = 0; i < 2; i++) {
-		assert_ptr_equal((void *)(uintptr_t)t_vhost.addr[i].desc_user_addr, d.q[2 + i].desc);
-		assert_int_equal(t_vhost.kick[i], dev->queues[2 + i].kick_fd);
+		assert_ptr_equal((void *)(uintptr_t)fake_vhost[1].addr[i].desc_user_addr, d.q[2 + i].desc);
+		assert_int_equal(fake_vhost[1].kick[i], dev->queues[2 + i].kick_fd);
 	}
 	/* It rests until the driver wants it; the first has nothing to do with that. */
 	assert_true(t_tap_detached[second]);
-	assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+	assert_int_equal(fake_vhost[1].backend[0] & fake_vhost[1].backend[1], -1);
 	assert_int_equal(t_use(&d, 2), VIRTIO_NET_OK);
 	assert_false(t_tap_detached[second]);
-	assert_int_equal(t_vhost.backend[0], second);
+	assert_int_equal(fake_vhost[1].backend[0], second);
 	assert_int_equal(t_use(&d, 3), VIRTIO_NET_ERR);
 	assert_int_equal(t_use(&d, 1), VIRTIO_NET_OK);
-	assert_int_equal(t_vhost.backend[1], -1);
+	assert_int_equal(fake_vhost[1].backend[1], -1);
 	driver_status(&d, 0);
 	driver_turn(&d);
 	assert_int_equal(driver_status(&d, -1), 0);
@@ -1479,13 +1414,13 @@ static void test_vhost_that_fails(void **state)
 
 		t_open_vhost(&t, fail);
 		assert_int_equal(t.d.nr_broken, 1);
-		assert_int_equal(t_vhost.backend[0] & t_vhost.backend[1], -1);
+		assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 		driver_status(&t.d, 0);
 		driver_turn(&t.d);
 		driver_start(&t.d, T_TSO);
 		driver_turn(&t.d);
 		assert_int_equal(t.d.nr_broken, 1);
-		assert_true(t_vhost.backend[0] >= 0 && t_vhost.backend[1] >= 0);
+		assert_true(t_vhost->backend[0] >= 0 && t_vhost->backend[1] >= 0);
 		t_close(&t);
 	}
 }
@@ -1496,13 +1431,12 @@ static void test_vhost_of_an_old_kernel(void **state)
 	struct vmm_error err;
 
 	(void)state;
-	memset(&t_vhost, 0, sizeof(t_vhost));
-	t_vhost.features = T_VHOST_HAS & ~BIT(VIRTIO_NET_F_MRG_RXBUF);
-	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, t_vhost_control, &err), -ENOTSUP);
-	assert_int_equal(vhost_net_create(&vhost, -1, t_vhost_control, &err), -EBADF);
-	t_vhost.features = T_VHOST_HAS;
-	t_vhost.nr_owners = 1;
-	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, t_vhost_control, &err), 0);
+	fake_vhost_reset(T_VHOST_HAS & ~BIT(VIRTIO_NET_F_MRG_RXBUF));
+	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, fake_vhost_control, &err), -ENOTSUP);
+	assert_int_equal(vhost_net_create(&vhost, -1, fake_vhost_control, &err), -EBADF);
+	fake_vhost_reset(T_VHOST_HAS);
+	t_vhost->owned = true;
+	assert_int_equal(vhost_net_create(&vhost, STDERR_FILENO, fake_vhost_control, &err), 0);
 	vhost_destroy(vhost);
 }
 

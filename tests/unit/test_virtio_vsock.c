@@ -4,18 +4,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <linux/virtio_vsock.h>
-#include <poll.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "devices/virtio_vsock.h"
 #include "tests/unit/driver.h"
 #include "tests/unit/fake_kvm.h"
+#include "tests/unit/fake_vhost.h"
 #include "tests/unit/t.h"
 
 #define BIT(nr)		(1ull << (nr))
@@ -23,122 +21,13 @@
 			 BIT(VIRTIO_RING_F_INDIRECT_DESC))
 #define T_SEQPACKET	BIT(VIRTIO_VSOCK_F_SEQPACKET)
 
-/* A kernel that refuses what the real one does. */
-static struct {
-	u64				features;
-	u64				set_features;
-	u64				cid;
-	u64				taken;		/* by another guest */
-	struct vhost_vring_addr		addr[2];
-	u32				num[2];
-	int				kick[2];
-	int				call[2];
-	bool				owned;
-	bool				mapped;
-	bool				running;
-	u32				nr_runs;
-	u32				fail;		/* this call from now on */
-} t_vhost;
-
-static int t_fails(int error)
-{
-	errno = error;
-	return -1;
-}
-
-/* How often a ring was kicked since we looked. */
-static u64 t_kicks(u32 i)
-{
-	struct pollfd p = { .fd = t_vhost.kick[i], .events = POLLIN };
-	u64 n = 0;
-
-	if (poll(&p, 1, 0) == 1)
-		assert_int_equal(read(p.fd, &n, sizeof(n)), sizeof(n));
-	return n;
-}
-
-static int t_run(bool run)
-{
-	/* What was kicked while it does not run, the kernel forgets. */
-	for (u32 i = 0; i < 2 && run && !t_vhost.running && t_vhost.addr[i].desc_user_addr; i++)
-		t_kicks(i);
-	for (u32 i = 0; i < 2 && run; i++)
-		if (!t_vhost.mapped || !t_vhost.addr[i].desc_user_addr)
-			return t_fails(EFAULT);
-	t_vhost.nr_runs += run && !t_vhost.running;
-	t_vhost.running = run;
-	return 0;
-}
-
-static int t_control(int fd, unsigned long request, ...)
-{
-	const struct vhost_vring_file *file;
-	const struct vhost_vring_state *state;
-	va_list ap;
-	void *arg;
-
-	(void)fd;
-	va_start(ap, request);
-	arg = va_arg(ap, void *);
-	va_end(ap);
-	file = arg;
-	state = arg;
-	if (t_vhost.fail && !--t_vhost.fail)
-		return t_fails(EIO);
-	if (request == VHOST_GET_FEATURES) {
-		*(u64 *)arg = t_vhost.features;
-		return 0;
-	}
-	if (request == VHOST_SET_OWNER) {
-		if (t_vhost.owned)
-			return t_fails(EBUSY);
-		t_vhost.owned = true;
-		return 0;
-	}
-	assert_true(t_vhost.owned);
-	switch (request) {
-	case VHOST_VSOCK_SET_GUEST_CID:
-		if (*(u64 *)arg == t_vhost.taken)
-			return t_fails(EADDRINUSE);
-		t_vhost.cid = *(u64 *)arg;
-		return 0;
-	case VHOST_SET_FEATURES:
-		t_vhost.set_features = *(u64 *)arg;
-		return t_vhost.set_features & ~t_vhost.features ? t_fails(EOPNOTSUPP) : 0;
-	case VHOST_SET_MEM_TABLE:
-		t_vhost.mapped = true;
-		return 0;
-	case VHOST_SET_VRING_NUM:
-	case VHOST_SET_VRING_BASE:
-		/* There are two, and their places are not changed while they are at work. */
-		if (state->index > 1)
-			return t_fails(ENOBUFS);
-		if (t_vhost.running)
-			return t_fails(EBUSY);
-		if (request == VHOST_SET_VRING_NUM)
-			t_vhost.num[state->index] = state->num;
-		return 0;
-	case VHOST_SET_VRING_ADDR:
-		t_vhost.addr[((struct vhost_vring_addr *)arg)->index] = *(struct vhost_vring_addr *)arg;
-		return 0;
-	case VHOST_SET_VRING_KICK:
-		t_vhost.kick[file->index] = file->fd;
-		return 0;
-	case VHOST_SET_VRING_CALL:
-		t_vhost.call[file->index] = file->fd;
-		return 0;
-	case VHOST_VSOCK_SET_RUNNING:
-		return t_run(*(int *)arg);
-	}
-	return t_fails(ENOTTY);
-}
+static struct fake_vhost *const t_vhost = &fake_vhost[0];
 
 static int t_create(struct driver *d, u64 features, struct virtio **dev, struct vmm_error *err)
 {
-	memset(&t_vhost, 0, sizeof(t_vhost));
-	t_vhost.features = features;
+	fake_vhost_reset(features);
 	driver_open(d, 1);
-	return virtio_vsock_create(dev, &d->env, 5, 0x12345678, STDERR_FILENO, t_control, err);
+	return virtio_vsock_create(dev, &d->env, 5, 0x12345678, STDERR_FILENO, fake_vhost_control, err);
 }
 
 static void t_open(struct driver *d, u64 features)
@@ -164,7 +53,7 @@ static void test_is_what_it_shall_be(void **state)
 	assert_int_equal(d.dev->config_size, sizeof(config));
 	driver_locked(&d, virtio_config_read(d.dev, 0, &config, sizeof(config)));
 	assert_int_equal(config.guest_cid, 0x12345678);
-	assert_int_equal(t_vhost.cid, 0x12345678);
+	assert_int_equal(t_vhost->cid, 0x12345678);
 	assert_true(d.dev->offered & T_SEQPACKET);
 	assert_false(d.dev->offered & 1ull << VIRTIO_F_RING_PACKED);
 	driver_close(&d);
@@ -180,35 +69,35 @@ static void test_vhost_gets_the_rings(void **state)
 
 	(void)state;
 	t_open(&d, T_RINGS | T_SEQPACKET);
-	assert_false(t_vhost.running);
+	assert_false(t_vhost->running);
 	driver_start(&d, T_RINGS | T_SEQPACKET);
 	driver_turn(&d);
-	assert_true(t_vhost.running);
-	assert_int_equal(t_vhost.set_features, T_RINGS | T_SEQPACKET);
+	assert_true(t_vhost->running);
+	assert_int_equal(t_vhost->set_features, T_RINGS | T_SEQPACKET);
 	for (u32 i = 0; i < 2; i++) {
-		const struct vhost_vring_addr *addr = &t_vhost.addr[i];
+		const struct vhost_vring_addr *addr = &t_vhost->addr[i];
 
-		assert_int_equal(t_vhost.num[i], d.q[i].layout.size);
+		assert_int_equal(t_vhost->num[i], d.q[i].layout.size);
 		assert_ptr_equal((void *)(uintptr_t)addr->desc_user_addr, d.q[i].desc);
 		assert_ptr_equal((void *)(uintptr_t)addr->avail_user_addr, d.q[i].avail);
 		assert_ptr_equal((void *)(uintptr_t)addr->used_user_addr, d.q[i].used);
-		assert_int_equal(t_vhost.kick[i], d.dev->queues[i].kick_fd);
-		assert_int_equal(t_vhost.call[i], d.irq_fd);
+		assert_int_equal(t_vhost->kick[i], d.dev->queues[i].kick_fd);
+		assert_int_equal(t_vhost->call[i], d.irq_fd);
 	}
 	driver_status(&d, 0);
 	driver_turn(&d);
 	assert_int_equal(driver_status(&d, -1), 0);
-	assert_false(t_vhost.running);
+	assert_false(t_vhost->running);
 	driver_start(&d, T_RINGS);
 	/* Before the kernel looks at it. */
 	driver_kick(&d, 1);
 	driver_turn(&d);
-	assert_true(t_vhost.running);
-	assert_int_equal(t_kicks(1), 1);
-	assert_int_equal(t_vhost.set_features, T_RINGS);
+	assert_true(t_vhost->running);
+	assert_int_equal(fake_vhost_kicks(t_vhost, 1), 1);
+	assert_int_equal(t_vhost->set_features, T_RINGS);
 	assert_int_equal(d.nr_broken, 0);
 	driver_close(&d);
-	assert_false(t_vhost.running);
+	assert_false(t_vhost->running);
 }
 
 /* Nobody serves the ring of events, whatever the driver does with it. */
@@ -243,25 +132,25 @@ static void test_rests_during_a_pause(void **state)
 	/* Before the driver has come there is nothing to rest. */
 	virtio_pause(d.dev, loop);
 	virtio_resume(d.dev, loop);
-	assert_int_equal(t_vhost.nr_runs, 0);
+	assert_int_equal(t_vhost->nr_runs, 0);
 	driver_start(&d, T_RINGS);
 	driver_turn(&d);
 	virtio_pause(d.dev, loop);
-	assert_false(t_vhost.running);
+	assert_false(t_vhost->running);
 	assert_true(virtio_at_rest(d.dev, loop));
 	virtio_kick(d.dev, 1);
 	virtio_resume(d.dev, loop);
-	assert_true(t_vhost.running);
-	assert_int_equal(t_kicks(1), 1);
+	assert_true(t_vhost->running);
+	assert_int_equal(fake_vhost_kicks(t_vhost, 1), 1);
 	/* A driver that says DRIVER_OK and is paused before it was heard. */
 	driver_status(&d, 0);
 	driver_turn(&d);
 	driver_start(&d, T_RINGS);
 	virtio_pause(d.dev, loop);
 	driver_turn(&d);
-	assert_false(t_vhost.running);
+	assert_false(t_vhost->running);
 	virtio_resume(d.dev, loop);
-	assert_true(t_vhost.running);
+	assert_true(t_vhost->running);
 	assert_int_equal(d.nr_broken, 0);
 	driver_close(&d);
 }
@@ -274,18 +163,18 @@ static void test_vhost_that_fails(void **state)
 		struct driver d;
 
 		t_open(&d, T_RINGS);
-		t_vhost.fail = fail;
+		t_vhost->fail = fail;
 		driver_start(&d, T_RINGS);
 		driver_turn(&d);
-		assert_int_equal(t_vhost.fail, 0);
+		assert_int_equal(t_vhost->fail, 0);
 		assert_int_equal(d.nr_broken, 1);
-		assert_false(t_vhost.running);
+		assert_false(t_vhost->running);
 		driver_status(&d, 0);
 		driver_turn(&d);
 		driver_start(&d, T_RINGS);
 		driver_turn(&d);
 		assert_int_equal(d.nr_broken, 1);
-		assert_true(t_vhost.running);
+		assert_true(t_vhost->running);
 		driver_close(&d);
 	}
 }
@@ -301,8 +190,8 @@ static void test_driver_without_rings(void **state)
 	driver_status(&d, DRIVER_ACK | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
 	driver_turn(&d);
 	assert_int_equal(d.nr_broken, 1);
-	assert_false(t_vhost.running);
-	assert_int_equal(t_vhost.num[0] | t_vhost.num[1], 0);
+	assert_false(t_vhost->running);
+	assert_int_equal(t_vhost->num[0] | t_vhost->num[1], 0);
 	driver_close(&d);
 }
 
@@ -314,20 +203,18 @@ static void t_refused(u64 features, u64 taken, u32 fail, int error, const char *
 	struct driver d;
 	int ret;
 
-	memset(&t_vhost, 0, sizeof(t_vhost));
-	t_vhost.features = features;
-	t_vhost.taken = taken;
-	t_vhost.fail = fail;
+	fake_vhost_reset(features);
+	t_vhost->taken = taken;
+	t_vhost->fail = fail;
 	driver_open(&d, 1);
 	t_process_save(&before);
-	ret = virtio_vsock_create(&dev, &d.env, 5, 7, STDERR_FILENO, t_control, &err);
+	ret = virtio_vsock_create(&dev, &d.env, 5, 7, STDERR_FILENO, fake_vhost_control, &err);
 	assert_int_equal(ret, error);
 	assert_string_equal(err.msg, why);
 	t_process_check(&before);
 	/* What is left of the driver can be closed with a device alone. */
-	memset(&t_vhost, 0, sizeof(t_vhost));
-	t_vhost.features = T_RINGS;
-	assert_int_equal(virtio_vsock_create(&dev, &d.env, 5, 7, STDERR_FILENO, t_control, &err), 0);
+	fake_vhost_reset(T_RINGS);
+	assert_int_equal(virtio_vsock_create(&dev, &d.env, 5, 7, STDERR_FILENO, fake_vhost_control, &err), 0);
 	driver_attach(&d, dev);
 	driver_close(&d);
 }
