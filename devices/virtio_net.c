@@ -91,6 +91,7 @@ struct virtio_net {
 	struct pair			*pairs;
 	struct control			control;
 	bool				mergeable;
+	bool				vhost_runs;	/* at home: its rings may be at work */
 
 	/* Under the device's lock: how it shall be. */
 	struct netio			*new_io;	/* of the first pair */
@@ -357,7 +358,7 @@ static void attach(struct pair *p, struct netio *io)
 /* What the kernel serves it serves while the cable is in, and nothing during a pause. */
 static int plug(struct pair *p)
 {
-	const bool in = p->used && p->cable && !queue(p, RX)->paused;
+	const bool in = p->net->vhost_runs && has_peer(p) && p->cable && !queue(p, RX)->paused;
 
 	return vhost_net_plug(p->vhost, &p->net->virtio, queue(p, RX)->index,
 			      in ? p->io->fd : VHOST_FILE_UNBIND);
@@ -365,6 +366,7 @@ static int plug(struct pair *p)
 
 static void unplug(struct virtio_net *net)
 {
+	net->vhost_runs = false;
 	for (u32 i = 0; i < net->nr_pairs; i++)
 		vhost_net_plug(net->pairs[i].vhost, &net->virtio, 2 * i, VHOST_FILE_UNBIND);
 }
@@ -637,6 +639,7 @@ static int start_vhost(struct virtio *dev)
 	struct virtio_net *net = of(dev);
 	int ret = start(dev);
 
+	net->vhost_runs = true;
 	for (u32 i = 0; i < net->nr_pairs && !ret; i++) {
 		ret = vhost_net_start(net->pairs[i].vhost, dev, 2 * i);
 		if (!ret)
@@ -648,6 +651,7 @@ static int start_vhost(struct virtio *dev)
 	return ret;
 }
 
+/* Until the control queue has stopped too there may be changes, and pauses. */
 static void stop_vhost(struct virtio *dev)
 {
 	unplug(of(dev));

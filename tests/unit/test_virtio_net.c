@@ -1355,16 +1355,14 @@ static void test_vhost_gets_the_rings(void **state)
 	assert_int_equal(t_vhost->backend[0] & t_vhost->backend[1], -1);
 }
 
-static void test_vhost_gets_each_pair(void **state)
+/* Two of them; the file of the second's interface. */
+static u32 t_open_vhost_pairs(struct driver *d, int *peer)
 {
 	struct virtio_net_params params = { .mac = { 2 }, .nr_pairs = 2, .lost = t_lost };
 	struct vmm_error err;
 	struct virtio *dev;
-	struct driver d;
-	int peer[2];
 	u32 second;
 
-	(void)state;
 	fake_vhost_reset(T_VHOST_HAS);
 	t_tap_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	t_tap_set_queue = 0;
@@ -1374,15 +1372,33 @@ static void test_vhost_gets_each_pair(void **state)
 		assert_int_equal(vhost_net_create(&params.vhost[i], peer[i], fake_vhost_control, &err), 0);
 	}
 	second = (u32)params.io[1]->fd;
-	driver_open(&d, 2);
-	assert_int_equal(virtio_net_create(&dev, &d.env, 3, &params, &err), 0);
-	driver_attach(&d, dev);
-	driver_start(&d, T_MQ);
+	driver_open(d, 2);
+	assert_int_equal(virtio_net_create(&dev, &d->env, 3, &params, &err), 0);
+	driver_attach(d, dev);
+	driver_start(d, T_MQ);
+	return second;
+}
+
+static void t_close_vhost_pairs(struct driver *d, const int *peer)
+{
+	driver_close(d);
+	for (u32 i = 0; i < 2; i++)
+		close(peer[i]);
+}
+
+static void test_vhost_gets_each_pair(void **state)
+{
+	struct driver d;
+	int peer[2];
+	u32 second;
+
+	(void)state;
+	second = t_open_vhost_pairs(&d, peer);
 	/* Rings 0 and 1 of the second are queues 2 and 3; the control is ours. */
 	driver_turn(&d);
 	for (u32 i = 0; i < 2; i++) {
 		assert_ptr_equal((void *)(uintptr_t)fake_vhost[1].addr[i].desc_user_addr, d.q[2 + i].desc);
-		assert_int_equal(fake_vhost[1].kick[i], dev->queues[2 + i].kick_fd);
+		assert_int_equal(fake_vhost[1].kick[i], d.dev->queues[2 + i].kick_fd);
 	}
 	/* It rests until the driver wants it; the first has nothing to do with that. */
 	assert_true(t_tap_detached[second]);
@@ -1400,10 +1416,78 @@ static void test_vhost_gets_each_pair(void **state)
 	driver_turn(&d);
 	assert_int_equal(t_use(&d, 2), VIRTIO_NET_OK);
 	assert_int_equal(d.nr_broken, 0);
-	driver_close(&d);
-	for (u32 i = 0; i < 2; i++)
-		close(peer[i]);
+	t_close_vhost_pairs(&d, peer);
 }
+
+static bool t_at_work(void)
+{
+	for (u32 i = 0; i < FAKE_VHOSTS; i++)
+		for (u32 k = 0; k < FAKE_VHOST_RINGS; k++)
+			if (fake_vhost[i].backend[k] >= 0)
+				return true;
+	return false;
+}
+
+/*
+ * HOSTILE: what was asked for before a reset and is done while the control queue stops does
+ * not set the kernel to work on rings that were taken back.
+ */
+static void test_vhost_rests_during_a_reset(void **state)
+{
+	struct driver d;
+	int peer[2];
+
+	(void)state;
+	t_open_vhost_pairs(&d, peer);
+	driver_turn(&d);
+	for (u32 n = 0; n < 3; n++) {
+		assert_true(t_at_work());
+		driver_status(&d, 0);
+		if (n == 1)
+			virtio_net_link(d.dev, true);
+		if (n == 2)
+			driver_add(&d.q[4], (const struct driver_buf[]){ { DRIVER_DATA, 4, false } }, 1);
+		driver_turn(&d);
+		assert_int_equal(driver_status(&d, -1), 0);
+		assert_false(t_at_work());
+		/* With a reset at its heels. */
+		driver_start(&d, T_MQ);
+		driver_status(&d, 0);
+		driver_turn(&d);
+		assert_int_equal(driver_status(&d, -1), 0);
+		assert_false(t_at_work());
+		driver_start(&d, T_MQ);
+		driver_turn(&d);
+		assert_int_equal(d.nr_broken, 0);
+	}
+	t_close_vhost_pairs(&d, peer);
+}
+
+/* The interface has gone, and then the driver wants its second queue, and goes on wanting. */
+static void test_vhost_of_a_pair_without_a_peer(void **state)
+{
+	struct driver d;
+	int peer[2];
+
+	(void)state;
+	t_open_vhost_pairs(&d, peer);
+	driver_turn(&d);
+	t_tap_set_queue = EBADFD;
+	for (u32 n = 0; n < 2; n++) {
+		assert_int_equal(t_use(&d, 2), VIRTIO_NET_ERR);
+		assert_int_equal(fake_vhost[1].backend[0] & fake_vhost[1].backend[1], -1);
+	}
+	driver_status(&d, 0);
+	driver_turn(&d);
+	driver_start(&d, T_MQ);
+	driver_turn(&d);
+	assert_int_equal(t_use(&d, 2), VIRTIO_NET_ERR);
+	assert_int_equal(d.nr_broken, 0);
+	assert_int_equal(fake_vhost[1].backend[0] & fake_vhost[1].backend[1], -1);
+	assert_true(fake_vhost[0].backend[0] >= 0 && fake_vhost[0].backend[1] >= 0);
+	t_close_vhost_pairs(&d, peer);
+}
+
 
 /* Whatever it is that fails: the device breaks, and nothing is at work. */
 static void test_vhost_that_fails(void **state)
@@ -1571,6 +1655,8 @@ int main(void)
 		cmocka_unit_test(test_pairs_need_the_control_queue),
 		cmocka_unit_test(test_vhost_gets_the_rings),
 		cmocka_unit_test(test_vhost_gets_each_pair),
+		cmocka_unit_test(test_vhost_rests_during_a_reset),
+		cmocka_unit_test(test_vhost_of_a_pair_without_a_peer),
 		cmocka_unit_test(test_vhost_that_fails),
 		cmocka_unit_test(test_vhost_of_an_old_kernel),
 		cmocka_unit_test(test_vm_adds_cards),
