@@ -199,6 +199,19 @@ static void t_gone(struct t_rig *r, const char *why)
 	assert_false(driver_status(&r->d, -1) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
+static void t_replace(struct t_rig *r)
+{
+	const int old = r->peer;
+	struct vmm_error err;
+	int fd = t_pair(&r->peer);
+
+	assert_int_equal(virtio_9p_replace(r->d.dev, fd, &err), 0);
+	close(fd);
+	driver_turn(&r->d);
+	if (old >= 0)
+		close(old);
+}
+
 /* ---- What is right ----------------------------------------------------------------- */
 
 static void test_tells_its_tag(void **state)
@@ -392,11 +405,16 @@ static void test_refuses_what_is_no_message(void **state)
 		u32		error;
 	} rows[] = {
 		{ { .size = 0, .tag = 1 }, 20, EINVAL },
+		{ { .size = 3, .tag = 1 }, 20, EINVAL },
 		{ { .size = 6, .tag = 1 }, 20, EINVAL },
 		{ { .size = 21, .tag = 1 }, 20, EINVAL },
+		{ { .size = 0x80000007, .tag = 1 }, 20, EINVAL },
 		{ { .size = UINT32_MAX, .tag = 1 }, 20, EINVAL },
 		{ { .size = KIB(8) + 1, .tag = 1 }, KIB(8) + 1, EMSGSIZE },
 		{ { .size = 8, .type = TFLUSH, .tag = 1 }, 8, EINVAL },
+		{ { .size = 7, .type = TFLUSH, .tag = 1 }, 7, EINVAL },
+		{ { .size = 10, .type = TFLUSH, .tag = 1 }, 10, EINVAL },
+		{ { .size = 7, .type = TATTACH, .tag = 1 }, 7, EINVAL },
 		{ { .size = 7, .type = TVERSION, .tag = 1 }, 7, EINVAL },
 	};
 	struct t_rig r;
@@ -410,6 +428,111 @@ static void test_refuses_what_is_no_message(void **state)
 	/* Nor a header that is cut short; its tag reads as far as it was there. */
 	t_refused(&r, t_request(&r, &(struct t_msg){ .size = 7, .tag = 1 }, 4, 512), 0, EINVAL);
 	assert_int_equal(r.d.nr_broken, 0);
+	t_close(&r);
+}
+
+/* HOSTILE: what a chain has behind its message is not for the server. */
+static void test_message_ends_where_it_says(void **state)
+{
+	const struct t_msg m = { .size = 9, .type = TREAD, .tag = 1, .body = "abcdefgh" };
+	struct t_rig r;
+	struct t_msg heard;
+
+	(void)state;
+	t_open(&r, "");
+	t_session(&r);
+	for (u32 out = 9; out < 15; out++) {
+		t_request(&r, &m, out, 512);
+		t_hear(&r, &heard);
+		assert_int_equal(heard.size, 9);
+		assert_memory_equal(heard.body, "ab", 2);
+		assert_true(t_hears_nothing(&r));
+		t_say(&r, TREAD + 1, 1, "", 0);
+		assert_int_equal(t_used(&r), 7);
+	}
+	t_close(&r);
+}
+
+/* HOSTILE: what they mean is the server's to know; what it has none for it says. */
+static void test_types_that_there_are_not(void **state)
+{
+	struct t_rig r;
+	struct t_msg m;
+
+	(void)state;
+	t_open(&r, "");
+	t_session(&r);
+	for (u32 type = 0; type < 256; type++) {
+		u32 i;
+
+		if (type == TVERSION || type == TATTACH || type == TFLUSH)
+			continue;
+		i = t_ask(&r, (u8)type, (u16)type, "", 0);
+		t_hear(&r, &m);
+		assert_int_equal(m.type, type);
+		t_say(&r, RLERROR, (u16)type, "\x5f\0\0\0", 4);
+		t_refused(&r, i, (u16)type, EOPNOTSUPP);
+	}
+	assert_int_equal(r.d.nr_broken, 0);
+	t_close(&r);
+}
+
+/* HOSTILE: as many at a time as the queue holds, of each tag there is. */
+static void test_every_tag_in_flight(void **state)
+{
+	static u16 heard[128];
+	struct t_rig r;
+
+	(void)state;
+	t_open(&r, "");
+	t_session(&r);
+	for (u32 first = 0; first < 0x10000; first += 128) {
+		struct t_msg m;
+
+		for (u32 n = 0; n < 128; n++) {
+			const gpa_t at = T_OUT(0) + n * 64;
+			const struct driver_buf bufs[] = { { at, 7, false }, { at + 16, 11, true } };
+
+			m = (struct t_msg){ .size = 7, .type = TREAD, .tag = (u16)(first + n) };
+			memcpy(driver_at(&r.d.q[0], at), &m, 7);
+			driver_add_indirect(&r.d.q[0], at + 32, bufs, 2);
+		}
+		driver_kick(&r.d, 0);
+		for (u32 n = 0; n < 128; n++) {
+			t_hear(&r, &m);
+			heard[n] = m.tag;
+		}
+		assert_true(t_hears_nothing(&r));
+		for (u32 n = 128; n--; ) {
+			assert_int_equal(heard[n], first + n);
+			t_say(&r, TREAD + 1, heard[n], "xyz", 3);
+			assert_int_equal(t_used(&r), 10);
+		}
+	}
+	assert_int_equal(r.d.nr_broken, 0);
+	t_close(&r);
+}
+
+/* HOSTILE: two that flush one another; who is answered for what is gone has no session any more. */
+static void test_flushes_in_a_circle(void **state)
+{
+	struct t_rig r;
+	struct t_msg m;
+
+	(void)state;
+	t_open(&r, "");
+	t_session(&r);
+	t_ask(&r, TFLUSH, 2, "\3", 2);
+	t_ask(&r, TFLUSH, 3, "\2", 2);
+	t_hear(&r, &m);
+	t_hear(&r, &m);
+	t_say(&r, TFLUSH + 1, 2, "", 0);
+	assert_int_equal(t_used(&r), 0);
+	assert_int_equal(t_used(&r), 7);
+	t_say(&r, TFLUSH + 1, 3, "", 0);
+	t_gone(&r, "answers what was not asked");
+	t_replace(&r);
+	t_session(&r);
 	t_close(&r);
 }
 
@@ -458,6 +581,7 @@ static void test_refuses_a_tag_in_flight(void **state)
 
 static void test_session_is_first_and_alone(void **state)
 {
+	static const u8 none[] = "\x00\x00\x00\x00\x08\x00" "9P2000.L";
 	static const u8 tiny[] = "\xff\x0f\x00\x00\x08\x00" "9P2000.L";
 	static const u8 huge[] = "\xff\xff\xff\xff\x08\x00" "9P2000.L";
 	struct t_rig r;
@@ -467,6 +591,7 @@ static void test_session_is_first_and_alone(void **state)
 	(void)state;
 	t_open(&r, "");
 	t_refused(&r, t_ask(&r, TREAD, 1, "", 0), 1, EIO);
+	t_refused(&r, t_ask(&r, TVERSION, T_NOTAG, none, sizeof(none) - 1), T_NOTAG, EINVAL);
 	t_refused(&r, t_ask(&r, TVERSION, T_NOTAG, tiny, sizeof(tiny) - 1), T_NOTAG, EINVAL);
 	t_ask(&r, TVERSION, T_NOTAG, huge, sizeof(huge) - 1);
 	t_hear(&r, &m);
@@ -547,17 +672,58 @@ static void test_server_that_makes_no_sense(void **state)
 	}
 }
 
-static void t_replace(struct t_rig *r)
+/* Half of a header, or of what is behind it, and then nothing, or its end. */
+static void test_server_that_says_half(void **state)
 {
-	const int old = r->peer;
-	struct vmm_error err;
-	int fd = t_pair(&r->peer);
+	const struct t_msg half = { .size = 20, .type = TREAD + 1, .tag = 1, .body = "half" };
 
-	assert_int_equal(virtio_9p_replace(r->d.dev, fd, &err), 0);
-	close(fd);
-	driver_turn(&r->d);
-	if (old >= 0)
-		close(old);
+	(void)state;
+	for (u32 n = 0; n < 20; n++) {
+		struct t_rig r;
+		struct t_msg m;
+		u32 i;
+
+		t_open(&r, "");
+		t_session(&r);
+		i = t_ask(&r, TREAD, 1, "", 0);
+		t_hear(&r, &m);
+		assert_int_equal(send(r.peer, &half, n, 0), n);
+		assert_true(t_none_used(&r));
+		if (n % 2) {
+			shutdown(r.peer, SHUT_RDWR);
+			t_refused(&r, i, 1, EIO);
+			t_gone(&r, "has gone");
+		} else {
+			/* Nobody waits for the rest. */
+			driver_status(&r.d, 0);
+			driver_turn(&r.d);
+			assert_int_equal(driver_status(&r.d, -1), 0);
+			driver_start(&r.d, T_WANTED);
+		}
+		t_replace(&r);
+		t_session(&r);
+		t_close(&r);
+	}
+}
+
+/* Before there is a session, and when nothing at all is asked for. */
+static void test_server_that_speaks_first(void **state)
+{
+	struct t_rig r;
+
+	(void)state;
+	for (u32 n = 0; n < 2; n++) {
+		t_open(&r, "");
+		if (n)
+			t_session(&r);
+		t_say(&r, TREAD + 1, 1, "", 0);
+		/* Before the driver has asked for anything it is not listened to. */
+		if (!n)
+			t_ask(&r, TVERSION, T_NOTAG, t_version, T_VERSION_LEN);
+		t_gone(&r, "answers what was not asked");
+		t_replace(&r);
+		t_close(&r);
+	}
 }
 
 static void test_server_that_goes_and_another(void **state)
@@ -770,11 +936,17 @@ int main(void)
 		cmocka_unit_test(test_names_what_is_attached_to),
 		cmocka_unit_test(test_flushed_request_is_given_back),
 		cmocka_unit_test(test_refuses_what_is_no_message),
+		cmocka_unit_test(test_message_ends_where_it_says),
+		cmocka_unit_test(test_types_that_there_are_not),
+		cmocka_unit_test(test_every_tag_in_flight),
+		cmocka_unit_test(test_flushes_in_a_circle),
 		cmocka_unit_test(test_refuses_odd_attaches),
 		cmocka_unit_test(test_refuses_a_tag_in_flight),
 		cmocka_unit_test(test_session_is_first_and_alone),
 		cmocka_unit_test(test_reply_that_does_not_fit),
 		cmocka_unit_test(test_server_that_makes_no_sense),
+		cmocka_unit_test(test_server_that_says_half),
+		cmocka_unit_test(test_server_that_speaks_first),
 		cmocka_unit_test(test_server_that_goes_and_another),
 		cmocka_unit_test(test_replaced_amid_messages),
 		cmocka_unit_test(test_reset_in_flight_ends_the_connection),
