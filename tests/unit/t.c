@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -430,4 +431,18 @@ void t_sleep_ms(unsigned int ms)
 	const struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000l };
 
 	nanosleep(&ts, NULL);
+}
+
+void t_need_namespaces(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) != 0);
+	waitpid(pid, &status, 0);
+	if (status) {
+		print_message("skipped: this process may make no namespaces\n");
+		skip();
+	}
 }

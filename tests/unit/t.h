@@ -59,6 +59,9 @@ void t_process_check(const struct t_process *before);
 /* The same, as text: NULL, or what is different. */
 const char *t_process_diff(const struct t_process *before, char *buf, size_t size);
 
+/* Skip the test if this process may make no namespaces: some hosts refuse them to whoever we are. */
+void t_need_namespaces(void);
+
 /* ---- Loops ------------------------------------------------------------------ */
 
 /* A loop; T_LENT_LOOPS=1: one for a thread of the host's. */

@@ -7,12 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/t.h"
@@ -102,21 +100,6 @@ static int t_teardown(void **state)
 	assert_int_equal(rmdir(t_share), 0);
 	assert_int_equal(rmdir(t_dir), 0);
 	return 0;
-}
-
-/* Some hosts refuse namespaces to whoever we are. */
-static void t_need_namespaces(void)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) != 0);
-	waitpid(pid, &status, 0);
-	if (status) {
-		print_message("skipped: this process may make no namespaces\n");
-		skip();
-	}
 }
 
 static void t_is(const char *sandbox, bool ro, const char *name, const char *expected)
