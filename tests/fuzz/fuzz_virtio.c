@@ -530,7 +530,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	u8 which = input_u8(&in);
-	const struct victim *victim = &victims[which % 32 % nr_victims];
+	const struct victim *victim = &victims[which % 32 % nr_victims_alone];
 	const struct transport *transport = &transports[which / 32 % ARRAY_SIZE(transports)];
 	struct vmm_error err;
 

@@ -165,9 +165,19 @@ static void take(struct backend *b, const struct vhost_message *msg, const int *
 		q->running = true;
 		break;
 	case VHOST_GET_VRING_BASE:
+		__atomic_store_n(&b->settled, false, __ATOMIC_RELEASE);
 		q->running = false;
 		break;
 	}
+}
+
+/* A configuration of what was sent along: zeroes. */
+static void reply_config(struct backend *b, const struct vhost_message *msg)
+{
+	struct vhost_message reply = *msg;
+
+	reply.flags = VHOST_VERSION | VHOST_REPLY;
+	backend_send(b, &reply, VHOST_HEADER + reply.size);
 }
 
 static void answer(struct backend *b, const struct vhost_message *msg)
@@ -181,6 +191,8 @@ static void answer(struct backend *b, const struct vhost_message *msg)
 	if ((b->eager || (b->owned && msg->request == VHOST_GET_FEATURES)) &&
 	    msg->request < ARRAY_SIZE(firsts) && firsts[msg->request])
 		backend_reply(b, msg->request, firsts[msg->request]);
+	else if (b->eager && msg->request == VHOST_GET_CONFIG)
+		reply_config(b, msg);
 	else if (msg->request == VHOST_GET_VRING_BASE && !b->lazy)
 		backend_reply(b, msg->request, msg->state.index);
 	else if (msg->flags & VHOST_NEED_REPLY)

@@ -16,7 +16,6 @@
 
 #define FAKE_VHOSTS		2
 #define FAKE_VHOST_RINGS	2
-#define FAKE_VHOST_BYTE		9	/* what the thread fills with */
 
 struct fake_vhost {
 	int				fd;		/* 0: it has not come yet */

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * victims.c - every virtio device whose rings are served here, to be maltreated
+ * victims.c - every virtio device, to be maltreated
  *
- * Those of virtio-fs are served by its backend, another process.
+ * What serves rings elsewhere is a thread: the fake of the kernel's vhost, or the other side
+ * of vhost-user.
  */
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,15 +20,23 @@
 #include <unistd.h>
 
 #include "devices/netio.h"
+#include "devices/vhost_net.h"
+#include "devices/vhost_user_blk.h"
+#include "devices/vhost_user_net.h"
 #include "devices/virtio_9p.h"
 #include "devices/virtio_balloon.h"
 #include "devices/virtio_blk.h"
 #include "devices/virtio_console.h"
+#include "devices/virtio_fs.h"
 #include "devices/virtio_net.h"
 #include "devices/virtio_ports.h"
 #include "devices/virtio_rng.h"
+#include "devices/virtio_vsock.h"
+#include "tests/unit/backend.h"
+#include "tests/unit/fake_vhost.h"
 #include "tests/unit/t.h"
 #include "tests/unit/victims.h"
+#include "vmm/fd.h"
 
 #define DISK	KIB(256)
 
@@ -136,10 +147,10 @@ static int tap_control(int fd, unsigned long request, ...)
 	return 0;
 }
 
-/* Two pairs of queues; of the host's only the first is heard of. */
-static struct virtio *net_mq_make(const struct virtio_env *env)
+/* Of the host's only the first pair is heard of. */
+static struct virtio *net_tap_make(const struct virtio_env *env, u32 nr_pairs, bool vhost)
 {
-	struct virtio_net_params params = { .mac = { 2 }, .nr_pairs = 2, .lost = net_lost };
+	struct virtio_net_params params = { .mac = { 2 }, .nr_pairs = nr_pairs, .lost = net_lost };
 	struct virtio *dev;
 	int fds[2];
 
@@ -147,6 +158,9 @@ static struct virtio *net_mq_make(const struct virtio_env *env)
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
 					    fds), 0);
 		assert_int_equal(nettap_create(&params.io[i], fds[0], tap_control, NULL), 0);
+		if (vhost)
+			assert_int_equal(vhost_net_create(&params.vhost[i], fds[0], fake_vhost_control,
+							  NULL), 0);
 		close(fds[0]);
 		if (i)
 			close(fds[1]);
@@ -155,6 +169,11 @@ static struct virtio *net_mq_make(const struct virtio_env *env)
 	}
 	assert_int_equal(virtio_net_create(&dev, env, 0, &params, NULL), 0);
 	return dev;
+}
+
+static struct virtio *net_mq_make(const struct virtio_env *env)
+{
+	return net_tap_make(env, 2, false);
 }
 
 /* A command to use so many pairs, or what looks like one. */
@@ -312,6 +331,122 @@ static size_t p9_header(u8 *buf, u8 how, u64 arg)
 	return 15;
 }
 
+/* ---- What the kernel serves ------------------------------------------------------------- */
+
+#define BIT(nr)		(1ull << (nr))
+#define VHOST_HAS	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
+			 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_NET_F_MRG_RXBUF))
+
+static struct virtio *vsock_make(const struct virtio_env *env)
+{
+	struct virtio *dev;
+
+	fake_vhost_reset(VHOST_HAS);
+	fake_vhost_serve();
+	assert_int_equal(virtio_vsock_create(&dev, env, 0, 7, STDERR_FILENO, fake_vhost_control, NULL), 0);
+	return dev;
+}
+
+static struct virtio *vhost_net_make(const struct virtio_env *env)
+{
+	fake_vhost_reset(VHOST_HAS);
+	fake_vhost_serve();
+	return net_tap_make(env, 1, true);
+}
+
+/* The control queue is ours. */
+static struct virtio *vhost_net_mq_make(const struct virtio_env *env)
+{
+	fake_vhost_reset(VHOST_HAS);
+	fake_vhost_serve();
+	return net_tap_make(env, 2, true);
+}
+
+static void vhost_net_unmake(void)
+{
+	fake_vhost_rest();
+	close(peer);
+}
+
+/* ---- What another process serves ------------------------------------------------------------ */
+
+static struct backend backend;
+static pthread_t backend_server;
+
+static int backend_up(void)
+{
+	backend_open(&backend);
+	backend.features |= BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_NET_F_MQ);
+	assert_int_equal(pthread_create(&backend_server, NULL, backend_thread, &backend), 0);
+	return backend.front;
+}
+
+/* With the device the connection has ended. */
+static void backend_down(void)
+{
+	pthread_join(backend_server, NULL);
+	backend_close(&backend);
+}
+
+static bool backend_settled(void)
+{
+	return backend_runs(&backend);
+}
+
+/* Nobody but the device has the other side from now on. */
+static struct virtio *backend_has(struct virtio *dev, int ret)
+{
+	assert_int_equal(ret, 0);
+	fd_close(&backend.front);
+	return dev;
+}
+
+static struct virtio *fs_make(const struct virtio_env *env)
+{
+	struct virtio *dev;
+	int ret = virtio_fs_create(&dev, env, 0, "victim", backend_up(), NULL);
+
+	return backend_has(dev, ret);
+}
+
+static struct virtio *user_blk_make(const struct virtio_env *env)
+{
+	struct virtio *dev;
+	int ret = vhost_user_blk_create(&dev, env, 0, 2, backend_up(), false, NULL);
+
+	return backend_has(dev, ret);
+}
+
+/* We read its rings, and pass on what is in them. */
+static struct virtio *relay_make(const struct virtio_env *env)
+{
+	struct virtio *dev;
+	int ret = vhost_user_blk_create(&dev, env, 0, 2, backend_up(), true, NULL);
+
+	return backend_has(dev, ret);
+}
+
+static struct virtio *user_net_make(const struct virtio_env *env)
+{
+	const struct vhost_user_net_params params = { .mac = { 2 }, .fd = backend_up() };
+	struct virtio *dev;
+	int ret = vhost_user_net_create(&dev, env, 0, &params, NULL);
+
+	return backend_has(dev, ret);
+}
+
+/* The control queue is ours here too, and waits for the backend. */
+static struct virtio *user_net_mq_make(const struct virtio_env *env)
+{
+	const struct vhost_user_net_params params = { .mac = { 2 }, .nr_pairs = 2, .fd = backend_up() };
+	struct virtio *dev;
+	int ret = vhost_user_net_create(&dev, env, 0, &params, NULL);
+
+	return backend_has(dev, ret);
+}
+
+#define ALONE	8	/* rows without a thread behind them */
+
 const struct victim victims[] = {
 	{
 		.name = "rng", .make = rng_make,
@@ -345,5 +480,37 @@ const struct victim victims[] = {
 		.queue = 3, .good = { { 8, false } },
 		.header = ports_header, .host = ports_host,
 	},
+	[ALONE] = {
+		.name = "vsock", .make = vsock_make, .unmake = fake_vhost_rest, .elsewhere = true,
+		.queue = 1, .good = { { 64, false } },
+	}, {
+		.name = "vhost-net", .make = vhost_net_make, .unmake = vhost_net_unmake, .elsewhere = true,
+		.queue = 1, .good = { { 76, false } },
+	}, {
+		.name = "vhost-net-mq", .make = vhost_net_mq_make, .unmake = vhost_net_unmake,
+		.queue = 4, .good = { { 4, false }, { 1, true } },
+		.header = net_mq_header,
+	}, {
+		.name = "fs", .make = fs_make, .unmake = backend_down, .settled = backend_settled,
+		.elsewhere = true,
+		.queue = 1, .good = { { 40, false }, { 80, true } },
+	}, {
+		.name = "user-blk", .make = user_blk_make, .unmake = backend_down, .settled = backend_settled,
+		.elsewhere = true,
+		.queue = 1, .good = { { 16, false }, { 512, true }, { 1, true } },
+	}, {
+		.name = "user-net", .make = user_net_make, .unmake = backend_down, .settled = backend_settled,
+		.elsewhere = true,
+		.queue = 1, .good = { { 76, false } },
+	}, {
+		.name = "user-net-mq", .make = user_net_mq_make, .unmake = backend_down,
+		.settled = backend_settled,
+		.queue = 4, .good = { { 4, false }, { 1, true } },
+		.header = net_mq_header,
+	}, {
+		.name = "relay", .make = relay_make, .unmake = backend_down, .settled = backend_settled,
+		.queue = 1, .good = { { 16, false }, { 512, true }, { 1, true } },
+	},
 };
+const u32 nr_victims_alone = ALONE;
 const u32 nr_victims = ARRAY_SIZE(victims);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * victims.h - every virtio device whose rings are served here, to be maltreated
+ * victims.h - every virtio device, to be maltreated
  *
  * A row each, for test_hostile.c and for the fuzzer.  They do not outlive one another:
  * what is behind a device is the module's.
@@ -18,6 +18,8 @@ struct victim_buf {
 
 struct victim {
 	const char		*name;
+	/* The kernel or another process has queue .queue: here a thread that knows of no mistakes. */
+	bool			elsewhere;
 	struct virtio		*(*make)(const struct virtio_env *env);
 	/* When it has been destroyed; may be NULL. */
 	void			(*unmake)(void);
@@ -26,12 +28,16 @@ struct victim {
 	struct victim_buf	good[3];
 	/* What a request of the driver's begins with: its length; may be NULL. */
 	size_t			(*header)(u8 *buf, u8 how, u64 arg);
+	/* Has who serves rings elsewhere been told of all of them?  May be NULL. */
+	bool			(*settled)(void);
 	/* Something of the host's comes to pass; may be NULL. */
 	void			(*host)(const void *data, size_t len);
 };
 
 extern const struct victim victims[];
 extern const u32 nr_victims;
+/* Behind the first ones there is no thread of this module's. */
+extern const u32 nr_victims_alone;
 
 /* How the host behaves towards all of them from now on; 0 is well. */
 void victims_host(u8 how);
