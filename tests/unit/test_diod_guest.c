@@ -12,6 +12,7 @@
 #include <ftw.h>
 #include <linux/virtio_9p.h>
 #include <linux/virtio_config.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,8 +502,10 @@ static void test_devices_cannot_be_opened(void **state)
  */
 static void test_pipes_block_nobody_else(void **state)
 {
+	struct pollfd p = { .events = POLLIN };
 	struct t_process before;
 	struct t_rig rig;
+	char how[32];
 	u64 begun;
 
 	(void)state;
@@ -529,6 +532,12 @@ static void test_pipes_block_nobody_else(void **state)
 	assert_true(t_now_ms() < begun + 1000);
 	driver_start(&rig.d, T_WANTED);
 	memset(rig.asked, 0, sizeof(rig.asked));
+	/* With its connection it is to end. */
+	p.fd = rig.fsd.gone_fd;
+	assert_int_equal(poll(&p, 1, T_TIMEOUT_MS), 1);
+	fsd_gone(&rig.fsd);
+	t_until((fsd_hurry(&rig.fsd), fsd_ended(&rig.fsd, how, sizeof(how))));
+	assert_string_equal(how, "SIGKILL");
 	/* And all is well with another. */
 	t_again(&rig);
 	assert_int_equal(t_walk(&rig, 1, "file"), 0);

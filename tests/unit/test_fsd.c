@@ -2,7 +2,7 @@
 /*
  * test_fsd.c - vmm/cli/fsd.c and vmm/cli/helper.c
  *
- * The virtiofsd is this program itself, under that name: see pose().
+ * The virtiofsd is this program itself, under that name, and so is the diod: see pose().
  */
 #include <errno.h>
 #include <poll.h>
@@ -328,6 +328,55 @@ static void test_helper_tells_how_they_end(void **state)
 	helper_close(&h);
 }
 
+/* As a guest can get it that opens pipes; but not while it is listened to. */
+static void test_stuck_diod_ends_soon_after_its_connection(void **state)
+{
+	const struct fs_option opt = {
+		.dir = "/tmp", .dir_len = 4, .tag = "t", .tag_len = 1, .sandbox = "none", .sandbox_len = 4, .p9 = true,
+	};
+	char path[96];
+	struct t_process before;
+	struct vhosts none;
+	struct vmm_error err;
+	struct helper h;
+	struct fsd fsd;
+	char how[32];
+	bool again;
+	int pid_fd;
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/diod", t_dir);
+	assert_int_equal(symlink("/proc/self/exe", path), 0);
+	t_process_save(&before);
+	helper_clear(&h);
+	vhosts_clear(&none);
+	fsd_clear(&fsd);
+	setenv("T_POSE", "hang", 1);
+	assert_int_equal(fsd_open(&fsd, &opt, &err), 0);
+	assert_int_equal(helper_open(&h, &fsd, 1, &none), 0);
+	for (u32 n = 0; n < 2; n++) {
+		fd = helper_start(&h, 0, &pid_fd, &err);
+		assert_true(fd >= 0);
+		if (!n) {
+			t_sleep_ms(1500);
+			assert_false(helper_ended(&h, 0, &pid_fd, how, sizeof(how), &again));
+		}
+		close(fd);
+		t_until(helper_ended(&h, 0, &pid_fd, how, sizeof(how), &again));
+		assert_string_equal(how, "SIGKILL");
+		assert_true(again);
+	}
+	/* While it has its second it may be stopped. */
+	fd = helper_start(&h, 0, &pid_fd, &err);
+	close(fd);
+	helper_stop(&h, 0, &pid_fd);
+	helper_close(&h);
+	fsd_close(&fsd);
+	assert_int_equal(unlink(path), 0);
+	t_process_check(&before);
+}
+
 static void test_helper_says_what_fails(void **state)
 {
 	struct vmm_error err;
@@ -434,12 +483,13 @@ int main(int argc, char **argv)
 		TEST(test_what_is_missing_is_named),
 		TEST(test_helper_starts_and_stops),
 		TEST(test_helper_tells_how_they_end),
+		TEST(test_stuck_diod_ends_soon_after_its_connection),
 		TEST(test_helper_says_what_fails),
 		TEST(test_helper_tells_when_descriptors_are_used_up),
 		TEST(test_helper_connects),
 	};
 
-	if (!strcmp(argv[0], "virtiofsd"))
+	if (!strcmp(argv[0], "virtiofsd") || !strcmp(argv[0], "diod"))
 		return pose(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -107,7 +108,7 @@ static bool whole_name(struct fsd *fsd)
 
 void fsd_clear(struct fsd *fsd)
 {
-	*fsd = (struct fsd){ .device = -1, .pid_fd = -1 };
+	*fsd = (struct fsd){ .device = -1, .pid_fd = -1, .gone_fd = -1 };
 	said_clear(&fsd->said);
 }
 
@@ -240,6 +241,20 @@ __attribute__((noreturn)) static void become(const struct fsd *fsd, int listener
 	become_virtiofsd(fsd);
 }
 
+/*
+ * An epoll does not keep the server's end open: that one is the server's alone when we have
+ * closed ours, and is gone with it.
+ */
+static int watch_end(int socket)
+{
+	struct epoll_event event = { .events = EPOLLRDHUP };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd >= 0 && epoll_ctl(fd, EPOLL_CTL_ADD, socket, &event))
+		close_fd(&fd);
+	return fd;
+}
+
 int fsd_start(struct fsd *fsd, struct vmm_error *err)
 {
 	pid_t parent = getpid();
@@ -263,6 +278,9 @@ int fsd_start(struct fsd *fsd, struct vmm_error *err)
 	if (!fsd->pid)
 		become(fsd, fds[0], error, parent);
 	ret = fsd->pid < 0 ? -errno : 0;
+	/* Without that a stuck one stays until it is stopped. */
+	if (!ret && fsd->p9)
+		fsd->gone_fd = watch_end(fds[0]);
 	close_fd(&fds[0]);
 	close_fd(&error);
 	if (!ret) {
@@ -293,13 +311,42 @@ static void hear_out(struct fsd *fsd)
 	said_end(&fsd->said, name(fsd, who, sizeof(who)));
 }
 
+static void forget(struct fsd *fsd)
+{
+	fsd->pid = 0;
+	fsd->end_ms = 0;
+	close_fd(&fsd->pid_fd);
+	close_fd(&fsd->gone_fd);
+}
+
 static bool reap(struct fsd *fsd, int *status)
 {
 	if (waitpid(fsd->pid, status, WNOHANG) != fsd->pid)
 		return false;
-	fsd->pid = 0;
-	close_fd(&fsd->pid_fd);
+	forget(fsd);
 	return true;
+}
+
+void fsd_gone(struct fsd *fsd)
+{
+	close_fd(&fsd->gone_fd);
+	fsd->end_ms = answer_now_ms() + END_MS;
+}
+
+int fsd_patience(const struct fsd *fsd)
+{
+	const uint64_t now = answer_now_ms();
+
+	return !fsd->end_ms ? -1 : fsd->end_ms > now ? (int)(fsd->end_ms - now) : 0;
+}
+
+/* Until it is waited for, nobody else has its number. */
+void fsd_hurry(struct fsd *fsd)
+{
+	if (!fsd->end_ms || answer_now_ms() < fsd->end_ms)
+		return;
+	fsd->end_ms = 0;
+	kill(fsd->pid, SIGKILL);
 }
 
 void fsd_stop(struct fsd *fsd)
@@ -317,8 +364,7 @@ void fsd_stop(struct fsd *fsd)
 	}
 	if (fsd->pid > 0)
 		waitpid(fsd->pid, &status, 0);
-	fsd->pid = 0;
-	close_fd(&fsd->pid_fd);
+	forget(fsd);
 	hear_out(fsd);
 }
 

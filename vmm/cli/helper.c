@@ -94,19 +94,46 @@ static void serve(int fd, struct fsd *fsd, unsigned int what)
 	reply(fd, &a, NULL, 0);
 }
 
-/* Wait for a request, and pass on what is said meanwhile.  False: nobody asks any more. */
+/* Milliseconds until one of them is to be hurried, or -1. */
+static int patience(const struct fsd *fsds, unsigned int nr)
+{
+	int least = -1;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		int ms = fsd_patience(&fsds[i]);
+
+		if (ms >= 0 && (least < 0 || ms < least))
+			least = ms;
+	}
+	return least;
+}
+
+static void attend(struct fsd *fsd, bool said, bool gone)
+{
+	if (said)
+		fsd_hear(fsd);
+	if (gone)
+		fsd_gone(fsd);
+	fsd_hurry(fsd);
+}
+
+/*
+ * Wait for a request; meanwhile pass on what is said, and end who does not by himself.  False:
+ * nobody asks any more.
+ */
 static bool next_request(int fd, struct fsd *fsds, unsigned int nr, struct request *r)
 {
-	struct pollfd p[1 + OPTIONS_FS] = { { .fd = fd, .events = POLLIN } };
+	struct pollfd p[1 + 2 * OPTIONS_FS] = { { .fd = fd, .events = POLLIN } };
 
 	do {
-		for (unsigned int i = 0; i < nr; i++)
-			p[1 + i] = (struct pollfd){ .fd = fsds[i].said.fd, .events = POLLIN };
-		if (poll(p, 1 + nr, -1) < 0)
+		for (unsigned int i = 0; i < nr; i++) {
+			p[1 + 2 * i] = (struct pollfd){ .fd = fsds[i].said.fd, .events = POLLIN };
+			p[2 + 2 * i] = (struct pollfd){ .fd = fsds[i].gone_fd, .events = POLLIN };
+		}
+		if (poll(p, 1 + 2 * nr, patience(fsds, nr)) < 0)
 			continue;
 		for (unsigned int i = 0; i < nr; i++)
-			if (p[1 + i].revents)
-				fsd_hear(&fsds[i]);
+			attend(&fsds[i], p[1 + 2 * i].revents, p[2 + 2 * i].revents);
 	} while (!p[0].revents);
 	return recv(fd, r, sizeof(*r), 0) == sizeof(*r);
 }
