@@ -264,7 +264,7 @@ UNIT_VARIANTS ?= native
 UNIT_JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
-UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults
+UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults test_loop_faults
 UNIT_SOFT := test_softring
 UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat epoll_create1 epoll_ctl \
 	epoll_wait preadv2 pwritev2 readv writev fsync fdatasync fallocate recv send recvmsg sendmsg \
@@ -272,7 +272,7 @@ UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat e
 UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
 	fcntl fstat fstatfs pread pread64 sched_getaffinity sched_setaffinity pthread_create pthread_attr_init \
 	pthread_attr_setstacksize io_uring_queue_init_params \
-	io_uring_register io_uring_submit_and_wait fdatasync fallocate pwritev2 pwritev
+	io_uring_register io_uring_submit io_uring_submit_and_wait fdatasync fallocate pwritev2 pwritev
 
 define unit_variant
 $(1)_UNIT_OBJ := $$(UNIT_SRC:%.c=$$(B)/$(1)/obj/%.o) $$(UNIT_HELP_SRC:%.c=$$(B)/$(1)/obj/%.o)

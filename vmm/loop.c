@@ -25,11 +25,22 @@
 
 #define RING_ENTRIES	64
 #define IS_IO		1ull	/* in user_data */
+#define MOST_PAUSES	1000	/* of a millisecond each */
+
+/* An entry that the ring had no room for. */
+struct late {
+	struct io_uring_sqe	sqe;
+	struct late		*next;
+};
 
 struct loop {
 	struct io_uring		ring;
 	bool			has_ring;
 	struct softring		*soft;		/* in place of it, or NULL */
+	struct late		*late;		/* behind what is in the ring, the oldest first */
+	struct late		**late_end;
+	int			broken;		/* why entries have been lost, or 0 */
+	struct io_uring_sqe	nowhere;	/* those that are */
 	bool			quit;		/* for good; set and read on the loop's thread */
 	int			bell;		/* eventfd: the inbox has something */
 	struct watch		bell_watch;
@@ -42,25 +53,79 @@ struct loop {
 
 /* ---- The ring, whoever it is ------------------------------------------------- */
 
+static struct io_uring_sqe *next_sqe(struct loop *loop)
+{
+	return loop->soft ? softring_sqe(loop->soft) : io_uring_get_sqe(&loop->ring);
+}
+
+/* Of io_uring_enter(2): it may go better the next time. */
+static bool transient(int ret)
+{
+	return ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ETIME;
+}
+
+/* A kernel without memory (EAGAIN), a millisecond later; or true: there are completions. */
+static bool pause_a_little(struct loop *loop)
+{
+	struct pollfd ring = { .fd = loop_fd(loop), .events = POLLIN };
+
+	return poll(&ring, 1, 1) > 0;
+}
+
+/* Those that came late go in their turn: an entry may be the cancellation of one before it. */
+static void move_up(struct loop *loop)
+{
+	while (loop->late) {
+		struct late *first = loop->late;
+		struct io_uring_sqe *sqe = next_sqe(loop);
+
+		if (!sqe)
+			return;
+		*sqe = first->sqe;
+		loop->late = first->next;
+		if (!loop->late)
+			loop->late_end = &loop->late;
+		free(first);
+	}
+}
+
+/*
+ * Hand over everything.  If that fails with EBUSY, a kernel before 5.13 wants completions taken
+ * first; then the ring is full of them, so that whoever waits for it or polls it is woken.
+ */
 static int submit(struct loop *loop)
 {
-	if (!loop->soft)
-		return io_uring_submit(&loop->ring);
-	softring_submit(loop->soft);
-	return 0;
+	int ret;
+
+	if (loop->broken)
+		return loop->broken;
+	if (loop->soft) {
+		softring_submit(loop->soft);
+		return 0;
+	}
+	do {
+		move_up(loop);
+		ret = io_uring_submit(&loop->ring);
+	} while (ret > 0 && (loop->late || io_uring_sq_ready(&loop->ring)));
+	return ret;
 }
 
 static int submit_and_wait(struct loop *loop)
 {
-	if (!loop->soft)
-		return io_uring_submit_and_wait(&loop->ring, 1);
-	softring_wait(loop->soft);
-	return 0;
-}
+	int ret = loop->late ? submit(loop) : 0;
 
-static struct io_uring_sqe *next_sqe(struct loop *loop)
-{
-	return loop->soft ? softring_sqe(loop->soft) : io_uring_get_sqe(&loop->ring);
+	if (loop->broken)
+		return loop->broken;
+	if (loop->soft) {
+		softring_wait(loop->soft);
+		return 0;
+	}
+	/* Else there is more to do than to wait. */
+	if (!loop->late)
+		ret = io_uring_submit_and_wait(&loop->ring, 1);
+	if (ret == -EAGAIN)
+		pause_a_little(loop);
+	return ret;
 }
 
 /* A completion whose slot is free again: what it calls may call us. */
@@ -78,16 +143,48 @@ static bool next_cqe(struct loop *loop, u64 *user_data, int *res)
 	return true;
 }
 
-static struct io_uring_sqe *get_sqe(struct loop *loop)
+static struct io_uring_sqe *add_late(struct loop *loop)
 {
+	struct late *late = calloc(1, sizeof(*late));
+
+	if (!late)
+		return NULL;
+	*loop->late_end = late;
+	loop->late_end = &late->next;
+	return &late->sqe;
+}
+
+/* The queue is full: hand over what is in it, which empties it. */
+static struct io_uring_sqe *make_room(struct loop *loop)
+{
+	int ret = submit(loop);
 	struct io_uring_sqe *sqe = next_sqe(loop);
 
-	/* The queue is full: hand over what is in it, which empties it. */
-	while (!sqe) {
-		submit(loop);
-		sqe = next_sqe(loop);
-	}
+	if (!sqe && ret < 0 && !transient(ret))
+		loop->broken = ret;
 	return sqe;
+}
+
+/*
+ * Never NULL.  Who asks is in the midst of something and must not be called, so no completion
+ * is taken to make room.  Of a ring that fails for good, or that there is no memory for, the
+ * entry goes nowhere, and the end of the turn tells.
+ */
+static struct io_uring_sqe *get_sqe(struct loop *loop)
+{
+	struct io_uring_sqe *sqe = NULL;
+
+	if (!loop->late && !loop->broken)
+		sqe = next_sqe(loop);
+	if (!sqe && !loop->late && !loop->broken)
+		sqe = make_room(loop);
+	if (!sqe && !loop->soft && !loop->broken)
+		sqe = add_late(loop);
+	if (sqe)
+		return sqe;
+	if (!loop->broken)
+		loop->broken = -ENOMEM;
+	return &loop->nowhere;
 }
 
 /* ---- Watches ------------------------------------------------------------------ */
@@ -164,7 +261,7 @@ static void cancel(struct loop *loop, u64 data, const void *until, const bool *b
 	while (*busy) {
 		int ret = submit_and_wait(loop);
 
-		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		if (ret < 0 && !transient(ret))
 			break;
 		reap(loop, until, busy);
 	}
@@ -394,6 +491,7 @@ static int create(struct loop **out, bool threads, struct vmm_error *err)
 		return error_set(err, -ENOMEM, "loop: no memory");
 	pthread_mutex_init(&loop->lock, NULL);
 	loop->inbox_end = &loop->inbox;
+	loop->late_end = &loop->late;
 	loop->quit_msg = (struct loop_msg){ .fn = do_quit, .arg = loop };
 	loop->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (loop->bell < 0) {
@@ -444,14 +542,15 @@ void loop_destroy(struct loop *loop)
 	if (loop->has_ring)
 		io_uring_queue_exit(&loop->ring);
 	softring_destroy(loop->soft);
+	while (loop->late) {
+		struct late *next = loop->late->next;
+
+		free(loop->late);
+		loop->late = next;
+	}
 	fd_close(&loop->bell);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
-}
-
-static bool transient(int ret)
-{
-	return ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ETIME;
 }
 
 int loop_run(struct loop *loop)
@@ -466,25 +565,40 @@ int loop_run(struct loop *loop)
 	return 0;
 }
 
+/*
+ * For who is elsewhere until the ring has something.  Of what the kernel has no memory for
+ * nothing would tell, so it is tried again, as nothing else can be done for long.
+ */
+static int hand_over(struct loop *loop)
+{
+	int ret = submit(loop);
+
+	for (int i = 0; i < MOST_PAUSES && ret == -EAGAIN; i++) {
+		if (pause_a_little(loop))
+			return 0;
+		ret = submit(loop);
+	}
+	if (ret == -EAGAIN)
+		ret = loop->broken = -ENOMEM;
+	return ret < 0 && !transient(ret) ? ret : 0;
+}
+
 int loop_dispatch(struct loop *loop)
 {
 	int ret;
 
 	take_turn(loop);
-	ret = submit(loop);
-	if (ret < 0 && !transient(ret))
+	ret = hand_over(loop);
+	if (ret)
 		return ret;
 	/* What was ready at once is there now, and may not ring again. */
 	take_turn(loop);
-	ret = submit(loop);
-	return ret < 0 && !transient(ret) ? ret : 0;
+	return hand_over(loop);
 }
 
 int loop_submit(struct loop *loop)
 {
-	int ret = submit(loop);
-
-	return ret < 0 && !transient(ret) ? ret : 0;
+	return hand_over(loop);
 }
 
 bool loop_is_soft(const struct loop *loop)

@@ -38,7 +38,8 @@ static struct {
 	size_t		nr_maps;	/* that the library has */
 	int		affinity;	/* what sched_setaffinity() fails with, or 0 */
 	size_t		nr_affinity;	/* how often */
-	int		ring;		/* what waiting for a ring does */
+	int		ring;		/* what a ring fails with, or 0 */
+	bool		crowded;
 	struct plan	plans[MAX_PLANS];
 	size_t		nr_plans;	/* those that are used up as well */
 	bool		hinder;
@@ -100,6 +101,13 @@ void faults_break_rings(int err)
 {
 	pthread_mutex_lock(&faults.lock);
 	faults.ring = err;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+void faults_crowd_rings(bool on)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.crowded = on;
 	pthread_mutex_unlock(&faults.lock);
 }
 
@@ -243,6 +251,7 @@ int t_pthread_attr_init(pthread_attr_t *attr);
 int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size);
 int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct io_uring_params *p);
 int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n);
+int t_io_uring_submit(struct io_uring *ring);
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n);
 int t_fdatasync(int fd);
 int t_fallocate(int fd, int mode, off_t off, off_t len);
@@ -251,12 +260,16 @@ ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off);
 
 void *t_malloc(size_t size)
 {
-	return hit("malloc", ENOMEM) ? NULL : malloc(size);
+	bool in_part;
+
+	return fails("malloc", &in_part) || hit("malloc", ENOMEM) ? NULL : malloc(size);
 }
 
 void *t_calloc(size_t n, size_t size)
 {
-	return hit("calloc", ENOMEM) ? NULL : calloc(n, size);
+	bool in_part;
+
+	return fails("calloc", &in_part) || hit("calloc", ENOMEM) ? NULL : calloc(n, size);
 }
 
 void *t_realloc(void *p, size_t size)
@@ -389,13 +402,29 @@ int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsig
 	return err ? -err : io_uring_register(fd, op, arg, n);
 }
 
-int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
+/* 0, or what the ring fails with when it is to take something. */
+static int ring_fails(const char *what, struct io_uring *ring)
 {
-	int err;
+	int err = 0;
 
 	pthread_mutex_lock(&faults.lock);
-	err = faults.ring;
+	if (!planned(what, &err))
+		err = faults.crowded && io_uring_cq_ready(ring) ? EBUSY : faults.ring;
 	pthread_mutex_unlock(&faults.lock);
+	return err;
+}
+
+int t_io_uring_submit(struct io_uring *ring)
+{
+	int err = ring_fails("io_uring_submit", ring);
+
+	return err ? -err : io_uring_submit(ring);
+}
+
+int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
+{
+	int err = ring_fails("io_uring_submit_and_wait", ring);
+
 	if (!err && !part(1))
 		err = EINTR;
 	return err ? -err : io_uring_submit_and_wait(ring, n);

@@ -9,6 +9,7 @@
 #ifndef TESTS_FAULTS_H
 #define TESTS_FAULTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The @n-th call from now on, counted from 1, fails with @err, once; or ENOMEM, if
@@ -36,8 +37,10 @@ void faults_plan(const char *what, int err, size_t n);
 /* Forget what did not happen; returns how often it would have. */
 size_t faults_unplan(void);
 
-/* Every wait for a ring that begins fails with @err, until it is 0. */
+/* A ring takes nothing, and every wait for it fails with @err, until it is 0. */
 void faults_break_rings(int err);
+/* ... or takes nothing while completions are in it: EBUSY, as of kernels before 5.13. */
+void faults_crowd_rings(bool on);
 
 /*
  * Every other read and wait is interrupted, and reads bring a part of what is wanted: none
