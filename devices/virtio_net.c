@@ -29,6 +29,7 @@
 #include "devices/virtio.h"
 #include "devices/virtio_net.h"
 #include "vmm/error.h"
+#include "vmm/log.h"
 
 #define RX		0
 #define TX		1
@@ -429,17 +430,21 @@ static void on_change(void *arg)
 	if (io)
 		attach(p, io);
 	use(p, p->index < used);
-	if (p->vhost && net->virtio.started)
-		replug_pair(p);
 	gone = p->gone;
 	if (gone)
 		detach(p);
 	p->gone = 0;
+	if (p->vhost && net->virtio.started)
+		replug_pair(p);
 	/* An interface goes with all its queues. */
 	if (!p->index)
 		tell_link(net);
 	if (gone && !p->index)
 		tell_lost(net, gone);
+	else if (gone)
+		log_limited(net->virtio.env->log, &net->virtio.limit, VMM_LOG_WARN,
+			    "%s: nobody is behind queues %u and %u: %s", net->virtio.name,
+			    queue(p, RX)->index, queue(p, TX)->index, strerrordesc_np(-gone));
 	atomic_store(&p->served, p->io);
 	atomic_store(&p->applied, used);
 	loop_post(net->virtio.queues[net->virtio.nr_queues - 1].loop, &net->control.applied_msg);

@@ -1488,6 +1488,34 @@ static void test_vhost_of_a_pair_without_a_peer(void **state)
 	t_close_vhost_pairs(&d, peer);
 }
 
+/* A pair that cannot be had is told, and whatever comes then the kernel is given none. */
+static void test_vhost_whose_interface_has_gone(void **state)
+{
+	struct t_log log = T_LOG_INIT;
+	struct logger logger = { t_log, &log, VMM_LOG_WARN };
+	struct driver d;
+	int peer[2];
+
+	(void)state;
+	t_open_vhost_pairs(&d, peer);
+	driver_turn(&d);
+	d.env.log = &logger;
+	t_tap_set_queue = EBADFD;
+	assert_int_equal(t_use(&d, 2), VIRTIO_NET_ERR);
+	virtio_net_link(d.dev, false);
+	driver_turn(&d);
+	virtio_net_link(d.dev, true);
+	driver_turn(&d);
+	for (u32 i = 0; i < 2; i++) {
+		virtio_pause(d.dev, d.env.loops[i]);
+		virtio_resume(d.dev, d.env.loops[i]);
+	}
+	assert_int_equal(t_use(&d, 1), VIRTIO_NET_OK);
+	assert_int_equal(d.nr_broken, 0);
+	assert_int_equal(log.nr[VMM_LOG_WARN], 1);
+	assert_true(t_logged(&log, "net3: nobody is behind queues 2 and 3: File descriptor in bad state"));
+	t_close_vhost_pairs(&d, peer);
+}
 
 /* Whatever it is that fails: the device breaks, and nothing is at work. */
 static void test_vhost_that_fails(void **state)
@@ -1657,6 +1685,7 @@ int main(void)
 		cmocka_unit_test(test_vhost_gets_each_pair),
 		cmocka_unit_test(test_vhost_rests_during_a_reset),
 		cmocka_unit_test(test_vhost_of_a_pair_without_a_peer),
+		cmocka_unit_test(test_vhost_whose_interface_has_gone),
 		cmocka_unit_test(test_vhost_that_fails),
 		cmocka_unit_test(test_vhost_of_an_old_kernel),
 		cmocka_unit_test(test_vm_adds_cards),
