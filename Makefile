@@ -246,7 +246,8 @@ clean:
 # tests/unit/test_*.c is one program each, built in every variant; what else is in
 # the folder they share.  UNIT_FAULTY see the library with the calls that can fail
 # renamed (t_malloc for malloc), so that they can make each fail; test_softring has
-# those of I/O that it renames itself.
+# those of I/O that it renames itself, and UNIT_PROGRAM the program's as well, whose vmm_create()
+# is the test's.
 #
 #	make check-unit			all of it, as it is
 #	make check-unit UNIT=test_vm	programs whose names begin so
@@ -264,7 +265,8 @@ UNIT_VARIANTS ?= native
 UNIT_JOBS ?= $(shell echo $$(($$(nproc) + 1)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
-UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults test_loop_faults
+UNIT_PROGRAM := test_run_faults
+UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults test_loop_faults $(UNIT_PROGRAM)
 UNIT_SOFT := test_softring
 UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat epoll_create1 epoll_ctl \
 	epoll_wait preadv2 pwritev2 readv writev fsync fdatasync fallocate recv send recvmsg sendmsg \
@@ -272,7 +274,11 @@ UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat e
 UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
 	fcntl fstat fstatfs pread pread64 sched_getaffinity sched_setaffinity pthread_create pthread_attr_init \
 	pthread_attr_setstacksize io_uring_queue_init_params \
-	io_uring_register io_uring_submit io_uring_submit_and_wait fdatasync fallocate pwritev2 pwritev
+	io_uring_register io_uring_submit io_uring_submit_and_wait fdatasync fallocate pwritev2 pwritev \
+	ioctl socket bind getsockopt sendmsg recv inotify_init1 memfd_create ftruncate lseek \
+	epoll_create1 epoll_ctl
+UNIT_PROGRAM_FAULTS := $(UNIT_FAULTS) vmm_create open fopen stat lstat mkdir fchmod flock pipe2 socketpair listen \
+	connect send recvmsg write signalfd fork pidfd_open posix_spawnp
 
 define unit_variant
 $(1)_UNIT_OBJ := $$(UNIT_SRC:%.c=$$(B)/$(1)/obj/%.o) $$(UNIT_HELP_SRC:%.c=$$(B)/$(1)/obj/%.o)
@@ -290,6 +296,13 @@ $$(B)/$(1)/unit/libvmm-faulty.a: $$(B)/$(1)/libvmm.a Makefile
 $$(B)/$(1)/unit/libvmm-soft.a: $$(B)/$(1)/libvmm.a Makefile
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)objcopy $$(foreach f,$$(UNIT_SOFT_FAULTS),--redefine-sym $$(f)=t_$$(f)) $$< $$@
+
+$$(B)/$(1)/unit/libcli-faulty.a: $$(filter-out %/main.o,$$($(1)_CLI_OBJ)) Makefile
+	$$(Q)mkdir -p $$(@D) && rm -f $$@ $$@.plain && ar rcD $$@.plain $$(filter %.o,$$^)
+	$$(Q)objcopy $$(foreach f,$$(UNIT_PROGRAM_FAULTS),--redefine-sym $$(f)=t_$$(f)) $$@.plain $$@
+
+$$(filter $$(UNIT_PROGRAM:%=$$(B)/$(1)/unit/%),$$($(1)_UNIT)): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
+		$$(B)/$(1)/unit/libcli-faulty.a
 
 $(1)_SOFT := $$(filter $$(UNIT_SOFT:%=$$(B)/$(1)/unit/%),$$($(1)_UNIT))
 $$($(1)_SOFT): $$(B)/$(1)/unit/%: $$(B)/$(1)/obj/tests/unit/%.o \
@@ -312,7 +325,7 @@ $(foreach v,$(HOST_VARIANTS),$(eval $(call unit_variant,$(v))))
 
 UNIT_ALL := $(foreach v,$(UNIT_VARIANTS),$(filter $(B)/$(v)/unit/$(UNIT)%,$($(v)_UNIT)))
 # The longest first, so that at the end nobody waits for one.
-UNIT_LONG := %/test_host %/test_sweep %/test_hostile %/test_image %/test_pl061
+UNIT_LONG := %/test_host %/test_sweep %/test_run_faults %/test_hostile %/test_image %/test_pl061
 UNIT_RUN := $(filter $(UNIT_LONG),$(UNIT_ALL)) $(filter-out $(UNIT_LONG),$(UNIT_ALL))
 UNIT_CHECKS := $(if $(UNIT),, $(FUZZ_REPLAY) \
 	"tests/unit/check-includes.sh" \

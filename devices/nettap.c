@@ -232,15 +232,18 @@ static int check(struct nettap *t, int fd, struct vmm_error *err)
 	int header = NETIO_HEADER;
 	struct ifreq ifr = { .ifr_flags = 0 };
 	int flags = fcntl(fd, F_GETFL);
-	int ret = control(t, fd, TUNGETIFF, &ifr);
+	int ret;
 
+	if (flags < 0)
+		return error_sys(err, -errno, "net: descriptor %d", fd);
+	ret = control(t, fd, TUNGETIFF, &ifr);
 	if (ret)
 		return error_set(err, -EINVAL, "net: descriptor %d is of no tap interface", fd);
 	if (((unsigned int)ifr.ifr_flags & (wanted | IFF_TUN)) != wanted)
 		return error_set(err, -EINVAL,
 				 "net: %.16s was not made with IFF_TAP, IFF_NO_PI and IFF_VNET_HDR",
 				 ifr.ifr_name);
-	if (flags < 0 || !(flags & O_NONBLOCK))
+	if (!(flags & O_NONBLOCK))
 		return error_set(err, -EINVAL, "net: the descriptor of %.16s is not O_NONBLOCK",
 				 ifr.ifr_name);
 	ret = control(t, fd, TUNSETVNETHDRSZ, &header);

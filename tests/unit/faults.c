@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * faults.c - calls of libc's that fail on request
+ *
+ * Those of the program alone are in faults_cli.c.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/vhost.h>
 #include <liburing.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
@@ -20,6 +30,7 @@
 #include <unistd.h>
 
 #include "tests/unit/faults.h"
+#include "vmm/types.h"
 
 #define MAX_PLANS	8
 
@@ -31,6 +42,9 @@ struct plan {
 
 static struct {
 	pthread_mutex_t	lock;
+	pid_t		pid;		/* whose calls count */
+	const char *const *skipped;	/* which do not */
+	size_t		nr_skipped;
 	size_t		fail_at;	/* 0: never */
 	size_t		nr;
 	int		err;
@@ -47,9 +61,17 @@ static struct {
 	size_t		nr_turns;
 } faults = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+static __thread bool spared;
+
+void faults_spare(bool on)
+{
+	spared = on;
+}
+
 void faults_arm(size_t n, int err)
 {
 	pthread_mutex_lock(&faults.lock);
+	faults.pid = getpid();
 	faults.fail_at = n;
 	faults.nr = 0;
 	faults.err = err;
@@ -180,12 +202,31 @@ static size_t part(size_t len)
 	return len;
 }
 
-static int hit(const char *what, int err)
+void faults_skip(const char *const *names, size_t nr)
+{
+	pthread_mutex_lock(&faults.lock);
+	faults.skipped = names;
+	faults.nr_skipped = nr;
+	pthread_mutex_unlock(&faults.lock);
+}
+
+/* With the lock held. */
+static bool counts(const char *what)
+{
+	if (spared || getpid() != faults.pid)
+		return false;
+	for (size_t i = 0; i < faults.nr_skipped; i++)
+		if (!strcmp(faults.skipped[i], what))
+			return false;
+	return true;
+}
+
+int faults_hit(const char *what, int err)
 {
 	bool fails;
 
 	pthread_mutex_lock(&faults.lock);
-	fails = ++faults.nr == faults.fail_at;
+	fails = counts(what) && ++faults.nr == faults.fail_at;
 	if (fails) {
 		faults.failed = what;
 		if (err)
@@ -214,6 +255,8 @@ static bool fails(const char *what, bool *in_part)
 
 static void count_map(int delta)
 {
+	if (spared)
+		return;
 	pthread_mutex_lock(&faults.lock);
 	faults.nr_maps += (size_t)delta;
 	pthread_mutex_unlock(&faults.lock);
@@ -253,6 +296,18 @@ int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct i
 int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n);
 int t_io_uring_submit(struct io_uring *ring);
 int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n);
+int t_ioctl(int fd, unsigned long req, ...);
+int t_socket(int domain, int type, int protocol);
+int t_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int t_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
+ssize_t t_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t t_recv(int fd, void *buf, size_t len, int flags);
+int t_inotify_init1(int flags);
+int t_memfd_create(const char *name, unsigned int flags);
+int t_ftruncate(int fd, off_t size);
+off_t t_lseek(int fd, off_t off, int whence);
+int t_epoll_create1(int flags);
+int t_epoll_ctl(int set, int op, int fd, struct epoll_event *ev);
 int t_fdatasync(int fd);
 int t_fallocate(int fd, int mode, off_t off, off_t len);
 ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags);
@@ -262,29 +317,29 @@ void *t_malloc(size_t size)
 {
 	bool in_part;
 
-	return fails("malloc", &in_part) || hit("malloc", ENOMEM) ? NULL : malloc(size);
+	return fails("malloc", &in_part) || faults_hit("malloc", ENOMEM) ? NULL : malloc(size);
 }
 
 void *t_calloc(size_t n, size_t size)
 {
 	bool in_part;
 
-	return fails("calloc", &in_part) || hit("calloc", ENOMEM) ? NULL : calloc(n, size);
+	return fails("calloc", &in_part) || faults_hit("calloc", ENOMEM) ? NULL : calloc(n, size);
 }
 
 void *t_realloc(void *p, size_t size)
 {
-	return hit("realloc", ENOMEM) ? NULL : realloc(p, size);
+	return faults_hit("realloc", ENOMEM) ? NULL : realloc(p, size);
 }
 
 char *t_strdup(const char *s)
 {
-	return hit("strdup", ENOMEM) ? NULL : strdup(s);
+	return faults_hit("strdup", ENOMEM) ? NULL : strdup(s);
 }
 
 void *t_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
-	void *p = hit("mmap", 0) ? MAP_FAILED : mmap(addr, len, prot, flags, fd, off);
+	void *p = faults_hit("mmap", 0) ? MAP_FAILED : mmap(addr, len, prot, flags, fd, off);
 
 	/* What is fixed lies inside another one. */
 	if (p != MAP_FAILED && !(flags & MAP_FIXED))
@@ -300,17 +355,17 @@ int t_munmap(void *addr, size_t len)
 
 int t_eventfd(unsigned int n, int flags)
 {
-	return hit("eventfd", 0) ? -1 : eventfd(n, flags);
+	return faults_hit("eventfd", 0) ? -1 : eventfd(n, flags);
 }
 
 int t_timerfd_create(int clock, int flags)
 {
-	return hit("timerfd_create", 0) ? -1 : timerfd_create(clock, flags);
+	return faults_hit("timerfd_create", 0) ? -1 : timerfd_create(clock, flags);
 }
 
 int t_timerfd_settime(int fd, int flags, const struct itimerspec *new, struct itimerspec *old)
 {
-	return hit("timerfd_settime", 0) ? -1 : timerfd_settime(fd, flags, new, old);
+	return faults_hit("timerfd_settime", 0) ? -1 : timerfd_settime(fd, flags, new, old);
 }
 
 int t_fcntl(int fd, int cmd, ...)
@@ -321,36 +376,36 @@ int t_fcntl(int fd, int cmd, ...)
 	va_start(ap, cmd);
 	arg = va_arg(ap, long);
 	va_end(ap);
-	return hit(cmd == F_DUPFD_CLOEXEC ? "fcntl" : "fcntl of flags", 0) ? -1 : fcntl(fd, cmd, arg);
+	return faults_hit(cmd == F_DUPFD_CLOEXEC ? "fcntl" : "fcntl of flags", 0) ? -1 : fcntl(fd, cmd, arg);
 }
 
 int t_fstat(int fd, struct stat *st)
 {
-	return hit("fstat", 0) ? -1 : fstat(fd, st);
+	return faults_hit(fd <= STDERR_FILENO ? "fstat of stdio" : "fstat", 0) ? -1 : fstat(fd, st);
 }
 
 int t_fstatfs(int fd, struct statfs *fs)
 {
-	return hit("fstatfs", 0) ? -1 : fstatfs(fd, fs);
+	return faults_hit("fstatfs", 0) ? -1 : fstatfs(fd, fs);
 }
 
 ssize_t t_pread(int fd, void *buf, size_t len, off_t off)
 {
-	if (hit("pread", 0) || (len && !(len = part(len))))
+	if (faults_hit("pread", 0) || (len && !(len = part(len))))
 		return -1;
 	return pread(fd, buf, len, off);
 }
 
 ssize_t t_pread64(int fd, void *buf, size_t len, off_t off)
 {
-	if (hit("pread64", 0) || (len && !(len = part(len))))
+	if (faults_hit("pread64", 0) || (len && !(len = part(len))))
 		return -1;
 	return pread(fd, buf, len, off);
 }
 
 int t_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
-	return hit("sched_getaffinity", 0) ? -1 : sched_getaffinity(pid, size, set);
+	return faults_hit("sched_getaffinity", 0) ? -1 : sched_getaffinity(pid, size, set);
 }
 
 int t_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
@@ -360,28 +415,28 @@ int t_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
 	if (errno)
 		faults.nr_affinity--;
 	pthread_mutex_unlock(&faults.lock);
-	if (errno || hit("sched_setaffinity", 0))
+	if (errno || faults_hit("sched_setaffinity", 0))
 		return -1;
 	return sched_setaffinity(pid, size, set);
 }
 
 int t_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	int err = hit("pthread_create", 0);
+	int err = faults_hit("pthread_create", 0);
 
 	return err ? err : pthread_create(thread, attr, fn, arg);
 }
 
 int t_pthread_attr_init(pthread_attr_t *attr)
 {
-	int err = hit("pthread_attr_init", 0);
+	int err = faults_hit("pthread_attr_init", 0);
 
 	return err ? err : pthread_attr_init(attr);
 }
 
 int t_pthread_attr_setstacksize(pthread_attr_t *attr, size_t size)
 {
-	int err = hit("pthread_attr_setstacksize", 0);
+	int err = faults_hit("pthread_attr_setstacksize", 0);
 
 	return err ? err : pthread_attr_setstacksize(attr, size);
 }
@@ -390,14 +445,14 @@ int t_io_uring_queue_init_params(unsigned int n, struct io_uring *ring, struct i
 {
 	bool in_part;
 	int err = fails("io_uring_queue_init_params", &in_part) ?
-		  errno : hit("io_uring_queue_init_params", 0);
+		  errno : faults_hit("io_uring_queue_init_params", 0);
 
 	return err ? -err : io_uring_queue_init_params(n, ring, p);
 }
 
 int t_io_uring_register(unsigned int fd, unsigned int op, const void *arg, unsigned int n)
 {
-	int err = hit("io_uring_register", 0);
+	int err = faults_hit("io_uring_register", 0);
 
 	return err ? -err : io_uring_register(fd, op, arg, n);
 }
@@ -428,6 +483,136 @@ int t_io_uring_submit_and_wait(struct io_uring *ring, unsigned int n)
 	if (!err && !part(1))
 		err = EINTR;
 	return err ? -err : io_uring_submit_and_wait(ring, n);
+}
+
+/* ---- What only a machine of one's own has: tap interfaces, and vhost of the kernel's ---- */
+
+static const struct {
+	unsigned long	req;
+	const char	*name;
+} requests[] = {
+	{ TUNSETIFF, "TUNSETIFF" }, { TUNGETIFF, "TUNGETIFF" },
+	{ TUNSETVNETHDRSZ, "TUNSETVNETHDRSZ" }, { TUNSETOFFLOAD, "TUNSETOFFLOAD" },
+	{ TUNSETQUEUE, "TUNSETQUEUE" },
+	{ SIOCSIFADDR, "SIOCSIFADDR" }, { SIOCSIFNETMASK, "SIOCSIFNETMASK" },
+	{ SIOCGIFFLAGS, "SIOCGIFFLAGS" }, { SIOCSIFFLAGS, "SIOCSIFFLAGS" },
+	{ VHOST_GET_FEATURES, "VHOST_GET_FEATURES" }, { VHOST_SET_FEATURES, "VHOST_SET_FEATURES" },
+	{ VHOST_SET_OWNER, "VHOST_SET_OWNER" }, { VHOST_SET_MEM_TABLE, "VHOST_SET_MEM_TABLE" },
+	{ VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM" },
+	{ VHOST_SET_VRING_BASE, "VHOST_SET_VRING_BASE" },
+	{ VHOST_SET_VRING_ADDR, "VHOST_SET_VRING_ADDR" },
+	{ VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK" },
+	{ VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL" },
+	{ VHOST_NET_SET_BACKEND, "VHOST_NET_SET_BACKEND" },
+	{ VHOST_VSOCK_SET_GUEST_CID, "VHOST_VSOCK_SET_GUEST_CID" },
+	{ VHOST_VSOCK_SET_RUNNING, "VHOST_VSOCK_SET_RUNNING" },
+};
+
+static const char *request_name(unsigned long req, const void *arg)
+{
+	/* What undoes something, when nothing can be done about it. */
+	if (req == TUNSETQUEUE && ((const struct ifreq *)arg)->ifr_flags & IFF_ATTACH_QUEUE)
+		return "TUNSETQUEUE to attach";
+	if (req == VHOST_NET_SET_BACKEND && ((const struct vhost_vring_file *)arg)->fd < 0)
+		return "VHOST_NET_SET_BACKEND to none";
+	if (req == VHOST_VSOCK_SET_RUNNING && !*(const int *)arg)
+		return "VHOST_VSOCK_SET_RUNNING to stop";
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		if (requests[i].req == req)
+			return requests[i].name;
+	return NULL;
+}
+
+/* As the kernel does it when nothing is wrong. */
+static int pretend(unsigned long req, void *arg)
+{
+	struct ifreq *ifr = arg;
+
+	switch (req) {
+	case TUNSETIFF:
+		snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "tap7");
+		break;
+	case TUNGETIFF:
+		*ifr = (struct ifreq){ .ifr_name = "tap7" };
+		ifr->ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+		break;
+	case VHOST_GET_FEATURES:
+		*(uint64_t *)arg = UINT64_MAX;
+		break;
+	}
+	return 0;
+}
+
+int t_ioctl(int fd, unsigned long req, ...)
+{
+	const char *name;
+	va_list ap;
+	void *arg;
+
+	va_start(ap, req);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	name = request_name(req, arg);
+	if (faults_hit(name ? name : "ioctl", 0))
+		return -1;
+	return name ? pretend(req, arg) : ioctl(fd, req, arg);
+}
+
+/* --------------------------------------------------------------------------------------- */
+
+int t_socket(int domain, int type, int protocol)
+{
+	return faults_hit("socket", 0) ? -1 : socket(domain, type, protocol);
+}
+
+int t_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return faults_hit("bind", 0) ? -1 : bind(fd, addr, len);
+}
+
+int t_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	return faults_hit("getsockopt", 0) ? -1 : getsockopt(fd, level, name, val, len);
+}
+
+ssize_t t_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	return faults_hit("sendmsg", 0) ? -1 : sendmsg(fd, m, flags);
+}
+
+ssize_t t_recv(int fd, void *buf, size_t len, int flags)
+{
+	return faults_hit("recv", 0) ? -1 : recv(fd, buf, len, flags);
+}
+
+int t_inotify_init1(int flags)
+{
+	return faults_hit("inotify_init1", 0) ? -1 : inotify_init1(flags);
+}
+
+int t_memfd_create(const char *name, unsigned int flags)
+{
+	return faults_hit("memfd_create", 0) ? -1 : memfd_create(name, flags);
+}
+
+int t_ftruncate(int fd, off_t size)
+{
+	return faults_hit("ftruncate", 0) ? -1 : ftruncate(fd, size);
+}
+
+off_t t_lseek(int fd, off_t off, int whence)
+{
+	return faults_hit("lseek", 0) ? -1 : lseek(fd, off, whence);
+}
+
+int t_epoll_create1(int flags)
+{
+	return faults_hit("epoll_create1", 0) ? -1 : epoll_create1(flags);
+}
+
+int t_epoll_ctl(int set, int op, int fd, struct epoll_event *ev)
+{
+	return faults_hit("epoll_ctl", 0) ? -1 : epoll_ctl(set, op, fd, ev);
 }
 
 int t_fdatasync(int fd)

@@ -12,14 +12,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The @n-th call from now on, counted from 1, fails with @err, once; or ENOMEM, if
- * it allocates.  0: none does. */
+/* The @n-th call of this process from now on, counted from 1, fails with @err, once; or
+ * ENOMEM, if it allocates.  0: none does. */
 void faults_arm(size_t n, int err);
 void faults_disarm(void);
+
+/* What the calling thread asks the library for is the test's: it neither fails nor counts. */
+void faults_spare(bool on);
 
 /* What failed since faults_arm(), by name, and with which errno; NULL: nothing. */
 const char *faults_failed(void);
 int faults_errno(void);
+
+/* Calls of these names, @nr of them, neither fail nor count from now on. */
+void faults_skip(const char *const *names, size_t nr);
+
+/* For calls elsewhere that can fail likewise: 0, or the errno, which is @err unless that is 0. */
+int faults_hit(const char *what, int err);
 
 /* Mappings that the library has. */
 size_t faults_nr_maps(void);
