@@ -25,27 +25,53 @@ void ready_clear(struct ready *ready)
 	ready->told = false;
 }
 
-/* It is ours as long as it is locked, so what a killed process left is no obstacle. */
-static int make_pidfile(struct ready *ready, const char *path, struct vmm_error *err)
+/* Somebody may have put another file there. */
+static void remove_pidfile(struct ready *ready)
+{
+	struct stat ours;
+	struct stat st;
+
+	if (!fstat(ready->pidfile, &ours) && !lstat(ready->path, &st) && st.st_dev == ours.st_dev &&
+	    st.st_ino == ours.st_ino)
+		unlink(ready->path);
+	close(ready->pidfile);
+	ready->pidfile = -1;
+}
+
+static int write_pid(int fd)
 {
 	char text[24];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	ssize_t done;
+
+	if (ftruncate(fd, 0))
+		return -errno;
+	done = write(fd, text, (size_t)len);
+	if (done < 0)
+		return -errno;
+	return done == len ? 0 : -ENOSPC;
+}
+
+/* It is ours as long as it is locked, so what a killed process left is no obstacle. */
+static int make_pidfile(struct ready *ready, const char *path, struct vmm_error *err)
+{
 	int fd = open(path, O_RDWR | O_CREAT | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC, 0644);
 	int ret = fd < 0 ? -errno : 0;
 
 	if (!ret && flock(fd, LOCK_EX | LOCK_NB))
 		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	if (!ret && (ftruncate(fd, 0) || write(fd, text, (size_t)len) != len))
-		ret = errno ? -errno : -ENOSPC;
 	if (!ret) {
 		ready->pidfile = fd;
 		ready->path = path;
-		return 0;
+		ret = write_pid(fd);
+		if (!ret)
+			return 0;
+		remove_pidfile(ready);
+	} else if (fd >= 0) {
+		close(fd);
 	}
 	snprintf(err->msg, sizeof(err->msg), "--pidfile %s: %s", path,
 		 ret == -EBUSY ? "another process has it" : strerror(-ret));
-	if (fd >= 0)
-		close(fd);
 	return ret;
 }
 
@@ -103,19 +129,6 @@ void ready_tell(struct ready *ready)
 		errno = 0;
 	close(ready->fd);
 	ready->fd = -1;
-}
-
-/* Somebody may have put another file there. */
-static void remove_pidfile(struct ready *ready)
-{
-	struct stat ours;
-	struct stat st;
-
-	if (!fstat(ready->pidfile, &ours) && !lstat(ready->path, &st) && st.st_dev == ours.st_dev &&
-	    st.st_ino == ours.st_ino)
-		unlink(ready->path);
-	close(ready->pidfile);
-	ready->pidfile = -1;
 }
 
 void ready_end(struct ready *ready)
