@@ -43,10 +43,13 @@ static int open_input(const char *what, const char *path, int *fd)
 		report_fatal("Unable to open %s %s: %s", what, path, strerror(errno));
 		return STATUS_FILE;
 	}
-	if (fstat(*fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+	if (fstat(*fd, &st))
+		report_fatal("Unable to use %s %s: %s", what, path, strerror(errno));
+	else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
 		return 0;
-	report_fatal("Unable to use %s %s: %s", what, path,
-		     S_ISDIR(st.st_mode) ? "it is a directory" : "not a regular file");
+	else
+		report_fatal("Unable to use %s %s: %s", what, path,
+			     S_ISDIR(st.st_mode) ? "it is a directory" : "not a regular file");
 	return STATUS_FILE;
 }
 
@@ -89,10 +92,12 @@ static int open_disk(const struct disk_option *disk, const char *path, int *fd)
 			     errno == EISDIR ? "a directory; not in this version" : strerror(errno));
 		return STATUS_FILE;
 	}
-	if (fstat(*fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) &&
-	    fcntl(*fd, F_SETFL, mode) == 0)
+	if (fstat(*fd, &st) || fcntl(*fd, F_SETFL, mode))
+		report_fatal("Unable to use disk %s: %s", path, strerror(errno));
+	else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
 		return 0;
-	report_fatal("Unable to use disk %s: neither a file nor a block device", path);
+	else
+		report_fatal("Unable to use disk %s: neither a file nor a block device", path);
 	return STATUS_FILE;
 }
 
