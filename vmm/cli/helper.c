@@ -232,8 +232,11 @@ static int ask(struct helper *h, unsigned int what, unsigned int i, struct answe
 
 	fds[0] = fds[1] = -1;
 	ret = send(h->fd, &r, sizeof(r), MSG_NOSIGNAL) < 0 ? -errno : receive(h->fd, a, fds);
-	if (ret)
+	if (ret) {
+		/* Nor is it asked again: what it has answered would be for another question. */
+		close_fd(&h->fd);
 		snprintf(a->err.msg, sizeof(a->err.msg), "the process that helps this one has gone");
+	}
 	return ret ? ret : a->ret;
 }
 

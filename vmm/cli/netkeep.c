@@ -204,6 +204,8 @@ void netkeep_stop(struct netkeep *keep)
 {
 	if (!keep->pid)
 		return;
+	/* Others of ours, who were made later, may have it too. */
+	shutdown(keep->fd, SHUT_RDWR);
 	close(keep->fd);
 	while (waitpid(keep->pid, NULL, 0) < 0 && errno == EINTR)
 		;
