@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -356,6 +357,42 @@ static void test_a_file_that_cannot_be_written_is_an_error_of_the_chip(void **st
 	t_close(&rig);
 }
 
+/* A part of a block has room: the block is in error until there is some for all of it. */
+static void test_a_disk_that_is_full(void **state)
+{
+	const u32 block = 0x10000;
+	struct rlimit before;
+	struct t_rig rig;
+
+	(void)state;
+	t_open(&rig);
+	assert_int_equal(ftruncate(rig.fd, 0), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ block + 512, before.rlim_max }), 0);
+	t_command(&rig, block, 0x20);
+	t_command(&rig, block, 0xd0);
+	assert_int_equal(t_word(&rig, block), 0x00a000a0);
+	t_command(&rig, block, 0x50);
+	t_command(&rig, block + 0x400, 0x40);
+	t_write(&rig, block + 0x400, 0x12345678);
+	assert_int_equal(t_word(&rig, block), 0x00900090);
+	assert_in_range(rig.nr_lines, 2, LOG_BURST + 1);
+	/* What is in front of the end works on. */
+	t_command(&rig, 0, 0x50);
+	t_command(&rig, 0x100, 0x40);
+	t_write(&rig, 0x100, 0x11112222);
+	assert_int_equal(t_word(&rig, 0), 0x00800080);
+	assert_int_equal(t_kept(&rig, 0x100), 0x11112222);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	t_command(&rig, block, 0x20);
+	t_command(&rig, block, 0xd0);
+	assert_int_equal(t_word(&rig, block), 0x00800080);
+	assert_int_equal(t_kept(&rig, block + 0xfffc), 0xffffffff);
+	t_close(&rig);
+}
+
 /* The contents were read: no signal for who reads them. */
 static void test_a_file_that_shrinks_harms_nobody(void **state)
 {
@@ -468,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_sequences_are_errors),
 		cmocka_unit_test(test_a_readonly_one_says_so),
 		cmocka_unit_test(test_a_file_that_cannot_be_written_is_an_error_of_the_chip),
+		cmocka_unit_test(test_a_disk_that_is_full),
 		cmocka_unit_test(test_a_file_that_shrinks_harms_nobody),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_noise),
