@@ -217,12 +217,16 @@ static bool complete(u64 user_data, int res, const void *until)
 		io->busy = false;
 		if (io == until)
 			return true;
-		io->done(io, res);
+		if (!io->leaving)
+			io->done(io, res);
 		return false;
 	}
 	w->armed = false;
 	if (w == until)
 		return true;
+	/* Somebody below us on the stack waits for this. */
+	if (w->leaving)
+		return false;
 	/* The thread that submitted it has ended, and this one carries on. */
 	if (res == -ECANCELED) {
 		loop_watch(w->loop, w, w->fd, w->events);
@@ -248,13 +252,17 @@ static bool reap(struct loop *loop, const void *until, const bool *busy)
 	return false;
 }
 
-/* Cancel what has @data and wait until it is no more @busy. */
-static void cancel(struct loop *loop, u64 data, const void *until, const bool *busy)
+/*
+ * Cancel what has @data and wait until it is no more @busy.  What ends meanwhile is called, and
+ * may cancel something itself; that one then sees the end of ours, which is @leaving.
+ */
+static void cancel(struct loop *loop, u64 data, const void *until, const bool *busy, bool *leaving)
 {
 	struct io_uring_sqe *sqe;
 
 	if (!*busy)
 		return;
+	*leaving = true;
 	sqe = get_sqe(loop);
 	io_uring_prep_cancel64(sqe, data, 0);
 	io_uring_sqe_set_data(sqe, NULL);
@@ -265,11 +273,12 @@ static void cancel(struct loop *loop, u64 data, const void *until, const bool *b
 			break;
 		reap(loop, until, busy);
 	}
+	*leaving = false;
 }
 
 void loop_unwatch(struct watch *w)
 {
-	cancel(w->loop, (uintptr_t)w, w, &w->armed);
+	cancel(w->loop, (uintptr_t)w, w, &w->armed, &w->leaving);
 }
 
 /* ---- Operations ----------------------------------------------------------- */
@@ -332,7 +341,7 @@ void loop_fallocate(struct loop *loop, struct loop_io *io, int fd, int mode, u64
 
 void loop_cancel(struct loop *loop, struct loop_io *io)
 {
-	cancel(loop, (uintptr_t)io | IS_IO, io, &io->busy);
+	cancel(loop, (uintptr_t)io | IS_IO, io, &io->busy, &io->leaving);
 }
 
 /* ---- What comes at the end of a turn --------------------------------------- */

@@ -31,6 +31,7 @@ struct watch {
 	int		fd;
 	u32		events;
 	bool		armed;
+	bool		leaving;	/* loop_unwatch() waits for its end */
 };
 
 int loop_create(struct loop **loop, struct vmm_error *err);
@@ -63,6 +64,7 @@ struct loop_io {
 	void	(*done)(struct loop_io *io, int res);
 	void	*arg;
 	bool	busy;
+	bool	leaving;	/* loop_cancel() waits for its end */
 };
 
 /* Elements and buffers must stay until @done; @flags are RWF_* of preadv2(). */

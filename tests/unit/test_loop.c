@@ -127,6 +127,54 @@ static void test_callback_may_unwatch_another_that_is_ready(void **state)
 	close(fb);
 }
 
+static void t_not_done(struct loop_io *io, int res)
+{
+	(void)io, (void)res;
+	fail();
+}
+
+/* While one is waited for, a callback waits for another, and sees the end of the first. */
+static void test_unwatch_amid_an_unwatch(void **state)
+{
+	struct seen ready = { 0 }, quiet = { 0 };
+	struct watch by_watch = { .fn = on_watch, .arg = &ready };
+	struct watch first = { .fn = on_watch, .arg = &quiet }, second = first;
+	struct loop_io io = { .done = t_not_done };
+	int fd = t_eventfd(1), silent = eventfd(0, EFD_CLOEXEC);
+	struct loop *loop;
+	u64 n;
+
+	(void)state;
+	assert_true(silent >= 0);
+	alarm(60);
+	assert_int_equal(loop_create(&loop, NULL), 0);
+	ready.unwatch = &second;
+	for (u32 i = 0; i < 2; i++) {
+		loop_watch(loop, &by_watch, fd, POLLIN);
+		loop_watch(loop, &second, silent, POLLIN);
+		if (i)
+			loop_read(loop, &io, silent, &n, sizeof(n), 0);
+		else
+			loop_watch(loop, &first, silent, POLLIN);
+		/* The end of the first is behind that of who is ready, and before the second's. */
+		assert_int_equal(loop_submit(loop), 0);
+		if (i)
+			loop_cancel(loop, &io);
+		else
+			loop_unwatch(&first);
+		/* Without io_uring the first may have ended before anybody was called. */
+		assert_int_equal(loop_dispatch(loop), 0);
+		assert_int_equal(ready.nr, i + 1);
+		assert_int_equal(quiet.nr, 0);
+		assert_false(first.armed || second.armed || io.busy);
+		ring(fd);
+	}
+	loop_destroy(loop);
+	close(fd);
+	close(silent);
+	alarm(0);
+}
+
 static void test_bad_descriptor_is_an_error_of_it(void **state)
 {
 	struct loop *loop = t_loop();
@@ -761,6 +809,7 @@ int main(void)
 		cmocka_unit_test(test_watch_fires_once_an_arming),
 		cmocka_unit_test(test_unwatched_is_silent),
 		cmocka_unit_test(test_callback_may_unwatch_another_that_is_ready),
+		cmocka_unit_test(test_unwatch_amid_an_unwatch),
 		cmocka_unit_test(test_bad_descriptor_is_an_error_of_it),
 		cmocka_unit_test(test_hangup_is_reported),
 		cmocka_unit_test(test_many_watches_at_once),
