@@ -198,7 +198,7 @@ endif
 DEPS_BUILD := gcc libc6-dev linux-libc-dev libfdt-dev liburing-dev zlib1g-dev libzstd-dev \
 	libjansson-dev libseccomp-dev
 DEPS_TEST := ccache g++ clang libclang-rt-dev libcmocka-dev mandoc cpio gzip zstd xz-utils \
-	device-tree-compiler qemu-system-arm dpkg-dev debhelper lintian
+	device-tree-compiler diod qemu-system-arm dpkg-dev debhelper lintian
 ifneq ($(MACHINE),aarch64)
 DEPS_BUILD += gcc-aarch64-linux-gnu libc6-dev-arm64-cross debian-archive-keyring
 else
