@@ -745,7 +745,9 @@ VMM_API VMM_MUST_CHECK int vmm_vcpu_run(struct vmm *vm, uint32_t index);
  * I/O either takes a thread, vmm_io_run(), which returns when the VM has
  * stopped; or joins a loop you already have: call vmm_io_dispatch(), which does
  * not block, once after vmm_start(), and then whenever vmm_io_fd() polls POLLIN.
- * One thread at a time for a given @index, and always the same one.
+ * One thread at a time for a given @index, and always the same one.  While the kernel
+ * has no memory for what io_uring is asked, vmm_io_dispatch() tries again for a second
+ * at most; then it fails with -ENOMEM, for good.
  *
  * -EBUSY: another thread is at it, or the VM has threads of its own; -ENOENT:
  * there is no such @index.

@@ -174,9 +174,11 @@ static struct io_uring_sqe *get_sqe(struct loop *loop)
 {
 	struct io_uring_sqe *sqe = NULL;
 
-	if (!loop->late && !loop->broken)
+	if (loop->broken)
+		return &loop->nowhere;
+	if (!loop->late)
 		sqe = next_sqe(loop);
-	if (!sqe && !loop->late && !loop->broken)
+	if (!sqe && !loop->late)
 		sqe = make_room(loop);
 	if (!sqe && !loop->soft && !loop->broken)
 		sqe = add_late(loop);

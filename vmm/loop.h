@@ -100,7 +100,8 @@ int loop_run(struct loop *loop);
 
 /*
  * Serve what is there and return; for a host that polls loop_fd().  What was armed
- * before the first such call shows there once loop_submit() has been called.
+ * before the first such call shows there once loop_submit() has been called.  Either
+ * waits for a second at most while the kernel has no memory for an entry, then: -ENOMEM.
  */
 int loop_dispatch(struct loop *loop);
 int loop_submit(struct loop *loop);

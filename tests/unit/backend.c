@@ -176,12 +176,14 @@ static void take(struct backend *b, const struct vhost_message *msg, const int *
 	}
 }
 
-/* A configuration of what was sent along: zeroes. */
+/* A configuration of zeroes. */
 static void reply_config(struct backend *b, const struct vhost_message *msg)
 {
-	struct vhost_message reply = *msg;
+	const struct vhost_message reply = {
+		.request = msg->request, .flags = VHOST_VERSION | VHOST_REPLY,
+		.size = msg->size, .config.size = msg->config.size,
+	};
 
-	reply.flags = VHOST_VERSION | VHOST_REPLY;
 	backend_send(b, &reply, VHOST_HEADER + reply.size);
 }
 
@@ -193,12 +195,7 @@ static void answer(struct backend *b, const struct vhost_message *msg)
 		[VHOST_GET_QUEUE_NUM] = b->nr_queues,
 	};
 
-	if (b->eager && msg->request == VHOST_GET_CONFIG)
-		backend_send(b, &(struct vhost_message){
-			.request = msg->request, .flags = VHOST_VERSION | VHOST_REPLY,
-			.size = msg->size, .config.size = msg->config.size,
-		}, VHOST_HEADER + msg->size);
-	else if ((b->eager || (b->owned && msg->request == VHOST_GET_FEATURES)) &&
+	if ((b->eager || (b->owned && msg->request == VHOST_GET_FEATURES)) &&
 	    msg->request < ARRAY_SIZE(firsts) && firsts[msg->request])
 		backend_reply(b, msg->request, firsts[msg->request]);
 	else if (b->eager && msg->request == VHOST_GET_CONFIG)

@@ -70,6 +70,16 @@ static void rig_open(struct rig *rig)
 	alarm(4 * T_TIMEOUT_MS / 1000);
 }
 
+/* So many are there, nobody has looked, and the ring takes nothing before somebody does. */
+#define THERE	40
+
+static void rig_crowd(struct rig *rig)
+{
+	rig_watch(rig, 0, THERE, rig->ready);
+	assert_int_equal(loop_submit(rig->loop), 0);
+	faults_crowd_rings(true);
+}
+
 static void rig_open_soft(struct rig *rig)
 {
 	faults_plan("io_uring_queue_init_params", EPERM, 1);
@@ -298,10 +308,8 @@ static void test_late_entries_keep_their_place(void **state)
 	(void)state;
 	t_process_save(&before);
 	rig_open(&rig);
-	rig_watch(&rig, 0, 40, rig.ready);
-	assert_int_equal(loop_submit(rig.loop), 0);
-	faults_crowd_rings(true);
-	rig_watch(&rig, 40, MANY, rig.ready);
+	rig_crowd(&rig);
+	rig_watch(&rig, THERE, MANY, rig.ready);
 	assert_int_equal(rig.nr_all, 0);
 	assert_true(rings(&rig));
 	rig_serve(&rig);
@@ -324,10 +332,8 @@ static void test_loop_that_is_full_goes_on(void **state)
 	for (int polled = 0; polled < 2; polled++) {
 		rig_open(&rig);
 		rig.again = 9;
-		rig_watch(&rig, 0, 40, rig.ready);
-		assert_int_equal(loop_submit(rig.loop), 0);
-		faults_crowd_rings(true);
-		rig_watch(&rig, 40, MANY, rig.ready);
+		rig_crowd(&rig);
+		rig_watch(&rig, THERE, MANY, rig.ready);
 		if (polled) {
 			rig_serve(&rig);
 		} else {
@@ -349,17 +355,15 @@ static void test_what_is_there_is_not_waited_for(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	rig_watch(&rig, 0, 40, rig.ready);
-	assert_int_equal(loop_submit(rig.loop), 0);
-	faults_crowd_rings(true);
-	rig_watch(&rig, 40, MANY, rig.never);
+	rig_crowd(&rig);
+	rig_watch(&rig, THERE, MANY, rig.never);
 	/* Its bell was armed before all of them. */
 	loop_quit(rig.loop);
 	assert_int_equal(loop_run(rig.loop), 0);
-	rig_heard(&rig, 0, 40, 1);
-	assert_int_equal(rig.nr_all, 40);
+	rig_heard(&rig, 0, THERE, 1);
+	assert_int_equal(rig.nr_all, THERE);
 	faults_crowd_rings(false);
-	for (u32 i = 40; i < MANY; i++)
+	for (u32 i = THERE; i < MANY; i++)
 		loop_unwatch(&rig.w[i]);
 	rig_close(&rig);
 }
@@ -371,10 +375,8 @@ static void test_late_entry_can_be_called_off(void **state)
 
 	(void)state;
 	rig_open(&rig);
-	rig_watch(&rig, 0, 40, rig.ready);
-	assert_int_equal(loop_submit(rig.loop), 0);
-	faults_crowd_rings(true);
-	rig_watch(&rig, 40, 300, rig.ready);
+	rig_crowd(&rig);
+	rig_watch(&rig, THERE, 300, rig.ready);
 	rig_watch(&rig, 300, MANY, rig.never);
 	for (u32 i = 300; i < MANY; i++) {
 		loop_unwatch(&rig.w[i]);

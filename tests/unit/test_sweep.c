@@ -569,14 +569,6 @@ static void libc_disarm(struct fake_kvm *fake)
 	faults_disarm();
 }
 
-static bool is_one_of(const char *what, const char *const *names, size_t nr)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(names[i], what))
-			return true;
-	return false;
-}
-
 static bool libc_may(const char *what)
 {
 	static const char *const names[] = {
@@ -590,15 +582,16 @@ static bool libc_may(const char *what)
 		"socket", "bind",
 	};
 
-	return is_one_of(what, names, ARRAY_SIZE(names));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i], what))
+			return true;
+	return false;
 }
 
 /* What it means is that the descriptor is none of those, whatever the errno. */
 static bool libc_translated(const char *what)
 {
-	static const char *const names[] = { "TUNGETIFF" };
-
-	return is_one_of(what, names, ARRAY_SIZE(names));
+	return !strcmp(what, "TUNGETIFF");
 }
 
 static size_t sweep_libc(const struct recipe *r, int err, bool exact)
