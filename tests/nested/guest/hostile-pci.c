@@ -101,6 +101,12 @@ static void abuse_messages(const struct hostile *h, const struct device *d, uint
 	out16(d->msix_cap + 2, 0x8000);
 }
 
+void pci_move(const struct device *d, uint64_t to)
+{
+	out(d->cfg + 0x10, (uint32_t)to);
+	out(d->cfg + 0x10, (uint32_t)d->bar);
+}
+
 unsigned pci_abuse(const struct hostile *h, struct device *d, uint64_t *seed, uint64_t data)
 {
 	abuse_messages(h, d, seed, data);

@@ -53,23 +53,20 @@ static unsigned make_buffers(const struct chain *c, struct desc *to, uint64_t bu
 	return nr;
 }
 
-/* In the order of their places: what is offered lies in the first slots (2.8.6). */
-static void offer_packed(struct desc *desc, unsigned nr)
+/* In a packed ring what is offered lies in the first slots, in order (2.8.6). */
+void chain_offer(struct desc *desc, unsigned nr, const uint64_t ring[3], bool packed)
 {
-	for (unsigned i = 0; i < nr; i++) {
+	for (unsigned i = 0; packed && i < nr; i++) {
 		desc[i].next = desc[i].flags | DESC_AVAIL;
 		desc[i].flags = 3;			/* the id */
 	}
-}
-
-static void offer_split(struct desc *desc, unsigned nr, uint64_t avail)
-{
-	for (unsigned i = 0; i + 1 < nr; i++)
+	for (unsigned i = 0; !packed && i + 1 < nr; i++)
 		desc[i].next = (uint16_t)(i + 1);
-	((volatile uint16_t *)avail)[1] = 1;
+	if (!packed)
+		((volatile uint16_t *)ring[1])[1] = 1;
 }
 
-static bool is_used(const uint64_t ring[3], bool packed)
+bool chain_is_used(const uint64_t ring[3], bool packed)
 {
 	const uint16_t both = DESC_AVAIL | DESC_USED;
 
@@ -94,15 +91,12 @@ static bool serves(const struct device *d, const struct chain *c, bool packed, u
 	}
 	desc = (struct desc *)rings[c->queue][0];
 	nr = make_buffers(c, desc, data + 0xa000);
-	if (packed)
-		offer_packed(desc, nr);
-	else
-		offer_split(desc, nr, rings[c->queue][1]);
+	chain_offer(desc, nr, rings[c->queue], packed);
 	clean(data, 0xb000);
 	device_set_status(d, STATUS_RUNS);
 	device_kick(d, c->queue);
 	begun = now();
-	while (!is_used(rings[c->queue], packed))
+	while (!chain_is_used(rings[c->queue], packed))
 		if (now() - begun > 10 * frequency() || device_status(d) != STATUS_RUNS)
 			return false;
 	return device_status(d) == STATUS_RUNS;

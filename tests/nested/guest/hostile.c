@@ -3,17 +3,18 @@
  * hostile.c - what a guest that owns its kernel can do to a machine, without one
  *
  * Accesses of every size to every register, holes between them, rings and buffers that
- * are nonsense, resets in between, doorbells in a tight loop, BARs over everything and
- * messages to anywhere where there is PCI, PSCI as nobody means it.
+ * are nonsense, requests that lie or change under way, resets in between, doorbells in a
+ * tight loop, BARs over everything and messages to anywhere where there is PCI, PSCI as
+ * nobody means it.
  * After a few rounds of it all that is made once is there: then it answers bytes until q, for
  * who looks at what it has cost, and goes on.  Then it says
  *
  *   HOSTILE virtio=.. wrong=.. psci=.. sum=..
  *
- * where wrong are words of RAM that were not there while a BAR was, and psci has a bit for
- * each call that was not refused as it shall be.  Later each virtio device is brought up as
- * a driver does it, and has to answer a request; and so again with a packed ring, if it
- * offers that:
+ * where wrong are words of RAM that were not there while a BAR was, and requests without an
+ * answer, and psci has a bit for each call that was not refused as it shall be.  Later each
+ * virtio device is brought up as a driver does it, and has to answer a request; and so again
+ * with a packed ring, if it offers that:
  *
  *   SERVES of=.. split=.. packed=..
  *
@@ -112,6 +113,12 @@ static unsigned abuse(const struct hostile *h, struct device *devices, unsigned 
 			ring_abuse(h, &devices[i], seed, data);
 			if (devices[i].cfg && n % 4 == 0)
 				wrong += pci_abuse(h, &devices[i], seed, data);
+			if (!ask_abuse(h, &devices[i], seed, data))
+				continue;
+			flat_say("STUCK virtio=", i);
+			flat_say(" round=", n);
+			flat_puts("\n");
+			wrong++;
 		}
 	}
 	for (unsigned i = 0; i < nr; i++)

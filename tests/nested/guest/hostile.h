@@ -126,13 +126,22 @@ bool device_keeps(const struct device *d, uint64_t off);
 /* hostile-ring.c: a driver's life; @data is the place for rings and buffers. */
 void ring_abuse(const struct hostile *h, const struct device *d, uint64_t *seed, uint64_t data);
 
+/* hostile-ask.c: a request that lies; 1 if it has no answer, and the device does not say that
+   it is broken. */
+unsigned ask_abuse(const struct hostile *h, const struct device *d, uint64_t *seed, uint64_t data);
+
 /* hostile-serve.c: is a request like any driver's answered? */
 bool device_serves(const struct device *d, bool packed, uint64_t data);
+/* A chain of @nr descriptors, as the first of a ring; has the device used it? */
+void chain_offer(struct desc *desc, unsigned nr, const uint64_t ring[3], bool packed);
+bool chain_is_used(const uint64_t ring[3], bool packed);
 
 /* hostile-pci.c */
 unsigned pci_find(const struct hostile *h, struct device *found, unsigned max);
 /* How many words of RAM were not there while a BAR was. */
 unsigned pci_abuse(const struct hostile *h, struct device *d, uint64_t *seed, uint64_t data);
+/* Its BAR lies there for a moment. */
+void pci_move(const struct device *d, uint64_t to);
 #pragma GCC visibility pop
 
 #endif
