@@ -418,12 +418,13 @@ $(SANITIZED): $(B)/%-arm64/arm64/vmm: $(arm64_DEPS) FORCE
 				-Wl$(comma)-rpath$(comma)/nest/$*)" sanitized
 sanitized: $(B)/arm64/vmm
 
-check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(SANITIZED)
+check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(SANITIZED) $(FIRMWARE)
 	@BUILD=$(abspath $(B)) tests/nested/run
 
-# Nested tests are faster with the emulator that those of SPE have built.
+# Nested tests are faster with the emulator that those of SPE have built, and see UEFI
+# where that is built too.
 check: deps
-	@MAKE="$(MAKE)" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-spe check-nested check-smoke
+	@MAKE="$(MAKE) FIRMWARE=uefi" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-spe check-nested check-smoke
 
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.  And what
 # has changed between two builds, given as programs or as bench.json of theirs:
@@ -457,18 +458,21 @@ demo: deps
 #
 # See tests/testbed/README.md.
 
-DEPS_TESTBED := bc bison flex libglib2.0-dev make ninja-build patch pkg-config python3-venv
+DEPS_TESTBED := acpica-tools bc bison flex libglib2.0-dev make mtools ninja-build patch pkg-config \
+	python3-venv uuid-dev
 
-.PHONY: testbed guest64k testbed-vmm check-spe
-# All of it, or those of kernel, qemu and guest64k that are named.
+.PHONY: testbed guest64k uefi testbed-vmm check-spe
+# All of it, or those of kernel, qemu, guest64k and uefi that are named.
 TESTBED ?=
 testbed:
 	@$(MAKE) --no-print-directory deps DEPS_BUILD="$(DEPS_BUILD) $(DEPS_TESTBED)"
 	@tests/testbed/build $(TESTBED)
 
-# A guest's kernel that Debian has not; two builds at a time take no less time.
+# A guest's kernel and its firmware that Debian has not; two builds at a time take no less time.
 guest64k: testbed
 	@tests/testbed/build guest64k
+uefi:
+	@$(MAKE) --no-print-directory testbed TESTBED=uefi
 
 # Built against its kernel's headers.
 testbed-vmm: testbed $(arm64_DEPS)

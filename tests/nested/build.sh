@@ -304,6 +304,41 @@ storage_part()
 	rm -rf "$tree"
 }
 
+# Firmware for kvmtool's machine, if the test bed has it, and a disk from which its shell
+# starts Debian's 6.1 with our init.
+uefi_files()
+{
+	from=$(eval "$("$top/tests/testbed/build" -p uefi 2>/dev/null)"; echo "${TESTBED_UEFI-}") to=$nest/uefi
+	[ -n "$from" ] && older "$to/disk" "$from/version" "$nest/Image-6.1" "$nest/guest-6.1.cpio" || return 0
+	need mformat
+	rm -rf "$to"
+	mkdir -p "$to"
+	cp "$from/KVMTOOL_EFI.fd" "$to/"
+	printf '%s\r\n' fs0: "vmlinuz initrd=\\initrd console=ttyS0 quiet loglevel=1 panic=-1 \
+cryptomgr.notests=1" >"$to/startup.nsh"
+	dd if=/dev/zero of="$to/disk.tmp" bs=1M count=0 seek=48 2>/dev/null
+	mformat -i "$to/disk.tmp" :: && mmd -i "$to/disk.tmp" ::EFI ::EFI/BOOT &&
+		mcopy -i "$to/disk.tmp" "$from/Shell.efi" ::EFI/BOOT/BOOTAA64.EFI &&
+		mcopy -i "$to/disk.tmp" "$to/startup.nsh" ::startup.nsh &&
+		mcopy -i "$to/disk.tmp" "$nest/Image-6.1" ::vmlinuz &&
+		mcopy -i "$to/disk.tmp" "$nest/guest-6.1.cpio" ::initrd || die "cannot make $to/disk"
+	rm "$to/startup.nsh"
+	mv "$to/disk.tmp" "$to/disk"
+}
+
+uefi_part()
+{
+	out=$build/part-uefi.cpio tree=$build/part.tmp
+	rm -rf "$tree"
+	mkdir -p "$tree/nest"
+	if [ -d "$nest/uefi" ]; then
+		older "$out" "$nest/uefi/disk" || return 0
+		cp -R "$nest/uefi" "$tree/nest/"
+	fi
+	(cd "$tree" && archive "$out") || die "cannot make $out"
+	rm -rf "$tree"
+}
+
 # Debian's QEMU 10, for that architecture, in DIR/bin, and every library it needs in
 # DIR/lib: to run in a host, and where an older one is installed.
 qemu_tree()	# ARCHITECTURE DIR
@@ -556,6 +591,7 @@ build_nest()
 		kernel "$version"
 	done
 	formats
+	uefi_files
 	embed_files
 	sanitized_files
 	fetch busybox bookworm busybox-static
@@ -583,4 +619,5 @@ build_parts()
 			$(printf "%s-$version.ko " $host_modules)
 	done
 	part formats Image-6.1.gz zboot-gzip zboot-zstd bzImage
+	uefi_part
 }
