@@ -904,7 +904,7 @@ static void test_log_does_not_grow_with_mistakes(void **state)
 }
 
 /* A sanitizer's memory is its own, so there it is about what kicks and rounds do, not how many. */
-#define KICKS		(T_SANITIZED ? 5000 : 50000)
+#define KICKS		(T_SANITIZED ? 5000 : 20000)
 #define ROUNDS		(T_SANITIZED ? 70 : 170)
 
 /* The kernel may take a thread of its own to wait for them: one. */

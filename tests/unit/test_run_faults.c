@@ -36,8 +36,8 @@
 #define ODD_ERRNO	EDOM
 #define LIFE_S		60
 /* Sanitizers are slow: some of them will do. */
-#define STRIDE		(T_SANITIZED ? 7 : 1)
-#define FILES_STRIDE	(T_SANITIZED ? 7 : 2)
+#define STRIDE		(T_SANITIZED ? 13 : 1)
+#define FILES_STRIDE	(T_SANITIZED ? 13 : 2)
 #define MAX_ARGS	40
 
 int t_vmm_create(struct vmm **vm, const struct vmm_config *cfg, struct vmm_error *err);

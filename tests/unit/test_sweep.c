@@ -34,7 +34,7 @@
 #define ODD_ERRNO	EDOM
 
 #define T_VIRTIO	0x03000000ull
-#define STRIDE		(T_SANITIZED ? 5 : 1)	/* from one call of libc that fails to the next */
+#define STRIDE		(T_SANITIZED ? 11 : 1)	/* from one call of libc that fails to the next */
 
 /* ---- One life ----------------------------------------------------------------- */
 
