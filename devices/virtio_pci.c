@@ -639,6 +639,7 @@ static void vectors_down(struct virtio_pci *vpci)
 {
 	for (u32 i = 0; vpci->vectors && i <= vpci->nr_vectors; i++) {
 		loop_cancel(vpci->vectors[i].loop, &vpci->vectors[i].io);
+		untie(&vpci->vectors[i]);
 		fd_close(&vpci->vectors[i].fd);
 	}
 	free(vpci->vectors);

@@ -142,6 +142,9 @@ static void t_close(struct t_rig *rig)
 		driver_close(&rig->d[i]);
 		virtio_pci_destroy(rig->vpci[i]);
 	}
+	/* Whatever the guest left it at. */
+	for (u32 i = 0; i < ARRAY_SIZE(rig->tied); i++)
+		assert_int_equal(rig->tied[i], 0);
 	pci_destroy(rig->pci);
 	free(rig);
 }
@@ -465,6 +468,12 @@ static void test_messages_are_tied(void **state)
 	t_set_msix(rig, 0);
 	assert_int_equal(rig->tied[1], 0);
 	assert_int_equal(rig->nr_sent, 0);
+	/* To the end. */
+	t_set_msix(rig, PCI_MSIX_FLAGS_ENABLE);
+	t_set_vector(rig, 1, 71, false);
+	t_bring_up(rig, 1);
+	t_serve(rig);
+	assert_true(rig->tied[1]);
 	t_close(rig);
 }
 
