@@ -424,7 +424,7 @@ check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(SANITIZE
 # Nested tests are faster with the emulator that those of SPE have built, and see UEFI
 # where that is built too.
 check: deps
-	@MAKE="$(MAKE) FIRMWARE=uefi" tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-spe check-nested check-smoke
+	@MAKE="$(MAKE)" FIRMWARE=uefi tests/check check-unit check-sanitizers check-clang check-fuzz check-cbmc check-package check-spe check-nested check-smoke
 
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.  And what
 # has changed between two builds, given as programs or as bench.json of theirs:
