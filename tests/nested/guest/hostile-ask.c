@@ -164,8 +164,6 @@ static unsigned make_chain(const struct ask *a, struct desc *to, uint64_t *seed,
 		to[nr++] = (struct desc){ .addr = data + 2 * BUFFERS, .len = a->in, .flags = DESC_WRITE };
 	if (a->status || !nr)
 		to[nr++] = (struct desc){ .addr = data + STATUS, .len = 1, .flags = DESC_WRITE };
-	for (unsigned i = 0; i + 1 < nr; i++)
-		to[i].flags |= DESC_NEXT;
 	return nr;
 }
 

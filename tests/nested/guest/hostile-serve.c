@@ -46,8 +46,6 @@ static unsigned make_buffers(const struct chain *c, struct desc *to, uint64_t bu
 		to[nr++] = (struct desc){ .addr = buf, .len = c->out };
 	for (unsigned i = 0; i < 2 && c->in[i]; i++)
 		to[nr++] = (struct desc){ .addr = buf + 0x100 * (i + 1), .len = c->in[i], .flags = DESC_WRITE };
-	for (unsigned i = 0; i < nr; i++)
-		to[i].flags |= i + 1 < nr ? DESC_NEXT : 0;
 	for (unsigned i = 0; i < sizeof(c->begins) / sizeof(c->begins[0]); i++)
 		((volatile uint32_t *)buf)[i] = c->begins[i];
 	return nr;
@@ -56,6 +54,8 @@ static unsigned make_buffers(const struct chain *c, struct desc *to, uint64_t bu
 /* In a packed ring what is offered lies in the first slots, in order (2.8.6). */
 void chain_offer(struct desc *desc, unsigned nr, const uint64_t ring[3], bool packed)
 {
+	for (unsigned i = 0; i + 1 < nr; i++)
+		desc[i].flags |= DESC_NEXT;
 	for (unsigned i = 0; packed && i < nr; i++) {
 		desc[i].next = desc[i].flags | DESC_AVAIL;
 		desc[i].flags = 3;			/* the id */
