@@ -11,6 +11,7 @@
 #include "arm64/map.h"
 #include "devices/chardev.h"
 #include "devices/clock.h"
+#include "devices/mc146818.h"
 #include "devices/ns16550.h"
 #include "devices/pl031.h"
 #include "devices/pl061.h"
@@ -103,6 +104,18 @@ static int rtc_up(struct machine *m, struct vmm_error *err)
 	return ret ? ret : place(m, "rtc", MAP_RTC, MAP_PAGE, &pl031_bus_ops, m->rtc, err);
 }
 
+/* kvmtool's firmware looks for no other clock; Debian's kernels know the PL031 only. */
+static int firmware_rtc_up(struct machine *m, struct vmm_error *err)
+{
+	int ret;
+
+	if (!(m->vm->boot.flags & VMM_BOOT_F_FIRMWARE))
+		return 0;
+	ret = mc146818_create(&m->firmware_rtc, &clock_host, err);
+	return ret ? ret : place(m, "firmware rtc", MAP_MC146818, MC146818_SIZE, &mc146818_bus_ops,
+				 m->firmware_rtc, err);
+}
+
 static int gpio_up(struct machine *m, struct vmm_error *err)
 {
 	struct irq_line irq = machine_spi(m, SPI_GPIO);
@@ -134,6 +147,8 @@ int board_up(struct machine *m, struct vmm_error *err)
 	if (!ret)
 		ret = rtc_up(m, err);
 	if (!ret)
+		ret = firmware_rtc_up(m, err);
+	if (!ret)
 		ret = gpio_up(m, err);
 	if (!ret)
 		ret = pvpanic_up(m, err);
@@ -144,6 +159,7 @@ void board_down(struct machine *m)
 {
 	pvpanic_destroy(m->pvpanic);
 	pl061_destroy(m->gpio);
+	mc146818_destroy(m->firmware_rtc);
 	pl031_destroy(m->rtc);
 	for (u32 i = 0; i < VM_MAX_CONSOLES; i++) {
 		chardev_destroy(m->chardevs[i]);
@@ -167,6 +183,8 @@ void board_tree(const struct machine *m, struct tree *t)
 	for (u32 i = 0; i < m->nr_uarts; i++)
 		ns16550_tree(m->uarts[i], t, MAP_UART + i * MAP_UART_STEP, SPI_UART + i);
 	pl031_tree(m->rtc, t, MAP_RTC, SPI_RTC);
+	if (m->firmware_rtc)
+		mc146818_tree(m->firmware_rtc, t, MAP_MC146818);
 	pl061_tree(m->gpio, t, MAP_GPIO, SPI_GPIO);
 	pvpanic_tree(m->pvpanic, t, MAP_PVPANIC);
 

@@ -18,6 +18,7 @@
 
 struct cfi_flash;
 struct chardev;
+struct mc146818;
 struct msi;
 struct ns16550;
 struct pci;
@@ -69,6 +70,7 @@ struct machine {
 	struct ns16550		*uarts[VM_MAX_CONSOLES];
 	u32			nr_uarts;
 	struct pl031		*rtc;
+	struct mc146818		*firmware_rtc;	/* NULL: there is no firmware */
 	struct pl061		*gpio;
 	struct pvpanic		*pvpanic;
 	struct virtio		*hvc;		/* one of .virtio[]; NULL: there is none */

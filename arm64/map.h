@@ -15,6 +15,7 @@
 #define MAP_RTC		0x01010000ull
 #define MAP_PVPANIC	0x01011000ull
 #define MAP_GPIO	0x01012000ull
+#define MAP_MC146818	0x01013000ull	/* kvmtool has it where the PL031 is */
 #define MAP_PAGE	0x1000ull
 #define MAP_PVTIME	0x01020000ull	/* 64 bytes a vCPU */
 #define MAP_PVTIME_SIZE	0x10000ull

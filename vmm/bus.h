@@ -29,7 +29,7 @@ struct bus_region {
 	void			*dev;
 };
 
-#define BUS_MAX_REGIONS	32
+#define BUS_MAX_REGIONS	36
 
 struct bus {
 	struct bus_region	regions[BUS_MAX_REGIONS];

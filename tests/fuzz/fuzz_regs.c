@@ -15,6 +15,7 @@
 #include "devices/chardev.h"
 #include "devices/clock.h"
 #include "devices/ns16550.h"
+#include "devices/mc146818.h"
 #include "devices/pl031.h"
 #include "devices/pl061.h"
 #include "devices/pvpanic.h"
@@ -119,6 +120,21 @@ static void rtc_destroy(void)
 	pl031_destroy(rig.dev);
 }
 
+static void firmware_rtc_make(struct vmm_error *err)
+{
+	static const struct clock clock = { .now = rtc_now };
+	struct mc146818 *rtc;
+
+	rig.now = 1700000000;
+	must(!mc146818_create(&rtc, &clock, err));
+	rig.dev = rtc;
+}
+
+static void firmware_rtc_destroy(void)
+{
+	mc146818_destroy(rig.dev);
+}
+
 /* ---- The power key ------------------------------------------------------------------ */
 
 static void gpio_make(struct vmm_error *err)
@@ -217,6 +233,7 @@ static const struct device {
 	{ &pl061_bus_ops, PL061_SIZE, gpio_make, gpio_event, gpio_destroy },
 	{ &cfi_flash_bus_ops, CFI_FLASH_SIZE_MIN, flash_make, flash_event, flash_destroy },
 	{ &pvpanic_bus_ops, PVPANIC_SIZE, pvpanic_make, no_event, drop_pvpanic },
+	{ &mc146818_bus_ops, MC146818_SIZE, firmware_rtc_make, rtc_event, firmware_rtc_destroy },
 };
 
 /* ---- What the guest does ------------------------------------------------------------------ */

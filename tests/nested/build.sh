@@ -314,7 +314,7 @@ uefi_files()
 	rm -rf "$to"
 	mkdir -p "$to"
 	cp "$from/KVMTOOL_EFI.fd" "$to/"
-	printf '%s\r\n' fs0: "vmlinuz initrd=\\initrd console=ttyS0 quiet loglevel=1 panic=-1 \
+	printf '%s\r\n' fs0: date "vmlinuz initrd=\\initrd console=ttyS0 quiet loglevel=1 panic=-1 \
 cryptomgr.notests=1" >"$to/startup.nsh"
 	dd if=/dev/zero of="$to/disk.tmp" bs=1M count=0 seek=48 2>/dev/null
 	mformat -i "$to/disk.tmp" :: && mmd -i "$to/disk.tmp" ::EFI ::EFI/BOOT &&

@@ -527,6 +527,26 @@ static void test_tree_leads_to_the_console(void **state)
 	t_down(&t);
 }
 
+/* The clock that kvmtool's firmware looks for is there with firmware, and then only. */
+static void test_tree_of_firmware_has_its_clock(void **state)
+{
+	struct t_machine t = t_machine(&fake_server);
+
+	(void)state;
+	t_up(&t);
+	assert_false(is_there(&t, "/rtc@1013000"));
+	t_down(&t);
+	t = t_machine(&fake_server);
+	t.boot.flags |= VMM_BOOT_F_FIRMWARE;
+	t.nr_rngs = VM_MAX_DEVICES;
+	t.machine.virtio = VMM_VIRTIO_MMIO;
+	t_up(&t);
+	t_strings(&t, "/rtc@1013000", "compatible", "motorola,mc146818");
+	assert_int_equal(cells(&t, "/rtc@1013000", "reg", 0), 0x1013000);
+	t_strings(&t, "/rtc@1010000", "compatible", "arm,pl031");
+	t_down(&t);
+}
+
 /* Interrupts of SPIs are there once, and in the range that KVM was told. */
 static void test_tree_gives_each_line_once(void **state)
 {
@@ -799,6 +819,7 @@ int main(void)
 		cmocka_unit_test(test_gicv2_serves_where_there_is_no_gicv3),
 		cmocka_unit_test(test_tree_tells_of_the_machine),
 		cmocka_unit_test(test_tree_leads_to_the_console),
+		cmocka_unit_test(test_tree_of_firmware_has_its_clock),
 		cmocka_unit_test(test_tree_gives_each_line_once),
 		cmocka_unit_test(test_tree_gives_each_address_once),
 		cmocka_unit_test(test_tree_tells_of_pci),

@@ -51,7 +51,7 @@ flash_readonly()
 }
 
 # kvmtool's UEFI: it formats the flash and restarts at the first boot, and finds the same disk
-# behind either transport.  Its build has to be asked for.
+# behind either transport, and the time.  Its build has to be asked for.
 scenario uefi "6.1-a57"
 uefi()
 {
@@ -59,11 +59,10 @@ uefi()
 	file=$WORK/files/flash
 	blank "$file" 16777216
 	for transport in pci mmio; do
-		vm "want:UEFI Interactive Shell" "want:GUEST-READY kernel=6.1" exit:0 -- \
+		vm "want:UEFI Interactive Shell" "want:$(date -u +%m/%d/%Y)" "want:GUEST-READY kernel=6.1" exit:0 -- \
 			--firmware "$NEST/uefi/KVMTOOL_EFI.fd" --flash "$file" --disk "$NEST/uefi/disk,ro" \
 			--virtio-transport $transport --mem 512 --cpus 1 --loglevel warning
-		# Where its clock would be if there were one.
-		! stderr | grep -v -q 'byte.* at 0x[01], where nothing is' || fail "it said: $(stderr | grep -v 'at 0x')"
+		silent
 	done
 	[ "$(dd if="$file" bs=1 skip=40 count=4 2>/dev/null)" = _FVH ] || fail "there are no variables in the flash"
 }

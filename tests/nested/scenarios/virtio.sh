@@ -105,6 +105,31 @@ disk_block()
 	cmp "$a" "$b" || fail "what the guest has written is not there"
 }
 
+# A block device that grows under its guest: told to look, vmm tells the guest.
+scenario disk-block-grows "6.12-n1"
+disk_block_grows()
+{
+	need_root
+	host_module loop
+	a=$WORK/files/a b=$WORK/files/b
+	dd if=/dev/urandom of="$a" bs=64k count=16 2>/dev/null
+	dd if=/dev/zero of="$b" bs=64k count=16 2>/dev/null
+	one=$(losetup -f) && losetup "$one" "$a" || say_skip "no loop devices"
+	two=$(losetup -f) && losetup "$two" "$b"
+	vm "want:GUEST-FULL Success after=1 of=1." \
+		'send:1\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
+		"shell:dd if=/dev/zero of=$a bs=64k seek=48 count=0 2>/dev/null && losetup -c $one" \
+		"shell:$VMM resize --json grows >$WORK/log/grown" \
+		'send:2\n' "want:GUEST-ENDS first=read last=read kib=3072 end=read." \
+		'send:quit\n' exit:0 -- \
+		$(virtio 6.1) --name grows -d "$one,ro" -d "$two" -p "$QUIET t=faults" || status=$?
+	losetup -d "$one"
+	losetup -d "$two"
+	[ -z "${status-}" ] || return 1
+	grep -q 3145728 "$WORK/log/grown" || fail "$(cat "$WORK/log/grown")"
+	silent
+}
+
 # Without an ITS there are lines.
 scenario disk-pci-intx "6.12-n1"
 disk_pci_intx()
