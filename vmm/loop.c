@@ -564,6 +564,23 @@ void loop_destroy(struct loop *loop)
 	free(loop);
 }
 
+/*
+ * The thread ends, and takes along what it has armed.  Cancelled by another one, each of these
+ * would take the kernel a tick or two (io_uring's fallback_work).  What a disk has not done yet
+ * is tried again by whoever waits for it; before 5.19 nothing is taken along.
+ */
+static void part(struct loop *loop)
+{
+	struct io_uring_sqe *sqe;
+
+	if (loop->soft || loop->broken)
+		return;
+	sqe = get_sqe(loop);
+	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+	io_uring_sqe_set_data(sqe, NULL);
+	submit(loop);
+}
+
 int loop_run(struct loop *loop)
 {
 	while (!loop->quit) {
@@ -573,6 +590,7 @@ int loop_run(struct loop *loop)
 			return ret;
 		take_turn(loop);
 	}
+	part(loop);
 	return 0;
 }
 

@@ -60,25 +60,40 @@ add_driver()	# TREE [MODULE]
 	xz -dcf "$module" >"$1/arm_spe_pmu.ko"
 }
 
-# With every library that it needs, and they.
-add_perf()	# TREE
+# add_program TREE PROGRAM FROM: with every library that it needs, and they, which are there
+add_program()
 {
-	local perf=$parts/perf/usr/bin/perf todo file lib
+	local tree=$1 todo=$2 from=$3 file lib
 
-	todo=$perf
-	mkdir -p "$1/lib" && cp "$perf" "$1/bin/" || return 1
+	mkdir -p "$tree/bin" "$tree/lib" && cp "$2" "$tree/bin/" || return 1
 	while [ -n "$todo" ]; do
 		file=${todo%%$'\n'*}
 		todo=${todo#"$file"}
 		todo=${todo#$'\n'}
 		for lib in $("${cross}readelf" -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
-			[ ! -e "$1/lib/$lib" ] || continue
-			file=$(find "$parts/perf/lib" "$parts/perf/usr/lib" -name "$lib" | head -n 1)
-			[ -n "$file" ] || { echo "no $lib for perf" >&2; return 1; }
-			cp -L "$file" "$1/lib/$lib"
-			todo=$1/lib/$lib$'\n'$todo
+			[ ! -e "$tree/lib/$lib" ] || continue
+			file=$(find "$from/lib" "$from/usr/lib" -name "$lib" 2>/dev/null | head -n 1)
+			[ -n "$file" ] || { echo "no $lib for $2" >&2; return 1; }
+			cp -L "$file" "$tree/lib/$lib"
+			todo=$tree/lib/$lib$'\n'$todo
 		done
 	done
+}
+
+add_perf()	# TREE
+{
+	add_program "$1" "$parts/perf/usr/bin/perf" "$parts/perf"
+}
+
+# What serves directories, for hosts.
+add_servers()	# TREE
+{
+	"$top/tools/debfetch" -q -a arm64 -s trixie -k '*/lib/*.so*' -k '*/libexec/virtiofsd' \
+		-d "$parts/virtiofsd" virtiofsd libc6 libgcc-s1 libcap-ng0 libseccomp2 &&
+	"$top/tools/debfetch" -q -a arm64 -s trixie -r 'lib*' -k '*/lib/*.so*' -k '*/sbin/diod' \
+		-d "$parts/diod" diod || return 1
+	add_program "$1" "$parts/virtiofsd/usr/libexec/virtiofsd" "$parts/virtiofsd" &&
+	add_program "$1" "$parts/diod/usr/sbin/diod" "$parts/diod"
 }
 
 pack()		# TREE OUT

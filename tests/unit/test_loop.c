@@ -446,6 +446,31 @@ static void test_unwatch_after_its_thread_ended(void **state)
 	close(fd);
 }
 
+/* What a thread has armed ends with it, and not when another one cancels it, a tick later. */
+static void test_thread_takes_along_what_it_has_armed(void **state)
+{
+	struct loop *loop = t_loop();
+	struct pollfd pfd = { .fd = loop_fd(loop), .events = POLLIN };
+	struct seen seen = { 0 };
+	struct watch w = { .fn = on_watch, .arg = &seen };
+	pthread_t thread;
+	int fd = t_eventfd(0);
+
+	(void)state;
+	if (loop_is_soft(loop))
+		skip();
+	loop_watch(loop, &w, fd, POLLIN);
+	assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
+	loop_quit(loop);
+	t_join(thread);
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	loop_unwatch(&w);
+	assert_false(w.armed);
+	assert_int_equal(seen.nr, 0);
+	loop_destroy(loop);
+	close(fd);
+}
+
 /* ---- Operations ----------------------------------------------------------- */
 
 struct op {
@@ -821,6 +846,7 @@ int main(void)
 		cmocka_unit_test(test_descriptor_is_readable_when_there_is_work),
 		cmocka_unit_test(test_destroyed_loop_leaves_nothing),
 		cmocka_unit_test(test_unwatch_after_its_thread_ended),
+		cmocka_unit_test(test_thread_takes_along_what_it_has_armed),
 		cmocka_unit_test(test_ring_opens_and_connects_nothing),
 		cmocka_unit_test(test_threads_where_io_uring_is_refused),
 		cmocka_unit_test(test_operations_have_their_result),

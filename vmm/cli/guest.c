@@ -818,13 +818,15 @@ int guest_timeout(const struct guest *guest)
 	return vhosts_timeout(&guest->vhosts);
 }
 
-/* Of a start that failed: a server has ended at once, and has said why itself. */
-static int blame_fs(struct guest *guest)
+/* Of a start that failed with @ret: a server has ended at once, and has said why itself. */
+static int blame_fs(struct guest *guest, int ret)
 {
 	struct pollfd fds[OPTIONS_FS];
 	char how[32];
 	bool again;
 
+	if (!guest->opts->nr_fs || (ret != -ENOTCONN && ret != -ECONNRESET && ret != -EPIPE))
+		return 0;
 	/* Its connection ends a little earlier than it does. */
 	poll(fds, poll_fs(guest, fds), BLAME_MS);
 	for (uint32_t i = 0; i < guest->opts->nr_fs; i++) {
@@ -859,7 +861,7 @@ int guest_start(struct guest *guest)
 	}
 	ret = start(guest, &err);
 	if (ret) {
-		int status = guest->opts->nr_fs ? blame_fs(guest) : 0;
+		int status = blame_fs(guest, ret);
 
 		return status ? status : fail(guest, ret, &err);
 	}
