@@ -63,12 +63,20 @@ __attribute__((noreturn)) static void fail(const struct fsd *fsd, const char *wh
 	_exit(FAILED);
 }
 
+/* As where there is no namespace to be had, or / is no mount. */
+__attribute__((noreturn)) static void no_root(const struct fsd *fsd, const char *what)
+{
+	dprintf(STDERR_FILENO, "vmm: --9p %s: a root of its own: %s: %s; sandbox=none does without\n",
+		fsd->dir, what, strerror(errno));
+	_exit(FAILED);
+}
+
 static void write_to(const struct fsd *fsd, int dir, const char *path, const char *text)
 {
 	int fd = openat(dir, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
 
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		fail(fsd, path);
+		no_root(fsd, path);
 	close(fd);
 }
 
@@ -80,7 +88,7 @@ static void take_namespace(const struct fsd *fsd)
 	char map[64];
 
 	if (unshare(CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)))
-		fail(fsd, "a namespace, without which sandbox=none does");
+		no_root(fsd, "a namespace");
 	if (uid) {
 		write_to(fsd, AT_FDCWD, "/proc/self/setgroups", "deny");
 		snprintf(map, sizeof(map), "%u %u 1", uid, uid);
@@ -89,7 +97,7 @@ static void take_namespace(const struct fsd *fsd)
 		write_to(fsd, AT_FDCWD, "/proc/self/gid_map", map);
 	}
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		fail(fsd, "mounts of its own");
+		no_root(fsd, "mounts of its own");
 }
 
 /* A copy of what is mounted at @path, with @flags of mount_setattr(2). */
@@ -99,7 +107,7 @@ static int clone_tree(const struct fsd *fsd, const char *path, unsigned long fla
 	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 
 	if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)))
-		fail(fsd, path);
+		no_root(fsd, path);
 	return fd;
 }
 
@@ -129,17 +137,17 @@ static void mount_root(struct root *root)
 
 	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "755", 0) ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		fail(root->fsd, "a tmpfs");
+		no_root(root->fsd, "a tmpfs");
 	root->fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID);
 	if (root->fd < 0 || move_mount(root->fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH))
-		fail(root->fsd, "a root directory");
+		no_root(root->fsd, "a root directory");
 	close(fs);
 }
 
 static void put(const struct root *root, int tree, const char *name)
 {
 	if (move_mount(tree, "", root->fd, name, MOVE_MOUNT_F_EMPTY_PATH))
-		fail(root->fsd, name);
+		no_root(root->fsd, name);
 	close(tree);
 }
 
@@ -156,7 +164,7 @@ static void link_library(const struct root *root, const char *name)
 		return;
 	target[n] = '\0';
 	if (symlinkat(target, root->fd, name))
-		fail(root->fsd, name);
+		no_root(root->fsd, name);
 }
 
 static void fill_root(struct root *root)
@@ -167,7 +175,7 @@ static void fill_root(struct root *root)
 
 	if (mkdirat(root->fd, SHARE, 0755) || mkdirat(root->fd, "etc", 0755) ||
 	    mkdirat(root->fd, "dev", 0755))
-		fail(fsd, "its directories");
+		no_root(fsd, "its directories");
 	snprintf(user, sizeof(user), "%s:x:%u:%u::/:\n", fsd->user, geteuid(), getegid());
 	write_to(fsd, root->fd, "etc/passwd", user);
 	write_to(fsd, root->fd, "dev/null", "");
@@ -177,14 +185,14 @@ static void fill_root(struct root *root)
 			continue;
 		}
 		if (mkdirat(root->fd, libraries[i], 0755))
-			fail(fsd, libraries[i]);
+			no_root(fsd, libraries[i]);
 		put(root, root->lib[i], libraries[i]);
 	}
 	put(root, root->null, "dev/null");
 	put(root, root->share, SHARE);
 	if (mount_setattr(root->fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) ||
 	    fchdir(root->fd) || chroot(".") || chdir("/"))
-		fail(fsd, "its root directory");
+		no_root(fsd, "its root directory");
 }
 
 void diod_become(const struct fsd *fsd, int fd)

@@ -291,7 +291,7 @@ full_house()
 		"want:GUEST-MANY busy=8 failures=0." "shell:$VMM reset full" \
 		"want:GUEST-MANY cpus=8 cards=4" "shell:$one full_house_pinged" "send:2\n" \
 		"want:GUEST-MANY busy=8 failures=0." "shell:$one full_house_pinged" "send:quit\n" exit:0 -- \
-		$(virtio 6.12) --name full --mem 384 --cpus 8 --io-threads 2 "$@" --rng --balloon --vsock 9 \
+		$(virtio 6.1) --name full --mem 384 --cpus 8 --io-threads 2 "$@" --rng --balloon --vsock 9 \
 		--virtio-port "named,file=$WORK/files/port" --flash "$WORK/files/flash" -p "$QUIET t=many"
 	for i in 0 1 2 3 4 5 6 7; do
 		letter=$(head -c 1 "$WORK/files/disk$i")
