@@ -457,13 +457,11 @@ static void test_thread_takes_along_what_it_has_armed(void **state)
 	int fd = t_eventfd(0);
 
 	(void)state;
-	if (loop_is_soft(loop))
-		skip();
 	loop_watch(loop, &w, fd, POLLIN);
 	assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
 	loop_quit(loop);
 	t_join(thread);
-	assert_int_equal(poll(&pfd, 1, 0), 1);
+	assert_true(loop_is_soft(loop) || poll(&pfd, 1, 0) == 1);
 	loop_unwatch(&w);
 	assert_false(w.armed);
 	assert_int_equal(seen.nr, 0);
