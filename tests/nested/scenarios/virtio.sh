@@ -80,17 +80,23 @@ direct()	# FILE
 		/proc/\$PID/fdinfo/\${f##*/} && exit 0; done; exit 1"
 }
 
-# Of block devices, past the host's page cache.
-scenario disk-block "6.12-n1"
-disk_block()
+# Two of so many units of 64 KiB, $one and $two: the files $a, of random bytes, and $b.
+block_devices()	# UNITS
 {
 	need_root
 	host_module loop
 	a=$WORK/files/a b=$WORK/files/b
-	dd if=/dev/urandom of="$a" bs=64k count=96 2>/dev/null
-	dd if=/dev/zero of="$b" bs=64k count=96 2>/dev/null
+	dd if=/dev/urandom of="$a" bs=64k count=$1 2>/dev/null
+	dd if=/dev/zero of="$b" bs=64k count=$1 2>/dev/null
 	one=$(losetup -f) && losetup "$one" "$a" || say_skip "no loop devices"
 	two=$(losetup -f) && losetup "$two" "$b"
+}
+
+# Of block devices, past the host's page cache.
+scenario disk-block "6.12-n1"
+disk_block()
+{
+	block_devices 96
 	vm "want:GUEST-DISK copied=6291456 of=6291456 differ=0 notzero=0 ro=1 write=Operation not permitted serial=copy." \
 		exit:0 -- $(virtio 6.1) -d "$one,ro,direct" -d "$two,serial=copy,direct,queues=2" -p "$QUIET t=disk" || status=$?
 	refused 3 "somebody else" $(flat) -d "$two" -d "$two,ro"
@@ -109,13 +115,7 @@ disk_block()
 scenario disk-block-grows "6.12-n1"
 disk_block_grows()
 {
-	need_root
-	host_module loop
-	a=$WORK/files/a b=$WORK/files/b
-	dd if=/dev/urandom of="$a" bs=64k count=16 2>/dev/null
-	dd if=/dev/zero of="$b" bs=64k count=16 2>/dev/null
-	one=$(losetup -f) && losetup "$one" "$a" || say_skip "no loop devices"
-	two=$(losetup -f) && losetup "$two" "$b"
+	block_devices 16
 	vm "want:GUEST-FULL Success after=1 of=1." \
 		'send:1\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
 		"shell:dd if=/dev/zero of=$a bs=64k seek=48 count=0 2>/dev/null && losetup -c $one" \
