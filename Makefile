@@ -261,8 +261,7 @@ FUZZ_REPLAY := $(foreach f,$(FUZZ_NAMES),"$(B)/native/fuzz/replay-$(f) tests/fuz
 
 UNIT ?=
 UNIT_VARIANTS ?= native
-# Some of them wait for most of their time.
-# Most of them wait most of the time.
+# Most of them wait for most of their time.
 UNIT_JOBS ?= $(shell echo $$(($$(nproc) * 3)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))

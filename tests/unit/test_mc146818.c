@@ -145,7 +145,7 @@ static void test_formats(void **state)
 	t_close(rig);
 }
 
-/* Each day of 450 years, and more than that with the C library's own calendar. */
+/* Each day of 450 years. */
 static void test_calendar_is_the_c_librarys(void **state)
 {
 	struct t_rig *rig = t_open();
