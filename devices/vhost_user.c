@@ -561,9 +561,10 @@ bool vhost_user_kick(struct virtio_queue *q)
 	/* Another came while the device was paused. */
 	if (v->waiting && v->link.fd >= 0)
 		go_on(v);
+	/* Who waits is run again when there is one: until then nothing is looked for. */
 	if (v->running)
 		vhost_relay_offer(v->relay, q);
-	return true;
+	return v->running;
 }
 
 bool vhost_user_at_rest(struct virtio_queue *q)

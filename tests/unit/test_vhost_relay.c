@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -304,6 +305,26 @@ static void test_next_one_gets_what_was_not_done(void **state)
 	assert_int_equal(t_get(&rig), 2 * T_MANY - 3);
 	assert_int_equal(rig.d.nr_broken, 1);
 	assert_false(t_needs_reset(&rig));
+	t_close(&rig);
+}
+
+/* What the driver asks for meanwhile is not looked for again and again. */
+static void test_waiting_takes_no_time(void **state)
+{
+	struct pollfd loop = { .events = POLLIN };
+	struct t_rig rig;
+
+	(void)state;
+	t_open(&rig);
+	t_drive(&rig);
+	t_die(&rig);
+	t_ask(&rig, T_MANY);
+	driver_turn(&rig.d);
+	loop.fd = loop_fd(rig.d.env.loops[0]);
+	assert_int_equal(poll(&loop, 1, 0), 0);
+	t_come(&rig);
+	assert_int_equal(t_finish_all(&rig), T_MANY);
+	assert_int_equal(t_get(&rig), T_MANY);
 	t_close(&rig);
 }
 
@@ -764,6 +785,7 @@ int main(void)
 		cmocka_unit_test(test_reset_gives_everything_back),
 		cmocka_unit_test(test_kick_before_it_is_enabled_is_not_lost),
 		cmocka_unit_test(test_next_one_gets_what_was_not_done),
+		cmocka_unit_test(test_waiting_takes_no_time),
 		cmocka_unit_test(test_next_one_may_be_early),
 		cmocka_unit_test(test_replacing_one_that_works_breaks_the_device),
 		cmocka_unit_test(test_full_queue_survives_many_of_them),
