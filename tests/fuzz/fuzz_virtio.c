@@ -5,15 +5,17 @@
  * The first byte chooses device and transport, rows of victims.c and of the table below; the
  * rest is what the guest does: register accesses, rings and buffers, well-formed or not, kicks and
  * resets, and in between the I/O loop runs or does not; rings are split or packed, as it
- * negotiates.  In the end a reset has to mend the
- * device, whatever was done to it: one good request is served.
+ * negotiates.  What is served elsewhere a thread serves, which looks at what it is given.  In the
+ * end a reset has to mend the device, whatever was done to it: one good request is served.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "devices/pci.h"
 #include "devices/virtio.h"
@@ -303,13 +305,14 @@ static void on_broken(void *ctx, u32 index, const char *msg)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const struct logger quiet = { .fn = NULL };
+	const int fd = memfd_create("ram", MFD_CLOEXEC);
 	struct vmm_error err;
 
 	(void)argc;
 	(void)argv;
-	must(!gmem_init(&ram, BASE, RAM, -1, 0, &err));
+	must(fd >= 0 && !ftruncate(fd, RAM) && !gmem_init(&ram, BASE, RAM, fd, 0, &err));
 	rig.env = (struct virtio_env){
-		.mem = &ram, .log = &quiet, .nr_loops = 1, .packed = true, .broken = on_broken,
+		.mem = &ram, .mem_fd = fd, .log = &quiet, .nr_loops = 1, .packed = true, .broken = on_broken,
 	};
 	must(!loop_create(&rig.env.loops[0], &err));
 	return 0;
@@ -498,8 +501,9 @@ static bool is_used(struct virtio_queue *q)
 	return flags & 1u << VRING_PACKED_DESC_F_USED;
 }
 
-static void check_mended(const struct victim *victim, bool packed)
+static void check_mended(const struct victim *victim, u64 features)
 {
+	const bool packed = features & 1ull << VIRTIO_F_RING_PACKED;
 	struct virtio_queue *q = &rig.dev->queues[victim->queue];
 	const gpa_t addrs[] = { DATA, DATA + KIB(8), DATA + KIB(16) };
 	u64 begun = now();
@@ -507,7 +511,7 @@ static void check_mended(const struct victim *victim, bool packed)
 
 	victims_host(0);
 	reset();
-	bring_up(1ull << VIRTIO_F_VERSION_1 | (packed ? 1ull << VIRTIO_F_RING_PACKED : 0), 8);
+	bring_up(1ull << VIRTIO_F_VERSION_1 | features, 8);
 	must(rig.dev->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	rig.nr_broken = 0;
 	while (nr < ARRAY_SIZE(victim->good) && victim->good[nr].len)
@@ -530,7 +534,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
 	u8 which = input_u8(&in);
-	const struct victim *victim = &victims[which % 32 % nr_victims_alone];
+	const struct victim *victim = &victims[which % 32 % nr_victims];
 	const struct transport *transport = &transports[which / 32 % ARRAY_SIZE(transports)];
 	struct vmm_error err;
 
@@ -544,7 +548,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	transport->up(&err);
 	for (u32 i = 0; i < STEPS && in.left; i++)
 		step(victim, &in);
-	check_mended(victim, which & 0x80);
+	check_mended(victim, which & 0x80 ? rig.dev->offered & 1ull << VIRTIO_F_RING_PACKED : 0);
 	virtio_destroy(rig.dev);
 	transport->down();
 	if (victim->unmake)

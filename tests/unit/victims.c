@@ -445,8 +445,6 @@ static struct virtio *user_net_mq_make(const struct virtio_env *env)
 	return backend_has(dev, ret);
 }
 
-#define ALONE	8	/* rows without a thread behind them */
-
 const struct victim victims[] = {
 	{
 		.name = "rng", .make = rng_make,
@@ -479,8 +477,7 @@ const struct victim victims[] = {
 		.name = "ports", .make = ports_make, .unmake = net_unmake,
 		.queue = 3, .good = { { 8, false } },
 		.header = ports_header, .host = ports_host,
-	},
-	[ALONE] = {
+	}, {
 		.name = "vsock", .make = vsock_make, .unmake = fake_vhost_rest, .elsewhere = true,
 		.queue = 1, .good = { { 64, false } },
 	}, {
@@ -512,5 +509,4 @@ const struct victim victims[] = {
 		.queue = 1, .good = { { 16, false }, { 512, true }, { 1, true } },
 	},
 };
-const u32 nr_victims_alone = ALONE;
 const u32 nr_victims = ARRAY_SIZE(victims);

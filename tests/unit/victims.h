@@ -36,8 +36,6 @@ struct victim {
 
 extern const struct victim victims[];
 extern const u32 nr_victims;
-/* Behind the first ones there is no thread of this module's. */
-extern const u32 nr_victims_alone;
 
 /* How the host behaves towards all of them from now on; 0 is well. */
 void victims_host(u8 how);
