@@ -97,11 +97,11 @@ compile_pmus()
 compile_flat()
 {
 	out=$nest/flat
-	older "$out" "$here/guest/flat.S" "$here"/guest/flat.[ch] "$here"/guest/hostile*.[ch] || return 0
+	older "$out" "$here/guest/flat.S" "$here"/guest/flat.[ch] "$here"/guest/hostile*.[ch] "$here/guest/load.c" || return 0
 	"$cc" -std=gnu11 -O2 -Wall -Wextra -ffreestanding -fno-builtin -fpie \
 		-fno-stack-protector -fno-asynchronous-unwind-tables -mgeneral-regs-only \
 		-mstrict-align -nostdlib -static -Wl,-Ttext=0,--build-id=none,-e,_start \
-		-o "$out.elf" "$here/guest/flat.S" "$here/guest/flat.c" "$here"/guest/hostile*.c || die "cannot build flat.c"
+		-o "$out.elf" "$here/guest/flat.S" "$here/guest/flat.c" "$here"/guest/hostile*.c "$here/guest/load.c" || die "cannot build flat.c"
 	"$objcopy" -O binary -j .text -j .rodata "$out.elf" "$out.tmp" || die "cannot build flat"
 	mv "$out.tmp" "$out"
 	rm -f "$out.elf"

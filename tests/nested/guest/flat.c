@@ -15,6 +15,7 @@
  *   smp       start every CPU         echo       answer each byte until q
  *   pvpanic   report a crash          hole       touch an address without a device
  *   flash     count boots in its first word, zero by zero, and write its last block
+ *   load      keep every disk busy
  *   off-by-1, reset-by-1   the second CPU does it, while this one sleeps
  *   off-and-reset   both do, this one SYSTEM_OFF, after a letter of input
  *   all-off   every CPU turns itself off, and nothing ends
@@ -374,22 +375,35 @@ static void task_flash(const struct tree *t)
 	flat_puts("\n");
 }
 
+static void what_there_is(const struct tree *t, uint64_t end, struct hostile *h)
+{
+	for (unsigned i = 0; i < t->nr_virtio; i++)
+		h->virtio[i] = t->virtio[i];
+	h->nr_virtio = t->nr_virtio;
+	h->ecam = t->ecam;
+	h->mpidr = t->mpidr[0];
+	h->ram = t->ram;
+	h->ram_size = t->ram_size;
+	h->end = end;
+}
+
 static void task_hostile(const struct tree *t, uint64_t end)
 {
 	struct hostile h;
 
-	for (unsigned i = 0; i < t->nr_virtio; i++)
-		h.virtio[i] = t->virtio[i];
-	h.nr_virtio = t->nr_virtio;
-	h.ecam = t->ecam;
-	h.mpidr = t->mpidr[0];
-	h.ram = t->ram;
-	h.ram_size = t->ram_size;
-	h.end = end;
+	what_there_is(t, end, &h);
 	flat_hostile(&h);
 	task_smp(t);
 	flat_echo();
 	flat_serves(&h);
+}
+
+static void task_load(const struct tree *t, uint64_t end)
+{
+	struct hostile h;
+
+	what_there_is(t, end, &h);
+	flat_load(&h);
 }
 
 static void do_task(const struct tree *t, uint64_t end)
@@ -412,6 +426,8 @@ static void do_task(const struct tree *t, uint64_t end)
 		task_smp(t);
 	if (has_word(args, "t=hostile"))
 		task_hostile(t, end);
+	if (has_word(args, "t=load"))
+		task_load(t, end);
 	if (has_word(args, "t=echo"))
 		flat_echo();
 	if (has_word(args, "t=pvpanic")) {

@@ -25,6 +25,7 @@ struct hostile {
 };
 void flat_hostile(const struct hostile *h);
 void flat_serves(const struct hostile *h);
+void flat_load(const struct hostile *h);	/* does not return */
 #pragma GCC visibility pop
 
 #endif

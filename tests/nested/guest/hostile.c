@@ -26,7 +26,6 @@
 #define WARM_ROUNDS	8
 #define ROUNDS		60
 #define STORM		2000
-#define MAX_DEVICES	32
 
 #define UART		0x01000000UL
 #define RTC		0x01010000UL
@@ -96,11 +95,6 @@ static uint64_t abuse_psci(const struct hostile *h)
 	return bad;
 }
 
-static uint64_t place_of_data(const struct hostile *h)
-{
-	return (h->end + 0x1ffffUL) & ~0xffffUL;
-}
-
 /* Devices are at rest afterwards. */
 static unsigned abuse(const struct hostile *h, struct device *devices, unsigned nr, uint64_t *seed,
 		      unsigned from, unsigned to)
@@ -149,11 +143,11 @@ static unsigned serving(const struct device *devices, unsigned nr, bool packed, 
 	return good;
 }
 
-static unsigned find_devices(const struct hostile *h, struct device *devices, unsigned max)
+unsigned devices_find(const struct hostile *h, struct device devices[MAX_DEVICES])
 {
-	unsigned nr = pci_find(h, devices, max);
+	unsigned nr = pci_find(h, devices, MAX_DEVICES);
 
-	for (unsigned i = 0; i < h->nr_virtio && nr < max; i++, nr++) {
+	for (unsigned i = 0; i < h->nr_virtio && nr < MAX_DEVICES; i++, nr++) {
 		devices[nr].regs = h->virtio[i];
 		devices[nr].size = 0x200;
 		devices[nr].notify = devices[nr].cfg = 0;
@@ -164,7 +158,7 @@ static unsigned find_devices(const struct hostile *h, struct device *devices, un
 void flat_hostile(const struct hostile *h)
 {
 	struct device devices[MAX_DEVICES];
-	unsigned nr = find_devices(h, devices, MAX_DEVICES);
+	unsigned nr = devices_find(h, devices);
 	uint64_t seed = 1;
 	unsigned wrong = abuse(h, devices, nr, &seed, 0, WARM_ROUNDS);
 	uint64_t sum;
@@ -182,7 +176,7 @@ void flat_hostile(const struct hostile *h)
 void flat_serves(const struct hostile *h)
 {
 	struct device devices[MAX_DEVICES];
-	unsigned nr = find_devices(h, devices, MAX_DEVICES);
+	unsigned nr = devices_find(h, devices);
 	unsigned split = serving(devices, nr, false, place_of_data(h));
 	unsigned packed = serving(devices, nr, true, place_of_data(h));
 

@@ -9,6 +9,7 @@
 #include "flat.h"
 
 #define PCI_WINDOW		0x50000000UL
+#define MAX_DEVICES		32
 
 /* By one transport or the other. */
 struct device {
@@ -102,6 +103,12 @@ static inline void zero(uint64_t from, uint64_t len)
 	clean(from, len);
 }
 
+/* Of RAM, where nothing else is. */
+static inline uint64_t place_of_data(const struct hostile *h)
+{
+	return (h->end + 0x1ffffUL) & ~0xffffUL;
+}
+
 static inline void out16(uint64_t addr, unsigned v)
 {
 	*(volatile uint16_t *)addr = (uint16_t)v;
@@ -110,6 +117,9 @@ static inline void out16(uint64_t addr, unsigned v)
 #pragma GCC visibility push(hidden)
 /* Where something might be: RAM, its ends, devices, nowhere. */
 uint64_t hostile_place(const struct hostile *h, uint64_t *seed, uint64_t data);
+
+/* All there are, by both transports: how many. */
+unsigned devices_find(const struct hostile *h, struct device devices[MAX_DEVICES]);
 
 /* hostile-device.c */
 uint32_t device_id(const struct device *d);

@@ -218,25 +218,29 @@ pause_and_then()
 has() { echo "$(ls "/proc/$pid/fd" | wc -l) descriptors, $(ls "/proc/$pid/task" | wc -l) threads"; }
 anonymous() { sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"; }
 
-# A hundred resets of a guest that is paused or not, with one of each device that needs nobody
-# else, one process all the time, which has in the end what it had after ten.
+# A hundred resets of a guest that has its disks at work, paused or not or going on again, with
+# one of each device that needs nobody else, one process all the time, which has in the end what
+# it had after ten.
 scenario reset-100 "6.1-a57"
 reset_100()
 {
 	log=$WORK/log
 	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=1 2>/dev/null
+	cp "$WORK/files/disk" "$WORK/files/disk2"
 	cp "$WORK/files/disk" "$WORK/files/flash"
-	launch a FLAT $(flat) -c 2 --no-reboot -d "$WORK/files/disk,queues=2" --rng --balloon --io-threads 2 \
+	launch a "LOAD disks=2" $(flat) -c 2 --no-reboot -d "$WORK/files/disk,queues=2" \
+		-d "$WORK/files/disk2" --rng --balloon --io-threads 2 \
 		--flash "$WORK/files/flash" --tty "1,file=$WORK/files/tty" --virtio-port "a,socket=$WORK/files/a" \
-		--virtio-port "b,file=$WORK/files/b" -p t=spin
+		--virtio-port "b,file=$WORK/files/b" -p t=load
 	i=0
 	while [ $i -lt 100 ]; do
 		[ $i != 10 ] || { has=$(has); anonymous=$(anonymous); }
-		[ $((i % 3)) != 0 ] || status 0 "$VMM" pause a
+		[ $((i % 3)) = 0 ] || status 0 "$VMM" pause a
+		[ $((i % 3)) != 1 ] || status 0 "$VMM" resume a
 		status 0 "$VMM" reset a
 		i=$((i + 1))
 		n=0
-		until [ "$(grep -o FLAT "$log/a.console" | wc -l)" -gt $i ]; do
+		until [ "$(grep -o LOAD "$log/a.console" | wc -l)" -gt $i ]; do
 			n=$((n + 1))
 			[ $n -lt $((100 * SLOW)) ] || fail "no boot after $i resets"
 			sleep 0.05
