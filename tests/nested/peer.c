@@ -3,9 +3,11 @@
  * peer.c - serve the requests of transfer.h, on all addresses, until it is killed
  *
  * Says `ready` when it listens, and then a line for each request that was done.  `peer
- * vsock` does so on vsock, and connects back to each guest, which shall echo.
+ * vsock` does so on vsock, and connects back to each guest, which shall echo.  `peer deaf`
+ * takes every connection on vsock, and reads from none.
  */
 #define _GNU_SOURCE
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
@@ -55,6 +57,20 @@ static void call_back(int fd)
 	close(s);
 }
 
+/* Says each thousand. */
+static void hold(int s)
+{
+	const struct rlimit many = { 65536, 65536 };
+
+	setrlimit(RLIMIT_NOFILE, &many);
+	for (int held = 0; ; ) {
+		if (accept(s, NULL, NULL) < 0)
+			perror("accept");
+		else if (++held % 1000 == 0)
+			printf("%d connections\n", held);
+	}
+}
+
 static int listen_at(int vsock)
 {
 	const struct sockaddr_vm vm = {
@@ -67,12 +83,13 @@ static int listen_at(int vsock)
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (vsock ? bind(s, (struct sockaddr *)&vm, sizeof(vm)) : bind(s, (struct sockaddr *)&in, sizeof(in)))
 		return -1;
-	return listen(s, 8) ? -1 : s;
+	return listen(s, vsock ? 4096 : 8) ? -1 : s;
 }
 
 int main(int argc, char **argv)
 {
-	int vsock = argc > 1 && !strcmp(argv[1], "vsock");
+	int deaf = argc > 1 && !strcmp(argv[1], "deaf");
+	int vsock = deaf || (argc > 1 && !strcmp(argv[1], "vsock"));
 	int s = listen_at(vsock);
 
 	setlinebuf(stdout);
@@ -81,6 +98,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	printf("ready\n");
+	if (deaf)
+		hold(s);
 	for (;;) {
 		/* What TCP waits before it sends something again is doubled each time. */
 		const struct timeval patience = { .tv_sec = 60 };

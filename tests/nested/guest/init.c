@@ -1537,13 +1537,53 @@ static long vsock_echo(int fd)
 	return total;
 }
 
-static void task_vsock(void)
+static void load_vsock(void)
 {
 	static const char *const modules[] = {
 		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
 		"/virtio_pci.ko", "/vsock.ko", "/vmw_vsock_virtio_transport_common.ko",
 		"/vmw_vsock_virtio_transport.ko",
 	};
+
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
+		if (!access(modules[i], R_OK))
+			load_module(modules[i]);
+}
+
+/* n= connections to the host, the first 16 with as much under way as it lets them have. */
+static void task_vsock_flood(void)
+{
+	const struct sockaddr_vm addr = {
+		.svm_family = AF_VSOCK, .svm_port = TRANSFER_PORT, .svm_cid = VMADDR_CID_HOST,
+	};
+	const int wanted = atoi(env("n", "1"));
+	const struct rlimit many = { 65536, 65536 };
+	static char buf[4096];
+	char line[16];
+	int connected = 0;
+	long sent = 0;
+
+	load_vsock();
+	setrlimit(RLIMIT_NOFILE, &many);
+	for (int i = 0; i < wanted; i++) {
+		int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+		ssize_t n;
+
+		if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof(addr)))
+			continue;
+		connected++;
+		do {
+			n = send(fd, buf, sizeof(buf), MSG_DONTWAIT);
+			sent += n > 0 ? n : 0;
+		} while (n > 0 && i < 16);
+	}
+	printf("GUEST-FLOOD connected=%d sent=%ld\n", connected, sent);
+	if (fgets(line, sizeof(line), stdin))
+		printf("GUEST-FLOOD ends.\n");
+}
+
+static void task_vsock(void)
+{
 	struct sockaddr_vm addr = {
 		.svm_family = AF_VSOCK, .svm_port = TRANSFER_PORT, .svm_cid = VMADDR_CID_ANY,
 	};
@@ -1551,9 +1591,7 @@ static void task_vsock(void)
 	int listener;
 	int fd;
 
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
-		if (!access(modules[i], R_OK))
-			load_module(modules[i]);
+	load_vsock();
 	listener = socket(AF_VSOCK, SOCK_STREAM, 0);
 	fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 1)) {
@@ -1679,6 +1717,8 @@ int main(void)
 		task_net();
 	else if (!strcmp(task, "iperf"))
 		task_iperf();
+	else if (!strcmp(task, "vsock-flood"))
+		task_vsock_flood();
 	else if (!strcmp(task, "vsock"))
 		task_vsock();
 	else if (!strcmp(task, "chunks"))

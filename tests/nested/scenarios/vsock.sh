@@ -52,3 +52,23 @@ vsock_reset()
 	grep -q "^CID 4294967294 echoes 16 of 16" "$WORK/log/peer" || fail "the host says: $(tail -n 1 "$WORK/log/peer")"
 	[ "$(console | grep -c "^GUEST-NET .* same=1")" = 4 ] || fail "not two boots: $(console)"
 }
+
+# Thousands of connections to somebody who reads nothing: they are the guest's and the host
+# kernel's, by whose credit each is held up, and vmm has none of it.
+scenario vsock-flood "6.12-n1"
+vsock_flood()
+{
+	need_vsock
+	"$NEST/peer" deaf >"$WORK/log/peer" 2>&1 &
+	_peer=$!
+	vm want:GUEST-READY "shell:sh $NEST/scenario one hostile_before" "want:GUEST-FLOOD connected=" \
+		"shell:sh $NEST/scenario one hostile_after" "shell:$VMM pause a" "shell:$VMM resume a" \
+		"send:end\\n" "want:GUEST-FLOOD ends" exit:0 -- \
+		$(virtio 6.12) --name a --vsock 77 -p "$QUIET t=vsock-flood n=2000"
+	kill $_peer
+	wait $_peer 2>/dev/null || true
+	connected=$(console | sed -n 's/^GUEST-FLOOD connected=\([0-9]*\) .*/\1/p')
+	[ "${connected:-0}" -ge 2000 ] || fail "${connected:-no} connections: $(tail -n 1 "$WORK/log/peer")"
+	note "$(console | sed -n 's/^GUEST-FLOOD \(connected.*\)/\1/p'); descriptors, threads, KiB: $(echo $(cat "$WORK/log/before")), then $(echo $(cat "$WORK/log/after"))"
+	silent
+}
