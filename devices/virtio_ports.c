@@ -107,8 +107,10 @@ static void tell(struct virtio_ports *vp)
 			struct virtq_chain chain = { .iov = vp->iov, .max = VPORT_QUEUE_SIZE };
 			size_t len;
 
-			if (!virtio_pop(q, &chain))
+			if (!virtio_pop(q, &chain)) {
+				virtio_wait_kick(q);
 				return;
+			}
 			len = next_message(vp, i, &msg);
 			if (iov_write(chain.iov + chain.nr_out, chain.nr_in, 0, &msg, len) < len)
 				len = 0;
@@ -236,15 +238,22 @@ static bool kick(struct virtio_queue *q)
 {
 	struct virtio_ports *vp = of(q->dev);
 
-	if (q->index >= FIRST)
-		return vport_kick(&port_of(q)->io, q);
-	if (q->index == NOBODYS_OUTPUT)
+	switch (q->index) {
+	case NOBODYS_INPUT:
+		return false;
+	case NOBODYS_OUTPUT:
 		swallow(vp, q);
-	if (q->index == CONTROL_OUT)
+		return true;
+	case CONTROL_OUT:
 		take_messages(vp, q);
-	if (q->index >= CONTROL_IN)
 		tell(vp);
-	return true;
+		return true;
+	case CONTROL_IN:
+		/* Buffers with nothing to be told wait; and tell() asks for what it lacks. */
+		tell(vp);
+		return false;
+	}
+	return vport_kick(&port_of(q)->io, q);
 }
 
 static bool at_rest(struct virtio_queue *q)

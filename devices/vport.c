@@ -84,6 +84,8 @@ size_t vport_room(struct vport *p)
 	while (!p->in.here && take(input(p), &p->in))
 		if (!p->in.chain.in_len)
 			give_back(input(p), &p->in, 0);
+	if (!p->in.here)
+		virtio_wait_kick(input(p));
 	return p->in.here ? p->in.chain.in_len : 0;
 }
 
@@ -133,7 +135,9 @@ bool vport_kick(struct vport *p, struct virtio_queue *q)
 	if (q == output(p))
 		return transmit(p);
 	chardev_kick_rx(p->chr);
-	return true;
+	/* While there is a buffer nobody needs to hear of more: that is for vport_room(). */
+	vport_room(p);
+	return false;
 }
 
 /* Input would be written to the buffer that is here for it. */

@@ -120,6 +120,8 @@ bool t_logged(struct t_log *log, const char *part);
 
 u64 t_now_ms(void);
 void t_sleep_ms(unsigned int ms);
+/* Of a thread of this process: proc(5), the third of its stat. */
+char t_thread_state(pid_t tid);
 
 /* Wait until @cond is true; fail after T_TIMEOUT_MS. */
 #define t_until(cond)								\

@@ -29,6 +29,7 @@ struct t_rig {
 	const struct victim	*victim;
 	struct transport	t;
 	pthread_t		thread;
+	pid_t			tid;		/* by itself, before it serves anything */
 	struct t_log		log;
 	struct logger		logger;
 };
@@ -158,7 +159,10 @@ static bool t_waits_for_reset(struct t_rig *rig)
 
 static void *io_thread(void *arg)
 {
-	assert_int_equal(loop_run(arg), 0);
+	struct t_rig *rig = arg;
+
+	rig->tid = gettid();
+	assert_int_equal(loop_run(rig->d.env.loops[0]), 0);
 	return NULL;
 }
 
@@ -171,7 +175,7 @@ static void t_open(struct t_rig *rig, const struct victim *victim)
 	victims_host(0);
 	driver_attach(&rig->d, victim->make(&rig->d.env));
 	transport_up(&rig->t, t_transport, rig->d.dev);
-	assert_int_equal(pthread_create(&rig->thread, NULL, io_thread, rig->d.env.loops[0]), 0);
+	assert_int_equal(pthread_create(&rig->thread, NULL, io_thread, rig), 0);
 	t_bring_up(rig);
 }
 
@@ -903,6 +907,47 @@ static void test_log_does_not_grow_with_mistakes(void **state)
 	}
 }
 
+/* It waits, and did not run meanwhile; one that wants to and may not is no such. */
+static bool t_thread_sleeps(struct t_rig *rig)
+{
+	struct timespec times[2];
+	clockid_t clock;
+	bool waits = true;
+
+	assert_int_equal(pthread_getcpuclockid(rig->thread, &clock), 0);
+	for (u32 i = 0; i < 2; i++) {
+		if (i)
+			t_sleep_ms(10);
+		waits &= t_thread_state(rig->tid) == 'S';
+		assert_int_equal(clock_gettime(clock, &times[i]), 0);
+	}
+	return waits && !memcmp(&times[0], &times[1], sizeof(times[0]));
+}
+
+/* Buffers that wait for something to come are not looked at again and again. */
+static void test_waiting_buffers_cost_no_time(void **state)
+{
+	struct t_rig rig;
+	u32 nr = 0;
+
+	(void)state;
+	t_each(&rig) {
+		t_settle(&rig);
+		for (u32 i = 0; i < rig.d.nr_queues; i++) {
+			const struct driver_buf in = { DRIVER_DATA + i * KIB(4), 64, true };
+
+			if (!(rig.victim->input >> i & 1))
+				continue;
+			for (u32 n = 0; n < 4; n++, nr++)
+				driver_add(&rig.d.q[i], &in, 1);
+			t_kick_queue(&rig, i);
+		}
+		t_until(t_thread_sleeps(&rig));
+		assert_int_equal(t_status(&rig), T_RUNS);
+	}
+	assert_true(nr > 0);
+}
+
 /* A sanitizer's memory is its own, so there it is about what kicks and rounds do, not how many. */
 #define KICKS		(T_SANITIZED ? 5000 : 20000)
 #define ROUNDS		(T_SANITIZED ? 70 : 170)
@@ -985,6 +1030,7 @@ int main(void)
 	};
 	static const struct CMUnitTest grow[] = {
 		cmocka_unit_test(test_log_does_not_grow_with_mistakes),
+		cmocka_unit_test(test_waiting_buffers_cost_no_time),
 		cmocka_unit_test(test_kicks_cost_no_memory),
 		cmocka_unit_test(test_mistakes_and_resets_cost_nothing),
 	};

@@ -455,7 +455,7 @@ const struct victim victims[] = {
 		.header = blk_header, .host = blk_host,
 	}, {
 		.name = "net", .make = net_make, .unmake = net_unmake,
-		.queue = 1, .good = { { 76, false } },
+		.queue = 1, .good = { { 76, false } }, .input = 1,
 		.header = net_header, .host = net_host,
 	}, {
 		.name = "balloon", .make = balloon_make,
@@ -463,11 +463,11 @@ const struct victim victims[] = {
 		.header = balloon_header, .host = balloon_host,
 	}, {
 		.name = "console", .make = console_make, .unmake = net_unmake,
-		.queue = 1, .good = { { 76, false } },
+		.queue = 1, .good = { { 76, false } }, .input = 1,
 		.host = net_host,
 	}, {
 		.name = "net-mq", .make = net_mq_make, .unmake = net_unmake,
-		.queue = 4, .good = { { 4, false }, { 1, true } },
+		.queue = 4, .good = { { 4, false }, { 1, true } }, .input = 1 | 1 << 2,
 		.header = net_mq_header, .host = net_host,
 	}, {
 		.name = "9p", .make = p9_make, .unmake = net_unmake,
@@ -475,17 +475,17 @@ const struct victim victims[] = {
 		.header = p9_header, .host = net_host,
 	}, {
 		.name = "ports", .make = ports_make, .unmake = net_unmake,
-		.queue = 3, .good = { { 8, false } },
+		.queue = 3, .good = { { 8, false } }, .input = 1 | 1 << 2 | 1 << 4,
 		.header = ports_header, .host = ports_host,
 	}, {
 		.name = "vsock", .make = vsock_make, .unmake = fake_vhost_rest, .elsewhere = true,
-		.queue = 1, .good = { { 64, false } },
+		.queue = 1, .good = { { 64, false } }, .input = 1 | 1 << 2,
 	}, {
 		.name = "vhost-net", .make = vhost_net_make, .unmake = vhost_net_unmake, .elsewhere = true,
-		.queue = 1, .good = { { 76, false } },
+		.queue = 1, .good = { { 76, false } }, .input = 1,
 	}, {
 		.name = "vhost-net-mq", .make = vhost_net_mq_make, .unmake = vhost_net_unmake,
-		.queue = 4, .good = { { 4, false }, { 1, true } },
+		.queue = 4, .good = { { 4, false }, { 1, true } }, .input = 1 | 1 << 2,
 		.header = net_mq_header,
 	}, {
 		.name = "fs", .make = fs_make, .unmake = backend_down, .settled = backend_settled,
@@ -498,11 +498,11 @@ const struct victim victims[] = {
 	}, {
 		.name = "user-net", .make = user_net_make, .unmake = backend_down, .settled = backend_settled,
 		.elsewhere = true,
-		.queue = 1, .good = { { 76, false } },
+		.queue = 1, .good = { { 76, false } }, .input = 1,
 	}, {
 		.name = "user-net-mq", .make = user_net_mq_make, .unmake = backend_down,
 		.settled = backend_settled,
-		.queue = 4, .good = { { 4, false }, { 1, true } },
+		.queue = 4, .good = { { 4, false }, { 1, true } }, .input = 1 | 1 << 2,
 		.header = net_mq_header,
 	}, {
 		.name = "relay", .make = relay_make, .unmake = backend_down, .settled = backend_settled,

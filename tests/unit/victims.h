@@ -26,6 +26,8 @@ struct victim {
 	/* Buffers of zeroes for queue .queue, which a working device uses at once. */
 	u32			queue;
 	struct victim_buf	good[3];
+	/* A bit for each queue that a driver stocks with buffers for what may come. */
+	u32			input;
 	/* What a request of the driver's begins with: its length; may be NULL. */
 	size_t			(*header)(u8 *buf, u8 how, u64 arg);
 	/* Has who serves rings elsewhere been told of all of them?  May be NULL. */

@@ -206,6 +206,17 @@ hvc_resize()
 		$(linux 6.12) --name sized --console virtio -p "$QUIET t=size"
 }
 
+# For a step: what serves the devices of a guest that has nothing to do has nothing to do either.
+io_ticks() { awk '$2 == "(vmm-io)" { sum += $14 + $15 } END { print sum + 0 }' "/proc/$PID"/task/*/stat; }
+
+asleep()
+{
+	ticks=$(io_ticks)
+	sleep 2
+	ticks=$(($(io_ticks) - ticks))
+	[ $ticks -lt 20 ] || fail "a guest that is idle takes $ticks ticks in 2 seconds"
+}
+
 # ports CONSOLE STEP OPTIONS: a console on a socket, to which somebody attaches by a terminal, which
 # does as $sized says; and ports with names on others, which the guest sees open and closed;
 # half a MiB there and back.  Who is at a port when the guest boots anew, which STEP makes it do,
@@ -252,6 +263,7 @@ ports()
 		"shell:sh $files/agent.sh" "want:GUEST-PORT agent open" "shell:sh $files/answer.sh before" \
 		"$again" "want:GUEST-PORTS 2" "want:GUEST-PORT agent open" "shell:sh $files/answer.sh behind" \
 		"shell:kill \$(cat $files/agent.pid)" "want:GUEST-PORT agent closed" \
+		"shell:sh $NEST/scenario one asleep" \
 		"send:quit\n" exit:0 -- --name ported --virtio-port "agent,socket=$files/agent" \
 		--virtio-port "bulk,socket=$files/bulk" "$console,socket=$files/console" "$@"
 	silent
@@ -316,7 +328,7 @@ ports_mmio_6_1()
 scenario hvc-mmio-6.1 "6.1-a76"
 hvc_mmio_6_1()
 {
-	vm "want:GUEST-HVC ready" 'send:hello\n' 'want:HVC hello' 'send:quit\n' exit:0 -- \
+	vm "want:GUEST-HVC ready" "shell:sh $NEST/scenario one asleep" 'send:hello\n' 'want:HVC hello' 'send:quit\n' exit:0 -- \
 		$(virtio 6.1) --console virtio --virtio-transport mmio -p "$QUIET console=ttyS0 t=hvc"
 }
 
