@@ -29,7 +29,7 @@ struct t_rig {
 	const struct victim	*victim;
 	struct transport	t;
 	pthread_t		thread;
-	pid_t			tid;		/* by itself, before it serves anything */
+	_Atomic pid_t		tid;		/* by itself, before it serves anything */
 	struct t_log		log;
 	struct logger		logger;
 };
