@@ -311,6 +311,29 @@ full_house()
 	done
 }
 
+# One of each, and drivers that have no work for them; of a disk that another process serves, until
+# that is gone.
+scenario idle "6.12-n1"
+idle()
+{
+	need_tap
+	need_vsock
+	need_passt
+	[ -n "${NESTED-}" ] || say_skip "needs qemu-storage-daemon"
+	files=$WORK/files
+	dd if=/dev/zero of="$files/disk" bs=1M seek=4 count=0 2>/dev/null
+	/usr/bin/qemu-img create -q -f qcow2 "$files/b.qcow2" 4M
+	qcow2 "$files/b.qcow2" "$files/socket"
+	asleep="shell:sh $NEST/scenario one asleep"
+	vm "want:GUEST-IDLE cards=2" "$asleep" "shell:kill -KILL $served" "$asleep" \
+		"shell:$VMM pause idle" "$asleep" "shell:$VMM resume idle" "$asleep" "send:end\\n" exit:0 -- \
+		$(virtio 6.1) --name idle --io-threads 2 -d "$files/disk" --rng --balloon --vsock 9 \
+		--vhost-user "type=blk,socket=$files/socket,reconnect=1" -n host_ip=10.20.0.1 -n mode=user \
+		--virtio-port "named,socket=$files/named" --virtio-port "other,file=$files/other" \
+		--fs "$files,share,$sandbox" -p "$QUIET t=idle"
+	wait $served || true
+}
+
 scenario ports-pci-6.12 "6.12-a76"
 ports_pci_6_12()
 {
