@@ -14,7 +14,7 @@ launch()
 	_n=0
 	until grep -q -e "$_text" "$WORK/log/$_name.console"; do
 		_n=$((_n + 1))
-		[ $_n -lt $((600 * SLOW)) ] || fail "$_name does not start: $(tail -n 3 "$WORK/log/$_name".*)"
+		{ [ $_n -lt $((600 * SLOW)) ] && kill -0 $pid 2>/dev/null; } || fail "$_name does not start: $(tail -n 3 "$WORK/log/$_name".*)"
 		sleep 0.1
 	done
 }
