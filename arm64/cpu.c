@@ -18,6 +18,10 @@
 /* MPIDR_EL1: Aff0-2 and Aff3, without the flags (Arm ARM, D19.2.102). */
 #define MPIDR_AFFINITY	0xff00ffffffull
 
+/* ID_AA64MMFR0_EL1 (Arm ARM, D19.2.64) */
+#define PARANGE		0xfull
+#define PARANGE_48	0x5ull
+
 static bool offers(const struct machine *m, unsigned int cap)
 {
 	return kvm_capability(&m->vm->kvm, cap) > 0;
@@ -173,6 +177,26 @@ static int init_vcpu(struct machine *m, struct vcpu *vcpu, struct kvm_vcpu_init 
 	return ret ? error_sys(err, ret, "vcpu%u: reading MPIDR_EL1", vcpu->id) : 0;
 }
 
+/*
+ * kvmtool's UEFI maps whatever PARange says that there is, in tables for 48 bits, where the rest
+ * would lie over the beginning (edk2, KvmtoolVirtMemInfoLib.c).  Nothing of a guest's is up there.
+ * Of one vCPU it is said for all (the kernel's sys_regs.c, set_id_reg(), from 6.7 on).
+ */
+static void limit_pa(struct machine *m)
+{
+	const struct kvm *kvm = &m->vm->kvm;
+	const int fd = m->vm->vcpus[0].fd;
+	u64 mmfr0 = 0;
+	int ret = kvm_get_reg(kvm, fd, REG_ID_AA64MMFR0_EL1, &mmfr0);
+
+	if (ret || (mmfr0 & PARANGE) <= PARANGE_48)
+		return;
+	ret = kvm_set_reg(kvm, fd, REG_ID_AA64MMFR0_EL1, (mmfr0 & ~PARANGE) | PARANGE_48);
+	if (ret)
+		log_warn(&m->vm->log,
+			 "firmware: these CPUs have addresses of more than 48 bits, which kvmtool's UEFI does not bear, and this host's kernel does not let a guest have less (Linux 6.7)");
+}
+
 int cpu_up(struct machine *m, struct vmm_error *err)
 {
 	struct vmm *vm = m->vm;
@@ -195,6 +219,8 @@ int cpu_up(struct machine *m, struct vmm_error *err)
 		return error_set(err, -ENOMEM, "vCPUs: no memory");
 	for (u32 i = 0; i < vm->cfg.vcpus && !ret; i++)
 		ret = init_vcpu(m, &vm->vcpus[i], init, err);
+	if (!ret && vm->boot.flags & VMM_BOOT_F_FIRMWARE)
+		limit_pa(m);
 	return ret;
 }
 
@@ -211,7 +237,7 @@ void cpu_down(struct machine *m)
 }
 
 /*
- * ID_AA64MMFR0_EL1 (Arm ARM, D19.2.64): TGran16 23:20, 0 none; TGran64 27:24, 0xf
+ * ID_AA64MMFR0_EL1: TGran16 23:20, 0 none; TGran64 27:24, 0xf
  * none; TGran4 31:28, 0xf none.
  */
 int cpu_granules(struct machine *m, unsigned int *granules)

@@ -129,6 +129,7 @@ struct vm_state {
 	u32			nr_routes;
 	struct kvm_msi		messages[MAX_MESSAGES];
 	u32			nr_messages;
+	u64			less_pa;	/* of ID_AA64MMFR0_EL1.PARange */
 	u64			voffset;	/* of the guest's virtual counter */
 	bool			offset_set;	/* by KVM_ARM_SET_COUNTER_OFFSET */
 };
@@ -1026,6 +1027,20 @@ static int timer_count(const struct fake_kvm *fake, struct vm_state *vm, u64 *va
 	return 0;
 }
 
+/* set_id_reg(), from 6.7 on: less of PARange, and as for the rest what it is. */
+static int mmfr0(const struct fake_kvm *fake, struct vm_state *vm, u64 *val, bool set)
+{
+	const u64 now = fake->profile->mmfr0 - vm->less_pa;
+
+	if (!set)
+		*val = now;
+	else if (*val > fake->profile->mmfr0 || (*val ^ now) & ~0xfull || (*val != now && !fake->profile->less_pa))
+		return -EINVAL;
+	else
+		vm->less_pa = fake->profile->mmfr0 - *val;
+	return 0;
+}
+
 /* kvm_arm_set_reg(), kvm_arm_get_reg() */
 static int one_reg(const struct fake_kvm *fake, struct vm_state *vm, struct vcpu_state *vcpu,
 		   const struct kvm_one_reg *reg, bool set)
@@ -1046,10 +1061,7 @@ static int one_reg(const struct fake_kvm *fake, struct vm_state *vm, struct vcpu
 			*val = mpidr(vcpu);
 		return 0;
 	case REG_ID_AA64MMFR0_EL1:
-		if (set)
-			return *val == fake->profile->mmfr0 ? 0 : -EINVAL;
-		*val = fake->profile->mmfr0;
-		return 0;
+		return mmfr0(fake, vm, val, set);
 	case KVM_REG_ARM64_SVE_VLS:
 		if (!(vcpu->features & BIT(KVM_ARM_VCPU_SVE)))
 			return -ENOENT;
@@ -1858,6 +1870,19 @@ void fake_tick(struct fake_kvm *fake, u64 ticks)
 	pthread_mutex_lock(&fake->lock);
 	fake->counter += ticks;
 	pthread_mutex_unlock(&fake->lock);
+}
+
+u64 fake_mmfr0(struct fake_kvm *fake)
+{
+	struct vm_state *vm;
+	u64 val = 0;
+
+	pthread_mutex_lock(&fake->lock);
+	vm = latest(fake);
+	if (vm)
+		val = fake->profile->mmfr0 - vm->less_pa;
+	pthread_mutex_unlock(&fake->lock);
+	return val;
 }
 
 u64 fake_counter(struct fake_kvm *fake)

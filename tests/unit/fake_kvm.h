@@ -40,6 +40,7 @@ struct fake_profile {
 	bool			pvtime;
 	bool			counter_offset;
 	u64			mmfr0;		/* ID_AA64MMFR0_EL1 */
+	bool			less_pa;	/* a VM may have less of its PARange */
 	u64			sve_vls;	/* bit n: vectors of (n + 1) * 128 bits */
 	/* More capabilities, up to one numbered 0; they win over the above. */
 	const struct fake_cap	*caps;
@@ -138,6 +139,8 @@ u32 fake_messages(struct fake_kvm *fake, u32 devid, u64 addr, u32 data);
 void *fake_host(struct fake_kvm *fake, u64 gpa);
 /* A core register that was set, by its id; of the latest VM. */
 u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id);
+/* ID_AA64MMFR0_EL1 of the latest VM. */
+u64 fake_mmfr0(struct fake_kvm *fake);
 
 /* Let the host's counter go on, which stands otherwise; and the latest guest's. */
 void fake_tick(struct fake_kvm *fake, u64 ticks);

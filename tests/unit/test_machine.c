@@ -547,6 +547,45 @@ static void test_tree_of_firmware_has_its_clock(void **state)
 	t_down(&t);
 }
 
+/* Firmware is told of 48 bits of address at most, where the kernel lets us; Linux of all. */
+static void test_firmware_gets_no_more_than_48_bits(void **state)
+{
+	static const struct {
+		u64	mmfr0;
+		bool	firmware;
+		bool	less_pa;
+		u64	told;
+		bool	warned;
+	} cases[] = {
+		{ 0x101126, true, true, 0x101125, false },
+		{ 0x101127, true, true, 0x101125, false },
+		{ 0x101126, true, false, 0x101126, true },
+		{ 0x101126, false, true, 0x101126, false },
+		{ 0x101125, true, false, 0x101125, false },
+		{ 0x101122, true, true, 0x101122, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fake_profile profile = fake_server;
+		struct t_log log = T_LOG_INIT;
+		struct t_machine t;
+
+		profile.mmfr0 = cases[i].mmfr0;
+		profile.less_pa = cases[i].less_pa;
+		t = t_machine(&profile);
+		t.cfg.log = t_log;
+		t.cfg.opaque = &log;
+		t.cfg.log_level = VMM_LOG_WARN;
+		t.cfg.vcpus = 2;
+		t.boot.flags |= cases[i].firmware ? VMM_BOOT_F_FIRMWARE : 0;
+		t_up(&t);
+		assert_int_equal(fake_mmfr0(t.fake), cases[i].told);
+		assert_int_equal(t_logged(&log, "more than 48 bits"), cases[i].warned);
+		t_down(&t);
+	}
+}
+
 /* Interrupts of SPIs are there once, and in the range that KVM was told. */
 static void test_tree_gives_each_line_once(void **state)
 {
@@ -820,6 +859,7 @@ int main(void)
 		cmocka_unit_test(test_tree_tells_of_the_machine),
 		cmocka_unit_test(test_tree_leads_to_the_console),
 		cmocka_unit_test(test_tree_of_firmware_has_its_clock),
+		cmocka_unit_test(test_firmware_gets_no_more_than_48_bits),
 		cmocka_unit_test(test_tree_gives_each_line_once),
 		cmocka_unit_test(test_tree_gives_each_address_once),
 		cmocka_unit_test(test_tree_tells_of_pci),

@@ -66,3 +66,15 @@ uefi()
 	done
 	[ "$(dd if="$file" bs=1 skip=40 count=4 2>/dev/null)" = _FVH ] || fail "there are no variables in the flash"
 }
+
+# On CPUs with addresses of 52 bits, more than it can bear.
+scenario uefi-52 "6.12-max"
+uefi_52()
+{
+	[ -e "$NEST/uefi" ] || say_skip "no firmware: tests/testbed/build uefi"
+	file=$WORK/files/flash
+	blank "$file" 16777216
+	vm "want:UEFI Interactive Shell" "shell:$VMM stop --force firm" exit:12 -- --name firm \
+		--firmware "$NEST/uefi/KVMTOOL_EFI.fd" --flash "$file" --disk "$NEST/uefi/disk,ro" --mem 512 --cpus 1 --loglevel warning
+	silent
+}
