@@ -14,10 +14,9 @@
 #include "vmm/error.h"
 #include "vmm/gmem.h"
 
-#define BLOCK	MIB(2)		/* a stage-2 block with 4 KiB pages */
-
 /*
- * KVM maps a block only where host and guest addresses agree below its size, and
+ * KVM maps a block, as much as a page of the host's page tables maps, only where host and guest
+ * addresses agree below its size: 2 MiB with pages of 4 KiB, 32 with 16, 512 with 64.  And
  * hugetlbfs maps whole pages of its own: f_bsize is their size there.
  */
 static int alignment(struct gmem *mem, int fd, u64 size, u64 *align, struct vmm_error *err)
@@ -26,7 +25,7 @@ static int alignment(struct gmem *mem, int fd, u64 size, u64 *align, struct vmm_
 	struct stat st;
 
 	mem->page = (u64)sysconf(_SC_PAGESIZE);
-	*align = BLOCK;
+	*align = mem->page / sizeof(u64) * mem->page;
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) || fstatfs(fd, &fs))
@@ -35,7 +34,7 @@ static int alignment(struct gmem *mem, int fd, u64 size, u64 *align, struct vmm_
 		return error_set(err, -EINVAL, "RAM: %llu MiB do not fit into a file of %llu MiB",
 				 (unsigned long long)(size >> 20),
 				 (unsigned long long)st.st_size >> 20);
-	if (is_power_of_2((u64)fs.f_bsize) && (u64)fs.f_bsize > BLOCK)
+	if (is_power_of_2((u64)fs.f_bsize) && (u64)fs.f_bsize > *align)
 		*align = (u64)fs.f_bsize;
 	mem->pooled = (u32)fs.f_type == HUGETLBFS_MAGIC;
 	if (mem->pooled)
@@ -68,7 +67,7 @@ int gmem_init(struct gmem *mem, gpa_t base, u64 size, int fd, unsigned int flags
 		return error_sys(err, -errno, "RAM: reserving %llu MiB", mib);
 	}
 	mem->span = span;
-	mem->host = (u8 *)ALIGN_UP((uintptr_t)mem->area + 1, align);
+	mem->host = (u8 *)ALIGN_UP((uintptr_t)mem->area + 1, align) + (mem->pooled ? 0 : base % align);
 	if (mmap(mem->host, size, PROT_READ | PROT_WRITE, mode, fd, 0) == MAP_FAILED) {
 		ret = -errno;
 		gmem_fini(mem);

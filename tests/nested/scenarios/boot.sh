@@ -16,7 +16,7 @@ boot_6_1()
 	silent
 }
 
-scenario boot-6.12 "6.12-a76"
+scenario boot-6.12 "6.12-a76 6.12-16k"
 boot_6_12()
 {
 	vm "want:GUEST-READY kernel=6.12." exit:0 -- $(linux 6.12) -p "$DEFAULT"

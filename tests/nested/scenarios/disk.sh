@@ -43,7 +43,7 @@ long()	# UNITS of 64 KiB
 
 # The host has no more room for what the guest writes, and the image of a disk gets shorter
 # under it: errors of those requests, and all goes on.  Of what it is told it sees the size.
-scenario disk-faults "6.12-n1"
+scenario disk-faults "6.12-n1 6.12-16k"
 disk_faults()
 {
 	[ -n "${NESTED-}" ] || say_skip "mounts a file system"

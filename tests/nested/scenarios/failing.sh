@@ -6,7 +6,7 @@ CGROUPS=/sys/fs/cgroup
 
 # Out of memory is the end of the one whose limit it is, of nobody else, and leaves nothing
 # that is in the way.
-scenario memory-limit "6.12-a76"
+scenario memory-limit "6.12-a76 6.12-16k"
 memory_limit()
 {
 	need_root

@@ -7,7 +7,7 @@ blank()		# FILE BYTES
 	head -c "$2" /dev/zero | tr '\000' '\377' >"$1"
 }
 
-scenario flash "6.1-a76 6.12-max"
+scenario flash "6.1-a76 6.12-max 6.12-16k"
 flash()
 {
 	file=$WORK/files/flash

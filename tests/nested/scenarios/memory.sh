@@ -14,7 +14,7 @@ ram()	# SIZE BYTES-IN-HEX: a flat guest with --mem SIZE sees that much
 	silent_but_for "more than the host has"
 }
 
-scenario mem-sizes "6.1-a76 6.1-gicv2"
+scenario mem-sizes "6.1-a76 6.1-gicv2 6.12-16k"
 mem_sizes()
 {
 	ram 64 4000000
@@ -41,7 +41,7 @@ mem_6g()
 	silent_but_for "more than the host has"
 }
 
-scenario mem-odd "6.1-a57"
+scenario mem-odd "6.1-a57 6.12-16k"
 mem_odd()
 {
 	vm want:GUEST-READY "want:GUEST-WORK good=1" exit:0 -- \
@@ -50,7 +50,7 @@ mem_odd()
 	silent
 }
 
-scenario mem-memfd "6.12-a76"
+scenario mem-memfd "6.12-a76 6.12-16k"
 mem_memfd()
 {
 	vm "want:GUEST-WORK good=1" exit:0 -- $(linux 6.1) --memfd -p "$QUIET t=work"
@@ -58,27 +58,28 @@ mem_memfd()
 }
 
 # Where they are given to who asks: by default, and not with --no-hugepages.
-scenario mem-huge-pages "6.12-a76 6.1-a57"
+scenario mem-huge-pages "6.12-a76 6.1-a57 6.12-16k"
 mem_huge_pages()
 {
 	need_root
 	thp=/sys/kernel/mm/transparent_hugepage/enabled
 	[ -w $thp ] || say_skip "this kernel has no transparent huge pages"
+	kib=$(($(cat /sys/kernel/mm/transparent_hugepage/hpage_pmd_size) / 1024))
 	before=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
 	echo madvise >$thp
 	look='sed -n "s/^AnonHugePages: *\([0-9]*\) kB/\1/p" /proc/$PID/smaps | sort -n | tail -n 1 >>$WORK/log/huge'
 	export WORK
 	ret=0
-	for option in --mem=64 --no-hugepages; do
-		vm want:FLAT "shell:$look" kill:TERM sleep:200 kill:TERM exit:12 -- $(flat) $option -p t=wfi || ret=1
+	for option in --loglevel=warning --no-hugepages; do
+		vm want:FLAT "shell:$look" kill:TERM sleep:200 kill:TERM exit:12 -- $(flat) --mem=$((kib / 1024 + 62)) $option -p t=wfi || ret=1
 	done
 	echo "$before" >$thp
 	[ $ret = 0 ] || exit 1
 	set -- $(cat "$WORK/log/huge")
-	[ $# = 2 ] && [ "$1" -ge 2048 ] && [ "$2" = 0 ] || fail "KiB in huge pages, with and without: $*"
+	[ $# = 2 ] && [ "$1" -ge $kib ] && [ "$2" = 0 ] || fail "KiB in huge pages, with and without: $*"
 }
 
-scenario mem-hugetlbfs "6.12-a76"
+scenario mem-hugetlbfs "6.12-a76 6.12-16k"
 mem_hugetlbfs()
 {
 	need_root

@@ -10,7 +10,7 @@ of_threads()
 	sed -n "s/^$2:[[:space:]]*//p" "/proc/$1"/task/*/status | sort | uniq -c | sed 's/^ *//'
 }
 
-scenario sandbox-threads "6.1-a76 6.12-a76"
+scenario sandbox-threads "6.1-a76 6.12-a76 6.12-16k"
 sandbox_threads()
 {
 	launch on FLAT $(flat) -c 2 --rng -p t=spin
