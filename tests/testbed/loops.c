@@ -391,17 +391,19 @@ struct session {
 
 static int open_session(struct session *s, const struct options *opt, struct perf_event_attr *attr)
 {
+	const size_t page_size = (size_t)sysconf(_SC_PAGESIZE);
+
 	s->fd = (int)syscall(SYS_perf_event_open, attr, opt->cpu < 0 ? 0 : -1, opt->cpu, -1, 0);
 	if (s->fd < 0) {
 		printf("loops: perf_event_open: %s\n", strerror(errno));
 		return -1;
 	}
-	s->page = mmap(NULL, (RING_PAGES + 1) * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+	s->page = mmap(NULL, (RING_PAGES + 1) * page_size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 	if (s->page == MAP_FAILED) {
 		perror("loops: mmap");
 		return -1;
 	}
-	s->page->aux_offset = (RING_PAGES + 1) * 4096;
+	s->page->aux_offset = (RING_PAGES + 1) * page_size;
 	s->page->aux_size = opt->aux_size;
 	s->aux = mmap(NULL, opt->aux_size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd,
 		      (off_t)s->page->aux_offset);
