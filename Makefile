@@ -461,16 +461,16 @@ demo: deps
 DEPS_TESTBED := acpica-tools bc bison flex libglib2.0-dev make mtools ninja-build patch pkg-config \
 	python3-venv uuid-dev
 
-.PHONY: testbed guest64k uefi testbed-vmm check-spe
-# All of it, or those of kernel, qemu, guest64k and uefi that are named.
+.PHONY: testbed kernel64k uefi testbed-vmm check-spe
+# All of it, or those of kernel, qemu, kernel64k and uefi that are named.
 TESTBED ?=
 testbed:
 	@$(MAKE) --no-print-directory deps DEPS_BUILD="$(DEPS_BUILD) $(DEPS_TESTBED)"
 	@tests/testbed/build $(TESTBED)
 
-# A guest's kernel and its firmware that Debian has not; two builds at a time take no less time.
-guest64k: testbed
-	@tests/testbed/build guest64k
+# A kernel with pages of 64 KiB, and firmware, that Debian has not; two builds at a time take no less time.
+kernel64k: testbed
+	@tests/testbed/build kernel64k
 uefi:
 	@$(MAKE) --no-print-directory testbed TESTBED=uefi
 
@@ -481,12 +481,12 @@ testbed-vmm: testbed $(arm64_DEPS)
 		KVM_UAPI="$$TESTBED_UAPI" $(B)/testbed-uapi/arm64/vmm
 
 # The other program knows the kernel's numbers from a file of the user's.
-check-spe: testbed-vmm $(B)/arm64/vmm
+check-spe: testbed-vmm kernel64k $(B)/arm64/vmm
 	@BUILD=$(abspath $(B)) tests/spe/run
 
 # Debian's kernels and installers, as vmm smoke sees them: here if this machine has KVM.
 .PHONY: check-smoke
-check-smoke: $(B)/arm64/vmm $(shell [ $(MACHINE) = aarch64 ] && [ -w /dev/kvm ] || echo testbed guest64k)
+check-smoke: $(B)/arm64/vmm $(shell [ $(MACHINE) = aarch64 ] && [ -w /dev/kvm ] || echo testbed kernel64k)
 	@BUILD=$(abspath $(B)) tests/smoke/run
 
 # ---- The example of embedding, against either form of the library ---------------
