@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# embed.sh - the example of embedding boots guests, against either form of the library
+# embed.sh - programs that embed the library: the example, against either form of it
 
 embeds()	# PROGRAM...
 {
@@ -31,4 +31,16 @@ embed()
 	status=0
 	"$NEST/embed/embed" /no/such/kernel 2>/dev/null || status=$?
 	[ $status -eq 1 ] || fail "with a kernel that is not there it ends with status $status"
+}
+
+# A hundred machines, and pairs of them, in one process, which has in the end what it had; on a
+# host that is not emulated, as many as test_cycles has on the fake.
+scenario embed-cycles "6.12-a76"
+embed_cycles()
+{
+	[ -d "$NEST/embed" ] || fail "the example is not built"
+	boots=100 pairs=20
+	[ "$HOST" != native ] || { boots=500 pairs=100; }
+	"$NEST/embed/cycles" "$NEST/flat" $boots $pairs >"$WORK/log/cycles" || fail "$(cat "$WORK/log/cycles")"
+	note "$(sed 's/^CYCLES //' "$WORK/log/cycles")"
 }
