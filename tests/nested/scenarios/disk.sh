@@ -70,6 +70,25 @@ disk_faults()
 	stderr | grep -q "blk0: request 0 at byte .*: the file is shorter" || fail "nor what is missing"
 }
 
+# A block device of the host's that fails: what lies behind a loop device is not there any more.
+scenario disk-eio "6.12-n1"
+disk_eio()
+{
+	block_devices 16
+	vm "want:GUEST-FULL Success after=1 of=1." \
+		'send:1\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
+		"shell:$(long 8)" \
+		'send:2\n' "want:GUEST-ENDS first=read last=Input/output error kib=1024 end=Input/output error." \
+		"shell:$(long 16)" \
+		'send:3\n' "want:GUEST-ENDS first=read last=read kib=1024 end=read." \
+		'send:quit\n' exit:0 -- \
+		$(virtio 6.1) -d "$one,ro,direct" -d "$two" -p "$QUIET t=faults" || status=$?
+	losetup -d "$one"
+	losetup -d "$two"
+	[ -z "${status-}" ] || return 1
+	stderr | grep -q "blk0: request 0 at byte .*: Input/output error" || fail "it is not told"
+}
+
 qcow2()	# FILE SOCKET: serve it, by process $served
 {
 	/usr/bin/qemu-storage-daemon --blockdev driver=file,node-name=file,filename="$1",discard=unmap \

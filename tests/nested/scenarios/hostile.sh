@@ -57,7 +57,7 @@ hostile_after()
 hostile_served()
 {
 	served=$(console | sed -n 's/.*SERVES of=[0-9]* split=\([0-9]*\) packed=\([0-9]*\).*/\1 + \2/p')
-	dead=$(console | grep -c 'DEAD virtio=[0-9]* id=26 ') || true
+	dead=$(console | grep -c 'DEAD virtio=[0-9]* id=1a ') || true
 	[ "$dead" = 0 ] || given_up || fail "virtiofsd serves no more: $(console | grep DEAD)"
 	[ $((served + dead)) = $((virtio + packed)) ] || fail "$served of $virtio + $packed work: $(console | grep DEAD)"
 }
