@@ -229,6 +229,9 @@ int vmm_set_spe(struct vmm *vm, const struct vmm_spe_config *cfg, struct vmm_err
 /*
  * What is booted: an arm64 Image, raw, gzipped or as EFI zboot, or a flat binary
  * without a header.  vmm_start() reads the files, with pread() from offset 0.
+ *
+ * With firmware there is the clock that EDK II for kvmtool looks for, and vCPUs have no
+ * more than 48 bits of physical address, which is what it bears (Linux 6.7 on the host).
  */
 #define VMM_BOOT_F_INITRD	(1ull << 0)	/* .initrd_fd is set */
 #define VMM_BOOT_F_FIRMWARE	(1ull << 1)	/* .kernel_fd is firmware */
