@@ -421,7 +421,7 @@ balloon()
 		fail "$(cat "$WORK/log/stat")"
 }
 
-scenario balloon-pci-6.12 "6.12-a76 6.12-16k"
+scenario balloon-pci-6.12 "6.12-a76"
 balloon_pci_6_12()
 {
 	balloon 6.12 --balloon
