@@ -73,7 +73,8 @@ struct virtio_ops {
 
 	/*
 	 * On the queue's loop.  .kick: there may be chains: pop them.  True: go on
-	 * asking for kicks.  False: the device waits for something else, a free request
+	 * asking for kicks; what is left on the ring is run at once, so nothing may wait
+	 * there.  False: the device waits for something else, a free request
 	 * or data from outside, and will call virtio_run() or virtio_wait_kick() itself.
 	 * .stop_queue: no more pops succeed; give back, virtio_push(), what is kept
 	 * without a request of its own under way.  May be NULL.

@@ -84,9 +84,10 @@ size_t vport_room(struct vport *p)
 	while (!p->in.here && take(input(p), &p->in))
 		if (!p->in.chain.in_len)
 			give_back(input(p), &p->in, 0);
-	if (!p->in.here)
-		virtio_wait_kick(input(p));
-	return p->in.here ? p->in.chain.in_len : 0;
+	if (p->in.here)
+		return p->in.chain.in_len;
+	virtio_wait_kick(input(p));
+	return 0;
 }
 
 void vport_give(struct vport *p, const void *buf, size_t len)

@@ -56,7 +56,10 @@ bool vport_kick(struct vport *p, struct virtio_queue *q);
 void vport_stop_queue(struct vport *p, struct virtio_queue *q);
 void vport_rest(struct vport *p);
 
-/* Input of another origin: how much the driver has room for, and as much of it at most. */
+/*
+ * Input of another origin: how much the driver has room for, and as much of it at most.  If it
+ * has none its next buffer comes with a kick.
+ */
 size_t vport_room(struct vport *p);
 void vport_give(struct vport *p, const void *buf, size_t len);
 

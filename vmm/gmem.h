@@ -31,8 +31,8 @@ struct gmem {
 
 /*
  * Map @size bytes for the guest at @base: from @fd, shared, or anonymous if @fd
- * is -1.  The mapping starts where KVM can use block mappings, at a multiple of what
- * a page of the host's page tables maps, and is not inherited by fork().
+ * is -1.  The mapping starts where KVM can use block mappings: host and guest addresses
+ * agree below what a page of the host's page tables maps.  fork() does not inherit it.
  */
 int gmem_init(struct gmem *mem, gpa_t base, u64 size, int fd, unsigned int flags,
 	      struct vmm_error *err);

@@ -84,28 +84,49 @@ static void save_fds(struct t_process *p)
 	qsort(p->fds, p->nr_fds, sizeof(p->fds[0]), by_number);
 }
 
-/*
- * A thread that was joined stays in /proc until the kernel is done with it: field 9 of
- * proc_pid_stat(5) has PF_EXITING of the kernel's include/linux/sched.h by then.
- */
-static bool is_exiting(const char *task)
+/* What proc_pid_stat(5) has after the name, which may have anything in it; NULL: no thread. */
+static const char *stat_of(const char *task, char *stat, int size)
 {
 	char path[300];
-	char stat[512] = "";
-	unsigned int flags = 0;
 	const char *end;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", task);
 	f = fopen(path, "re");
 	if (!f)
-		return true;
-	if (!fgets(stat, sizeof(stat), f))
+		return NULL;
+	if (!fgets(stat, size, f))
 		stat[0] = '\0';
 	fclose(f);
-	/* After the name, which may have anything in it. */
 	end = strrchr(stat, ')');
-	return !end || sscanf(end, ") %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || flags & 0x4;
+	return end ? end + 1 : NULL;
+}
+
+/*
+ * A thread that was joined stays in /proc until the kernel is done with it: field 9 of
+ * proc_pid_stat(5) has PF_EXITING of the kernel's include/linux/sched.h by then.
+ */
+static bool is_exiting(const char *task)
+{
+	char buf[512];
+	const char *stat = stat_of(task, buf, sizeof(buf));
+	unsigned int flags = 0;
+
+	return !stat || sscanf(stat, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1 || flags & 0x4;
+}
+
+char t_thread_state(pid_t tid)
+{
+	char task[16];
+	char buf[512];
+	const char *stat;
+	char state = 0;
+
+	snprintf(task, sizeof(task), "%d", tid);
+	stat = stat_of(task, buf, sizeof(buf));
+	assert_non_null(stat);
+	assert_int_equal(sscanf(stat, " %c", &state), 1);
+	return state;
 }
 
 /* How many there are; @last is the name of the youngest. */
@@ -424,20 +445,6 @@ u64 t_now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
-}
-
-char t_thread_state(pid_t tid)
-{
-	char path[64];
-	char state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
-	fclose(f);
-	return state;
 }
 
 void t_sleep_ms(unsigned int ms)

@@ -32,12 +32,6 @@ static const struct chain chains[] = {
 	{ .id = FS, .queue = 1, .out = 56, .in = { 80 }, .begins = { 56, 26, 1, [10] = 7, 31 } },
 };
 
-static uint16_t load16(uint64_t at)
-{
-	clean(at, 2);		/* of what lies there from before */
-	return *(volatile uint16_t *)at;
-}
-
 static unsigned make_buffers(const struct chain *c, struct desc *to, uint64_t buf)
 {
 	unsigned nr = 0;

@@ -96,6 +96,12 @@ static inline void clean(uint64_t from, uint64_t len)
 	__asm__ volatile("dsb sy" : : : "memory");
 }
 
+static inline uint16_t load16(uint64_t at)
+{
+	clean(at, 2);		/* of what lies there from before */
+	return *(volatile uint16_t *)at;
+}
+
 static inline void zero(uint64_t from, uint64_t len)
 {
 	for (uint64_t a = from; a < from + len; a += 8)

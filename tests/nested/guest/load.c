@@ -2,7 +2,7 @@
 /*
  * load.c - disks that are read and written without an end
  *
- * Each has as many requests as its ring holds, and each that is done is asked for again.
+ * Each has eight requests under way, and each that is done is asked for again.
  * Once all disks have done some of them this says LOAD and their number, and goes on.
  */
 #include "hostile.h"
@@ -27,12 +27,6 @@ struct disk {
 	uint64_t		at;
 	uint16_t		seen;
 };
-
-static uint16_t load16(uint64_t at)
-{
-	clean(at, 2);		/* of what lies there from before */
-	return *(volatile uint16_t *)at;
-}
 
 /* Every other one writes; virtio 1.2, 5.2.6. */
 static void make_request(const struct disk *disk, unsigned i)

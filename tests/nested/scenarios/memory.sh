@@ -70,8 +70,9 @@ mem_huge_pages()
 	look='sed -n "s/^AnonHugePages: *\([0-9]*\) kB/\1/p" /proc/$PID/smaps | sort -n | tail -n 1 >>$WORK/log/huge'
 	export WORK
 	ret=0
-	for option in --loglevel=warning --no-hugepages; do
-		vm want:FLAT "shell:$look" kill:TERM sleep:200 kill:TERM exit:12 -- $(flat) --mem=$((kib / 1024 + 62)) $option -p t=wfi || ret=1
+	for option in "" --no-hugepages; do
+		vm want:FLAT "shell:$look" kill:TERM sleep:200 kill:TERM exit:12 -- \
+			$(flat) --mem=$((kib / 1024 + 62)) $option -p t=wfi || ret=1
 	done
 	echo "$before" >$thp
 	[ $ret = 0 ] || exit 1
