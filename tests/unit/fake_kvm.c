@@ -1849,18 +1849,16 @@ void fake_set_reg(struct fake_kvm *fake, u32 vcpu, u64 id, u64 val)
 	pthread_mutex_unlock(&fake->lock);
 }
 
-u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id)
+u64 fake_reg(struct fake_kvm *fake, u32 vcpu, u64 id)
 {
-	const struct kvm_one_reg reg = { .id = id };
-	struct kvm_one_reg copy = reg;
-	struct vm_state *vm;
 	u64 val = 0;
+	const struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&val };
+	struct vm_state *vm;
 
-	copy.addr = (uintptr_t)&val;
 	pthread_mutex_lock(&fake->lock);
 	vm = latest(fake);
 	if (vm)
-		core_reg(&vm->vcpus[vcpu], &copy, false);
+		one_reg(fake, vm, &vm->vcpus[vcpu], &reg, false);
 	pthread_mutex_unlock(&fake->lock);
 	return val;
 }
@@ -1870,19 +1868,6 @@ void fake_tick(struct fake_kvm *fake, u64 ticks)
 	pthread_mutex_lock(&fake->lock);
 	fake->counter += ticks;
 	pthread_mutex_unlock(&fake->lock);
-}
-
-u64 fake_mmfr0(struct fake_kvm *fake)
-{
-	struct vm_state *vm;
-	u64 val = 0;
-
-	pthread_mutex_lock(&fake->lock);
-	vm = latest(fake);
-	if (vm)
-		val = fake->profile->mmfr0 - vm->less_pa;
-	pthread_mutex_unlock(&fake->lock);
-	return val;
 }
 
 u64 fake_counter(struct fake_kvm *fake)

@@ -137,10 +137,8 @@ u32 fake_pulses(struct fake_kvm *fake, u32 gsi);
 u32 fake_messages(struct fake_kvm *fake, u32 devid, u64 addr, u32 data);
 /* Where @gpa of the latest VM is in this process, or NULL. */
 void *fake_host(struct fake_kvm *fake, u64 gpa);
-/* A core register that was set, by its id; of the latest VM. */
-u64 fake_core_reg(struct fake_kvm *fake, u32 vcpu, u64 id);
-/* ID_AA64MMFR0_EL1 of the latest VM. */
-u64 fake_mmfr0(struct fake_kvm *fake);
+/* What KVM_GET_ONE_REG has of an id; of the latest VM. */
+u64 fake_reg(struct fake_kvm *fake, u32 vcpu, u64 id);
 
 /* Let the host's counter go on, which stands otherwise; and the latest guest's. */
 void fake_tick(struct fake_kvm *fake, u64 ticks);

@@ -360,7 +360,7 @@ static void test_registers_keep_what_was_set(void **state)
 	assert_int_equal(kvm_set_reg(&t.kvm, t.vcpu, CORE_PC, 0x80080000), 0);
 	assert_int_equal(kvm_get_reg(&t.kvm, t.vcpu, CORE_PC, &val), 0);
 	assert_int_equal(val, 0x80080000);
-	assert_int_equal(fake_core_reg(t.fake, 0, CORE_PC), 0x80080000);
+	assert_int_equal(fake_reg(t.fake, 0, CORE_PC), 0x80080000);
 	assert_int_equal(kvm_get_reg(&t.kvm, t.vcpu, MPIDR, &val), 0);
 	assert_int_equal(val, 0x80000000);
 	assert_int_equal(kvm_get_reg(&t.kvm, t.vcpu, ARM64_SYS_REG(3, 7, 15, 15, 7), &val), -ENOENT);

@@ -12,13 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arm64/reg.h"
 #include "tests/unit/overlays.h"
 #include "tests/unit/t.h"
 #include "vmm/vm.h"
 
 #define FEATURE(f)	(1u << (f))
-#define CORE_REG(name)	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |	\
-			 KVM_REG_ARM_CORE_REG(name))
 
 /* A machine that has been started once, and what was seen of it. */
 struct t_machine {
@@ -319,12 +318,12 @@ static void test_first_registers_are_those_of_the_boot_protocol(void **state)
 	(void)state;
 	t.cfg.vcpus = 2;
 	t_up(&t);
-	assert_int_equal(fake_core_reg(t.fake, 0, CORE_REG(regs.pc)), GIB(2) + 0x80000);
-	x0 = fake_core_reg(t.fake, 0, CORE_REG(regs.regs[0]));
+	assert_int_equal(fake_reg(t.fake, 0, CORE_REG(regs.pc)), GIB(2) + 0x80000);
+	x0 = fake_reg(t.fake, 0, CORE_REG(regs.regs[0]));
 	assert_int_equal(x0 % MIB(2), 0);
 	assert_int_equal(fdt_check_header(fake_host(t.fake, x0)), 0);
 	assert_memory_equal(fake_host(t.fake, x0), t.dtb, fdt_totalsize(t.dtb));
-	assert_int_equal(fake_core_reg(t.fake, 1, CORE_REG(regs.pc)), 0);
+	assert_int_equal(fake_reg(t.fake, 1, CORE_REG(regs.pc)), 0);
 	/* The kernel is there. */
 	assert_int_equal(*(u32 *)fake_host(t.fake, GIB(2) + 0x80000), 0xd503201f);
 	t_down(&t);
@@ -580,7 +579,7 @@ static void test_firmware_gets_no_more_than_48_bits(void **state)
 		t.cfg.vcpus = 2;
 		t.boot.flags |= cases[i].firmware ? VMM_BOOT_F_FIRMWARE : 0;
 		t_up(&t);
-		assert_int_equal(fake_mmfr0(t.fake), cases[i].told);
+		assert_int_equal(fake_reg(t.fake, 0, REG_ID_AA64MMFR0_EL1), cases[i].told);
 		assert_int_equal(t_logged(&log, "more than 48 bits"), cases[i].warned);
 		t_down(&t);
 	}

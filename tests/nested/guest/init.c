@@ -551,17 +551,20 @@ static void task_work(void)
 	printf("GUEST-WORK good=%ld of=%ld sum=%#x\n", good, cpus, sums[0]);
 }
 
-/* Either transport, as far as it is not built in. */
+/* What is built in is not there. */
+static void load_present(const char *path)
+{
+	if (!access(path, R_OK))
+		load_module(path);
+}
+
+/* Either transport. */
 static void load_transports(void)
 {
-	static const char *const transports[] = {
-		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
-		"/virtio_pci.ko",
-	};
-
-	for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++)
-		if (access(transports[i], F_OK) == 0)
-			load_module(transports[i]);
+	load_present("/virtio_mmio.ko");
+	load_present("/virtio_pci_modern_dev.ko");
+	load_present("/virtio_pci_legacy_dev.ko");
+	load_present("/virtio_pci.ko");
 }
 
 static void load_virtio(const char *driver)
@@ -1207,14 +1210,10 @@ static int net_second_pair(void)
 
 static void load_net(void)
 {
-	static const char *const modules[] = {
-		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
-		"/virtio_pci.ko", "/failover.ko", "/net_failover.ko", "/virtio_net.ko",
-	};
-
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
-		if (!access(modules[i], R_OK))
-			load_module(modules[i]);
+	load_transports();
+	load_present("/failover.ko");
+	load_present("/net_failover.ko");
+	load_present("/virtio_net.ko");
 }
 
 /* In a network of 24 bits. */
@@ -1488,20 +1487,26 @@ static void task_net(void)
 		net_watch_link(atoi(env("l", "0")) + 1);
 }
 
+static void load_vsock(void)
+{
+	load_transports();
+	load_present("/vsock.ko");
+	load_present("/vmw_vsock_virtio_transport_common.ko");
+	load_present("/vmw_vsock_virtio_transport.ko");
+}
+
 /* With a driver for all there is, and two cards that are up, and nothing to do until a line comes. */
 static void task_idle(void)
 {
-	static const char *const modules[] = {
-		"/virtio_blk.ko", "/virtio-rng.ko", "/virtio_balloon.ko", "/virtio_console.ko",
-		"/vsock.ko", "/vmw_vsock_virtio_transport_common.ko", "/vmw_vsock_virtio_transport.ko",
-	};
 	char line[16];
 	int cards;
 
 	load_net();
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
-		if (!access(modules[i], R_OK))
-			load_module(modules[i]);
+	load_vsock();
+	load_present("/virtio_blk.ko");
+	load_present("/virtio-rng.ko");
+	load_present("/virtio_balloon.ko");
+	load_present("/virtio_console.ko");
 	cards = !card_up("eth0", "10.20.0.2") + !card_up("eth1", "10.20.1.2");
 	printf("GUEST-IDLE cards=%d\n", cards);
 	if (!fgets(line, sizeof(line), stdin))
@@ -1555,19 +1560,6 @@ static long vsock_echo(int fd)
 	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0 && !transfer_all(fd, buf, (size_t)n, 1))
 		total += n;
 	return total;
-}
-
-static void load_vsock(void)
-{
-	static const char *const modules[] = {
-		"/virtio_mmio.ko", "/virtio_pci_modern_dev.ko", "/virtio_pci_legacy_dev.ko",
-		"/virtio_pci.ko", "/vsock.ko", "/vmw_vsock_virtio_transport_common.ko",
-		"/vmw_vsock_virtio_transport.ko",
-	};
-
-	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
-		if (!access(modules[i], R_OK))
-			load_module(modules[i]);
 }
 
 /* n= connections to the host, the first 16 with as much under way as it lets them have. */
