@@ -429,11 +429,11 @@ check: deps
 # What it costs, in instructions; BENCH=--json, see tests/nested/measure --help.  And what
 # has changed between two builds, given as programs or as bench.json of theirs:
 #	make bench-compare OLD=FILE NEW=FILE
-# The kernel is the test bed's, which kvmtool's figures were recorded with; built if it has to be.
+# The kernel is one like that with which kvmtool's figures were recorded; built if it has to be.
 bench: deps
 	@case " $(BENCH)" in \
 	*" --kernel "*) ;; \
-	*) $(MAKE) --no-print-directory testbed TESTBED=kernel ;; \
+	*) $(MAKE) --no-print-directory testbed TESTBED=kernelbench ;; \
 	esac
 	@$(MAKE) --no-print-directory $(B)/arm64/vmm $(B)/native/bench/disk
 	@BUILD=$(abspath $(B)) tests/nested/measure $(BENCH)
@@ -462,7 +462,7 @@ DEPS_TESTBED := acpica-tools bc bison flex libglib2.0-dev make mtools ninja-buil
 	python3-venv uuid-dev
 
 .PHONY: testbed kernel64k uefi testbed-vmm check-spe
-# All of it, or those of kernel, qemu, kernel64k and uefi that are named.
+# All of it, or those of kernel, qemu, kernel64k, kernelbench and uefi that are named.
 TESTBED ?=
 testbed:
 	@$(MAKE) --no-print-directory deps DEPS_BUILD="$(DEPS_BUILD) $(DEPS_TESTBED)"

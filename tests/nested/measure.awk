@@ -85,6 +85,15 @@ function row(key, name, vmm, qemu, kvmtool, old_qemu)
 		wrong("no " key)
 	if (!recorded)
 		kvmtool = old_qemu = ""
+	ours[key] = vmm
+	theirs[key] = qemu
+	if (vmm != "" && kvmtool != "") {
+		nr_recorded++
+		if (vmm + 0 > kvmtool + 0)
+			over = over " " key
+		else
+			nr_under++
+	}
 	if (format == "svg") {
 		if (key in drawn && vmm != "")
 			bars(drawn[key], vmm, qemu, kvmtool)
@@ -101,6 +110,14 @@ function row(key, name, vmm, qemu, kvmtool, old_qemu)
 function mrow(key, name, label, what, kvmtool, old_qemu)
 {
 	row(key, name, mega(get("vmm-" label, what)), mega(get("qemu-" label, what)), kvmtool, old_qemu)
+}
+
+# ... what is the host's of one,
+function mhost(key, label)
+{
+	row(key, "of it and its end, host user and kernel",
+	    mega(sum(get("vmm-" label, "user"), get("vmm-" label, "kernel"))),
+	    mega(sum(get("qemu-" label, "user"), get("qemu-" label, "kernel"))))
 }
 
 # ... as it is,
@@ -138,6 +155,20 @@ function per_read(peer, what)
 function per_thing(peer, way, what, of)
 {
 	return minus(get(peer "-net-cost-" way, what), get(peer "-net-cost-0", what), of)
+}
+
+# Instructions of the host, in the process and in the kernel, for each of @of things that
+# one run did more than another.
+function host(peer, label, base, of)
+{
+	return minus(sum(get(peer "-" label, "user"), get(peer "-" label, "kernel")),
+		     sum(get(peer "-" base, "user"), get(peer "-" base, "kernel")), of)
+}
+
+function host_row(key, label, base, of)
+{
+	row(key, "of it, host user and kernel, instructions", host("vmm", label, base, of),
+	    host("qemu", label, base, of))
 }
 
 function net_row(key, name, way, what, of)
@@ -182,6 +213,28 @@ function limit(key, name, x)
 	}
 }
 
+# ---- What is aimed at ---------------------------------------------------------------
+
+function goal(key, name, is, how, want,		met)
+{
+	if (is == "" || want == "")
+		return
+	met = how == "least" ? is + 0 >= want + 0 : is + 0 <= want + 0
+	if (format == "json") {
+		printf "%s\n  \"goal_%s\": {\"is\": %s, \"at_%s\": %s, \"met\": %s}", sep, key, is, how, want,
+			met ? "true" : "false"
+		sep = ","
+	} else if (format == "txt") {
+		printf "  %-46s %9s   at %s %s: %s\n", name, is, how, want, met ? "met" : "MISSED"
+	}
+}
+
+# QEMU's figure is at least four times ours.
+function quarter(key, name)
+{
+	goal(key, name, ratio(ours[key], theirs[key]), "least", 4)
+}
+
 function bare(pvtime)
 {
 	return minus(get("bare-store-" pvtime, "total_ns"), get("bare-off-" pvtime, "total_ns"), 10000)
@@ -197,16 +250,31 @@ END {
 	drawn["linux_user"] = "Linux, of it in the VMM, 10^6 instructions"
 	drawn["store"] = "a store to a device, instructions"
 	drawn["linux_syscalls"] = "system calls for a boot of Linux"
-	drawn["anon_kib"] = "private memory, KiB"
+	drawn["linux_init"] = "Linux to its init, 10^6 instructions"
+	drawn["linux_pci_host"] = "with a disk, of it in the host, 10^6 instructions"
+	drawn["byte"] = "a byte to the UART, instructions"
 	drawn["disk_1"] = "4 KiB read from a disk, ns"
+	drawn["disk_32"] = "32 at a time, ns each"
+	drawn["disk_mib"] = "1 MiB read from a disk, ns"
+	drawn["read_syscalls"] = "system calls for 4 KiB read"
+	drawn["net_up"] = "a MiB to the host by TCP, ns"
+	drawn["net_down"] = "a MiB from the host by TCP, ns"
+	drawn["net_trip"] = "a byte there and back by TCP, ns"
 	drawn["pause"] = "pausing, ns"
+	drawn["anon_kib"] = "private memory, KiB"
+	drawn["anon4_kib"] = "4 vCPUs, KiB"
+	drawn["threads4"] = "threads, 4 vCPUs"
+	drawn["size_kib"] = "program and libraries, KiB"
+	for (key in drawn)
+		height += 44
 	at = 40
 	if (format == "json")
 		printf "{"
 	else if (format == "svg")
-		printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 350\" font-family=\"sans-serif\" " \
-			"font-size=\"12\">\n<rect width=\"800\" height=\"350\" fill=\"white\"/>\n" \
-			"<text x=\"20\" y=\"24\" font-size=\"15\" font-weight=\"bold\">What a guest costs</text>\n"
+		printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 800 %d\" font-family=\"sans-serif\" " \
+			"font-size=\"12\">\n<rect width=\"800\" height=\"%d\" fill=\"white\"/>\n" \
+			"<text x=\"20\" y=\"24\" font-size=\"15\" font-weight=\"bold\">What a guest costs</text>\n",
+			height + 42, height + 42
 	else
 		line("", "vmm", "QEMU", "/vmm", "kvmtool*", "/vmm", "QEMU*")
 	title("A flat image that powers off at once, 10^6 instructions")
@@ -227,8 +295,10 @@ END {
 	mrow("linux_guest", "of these, the guest", "linux", "guest", 30.3, 45.5)
 	mrow("linux_pci_init", "with a disk behind virtio-pci: to init", "linux-pci", "ready_ns")
 	mrow("linux_pci_user", "of it and its end, host user", "linux-pci", "user")
+	mhost("linux_pci_host", "linux-pci")
 	mrow("linux_mmio_init", "with a disk behind virtio-mmio: to init", "linux-mmio", "ready_ns")
 	mrow("linux_mmio_user", "of it and its end, host user", "linux-mmio", "user")
+	mhost("linux_mmio_host", "linux-mmio")
 	title("One exit to userspace, instructions")
 	erow("store", "store to a device, in all", "store", "total_ns", 4953, 6137)
 	erow("store_user", "of these, host user", "store", "user", 212, 1345)
@@ -240,11 +310,14 @@ END {
 	nrow("repin_user", "vCPU moved to a wrong CPU and back, host user", "repin", "user")
 	title("A read of 4 KiB from a disk (virtio-blk, PCI) in the host's memory")
 	nrow("disk_1", "one at a time, in all, ns", "disk-1", "each_ns", 32500, 87600)
+	host_row("disk_1_host", "disk-cost-1", "disk-cost-0", 2000)
 	nrow("disk_32", "32 at a time, in all, ns", "disk-32", "each_ns", 12500, 23600)
+	host_row("disk_32_host", "disk-cost-32", "disk-cost-0", 2000)
 	erow2("read_syscalls", "system calls for each", "syscalls")
 	erow2("read_kvm_run", "of these, returns of KVM_RUN", "kvm_run")
 	erow2("read_interrupts", "of these, to raise its interrupt", "interrupts")
 	nrow("disk_mib", "reads of 1 MiB, one behind the other, in all, ns", "disk-mib", "each_ns")
+	host_row("disk_mib_host", "disk-mib-256", "disk-mib-0", 256)
 	title("A read of 4 KiB from such a disk that qemu-storage-daemon serves (vhost-user)")
 	nrow("served_1", "one at a time, in all, ns", "served-1", "each_ns")
 	nrow("served_32", "32 at a time, in all, ns", "served-32", "each_ns")
@@ -253,14 +326,17 @@ END {
 	title("TCP through a network card (virtio-net, PCI) on a tap interface of the host's")
 	nrow("net_up", "a MiB to the host, in all, ns", "net-time-up", "each_ns")
 	net_row("net_up_user", "of these, host user", "up", "user", 64)
+	host_row("net_up_host", "net-cost-up", "net-cost-0", 64)
 	frame_row("net_up_syscalls", "system calls for each frame of it", "up", "syscalls")
 	nrow("net_up_vhost", "in all, if the kernel serves the rings", "vhost-time-up", "each_ns")
 	nrow("net_down", "a MiB from the host, in all, ns", "net-time-down", "each_ns")
 	net_row("net_down_user", "of these, host user", "down", "user", 64)
+	host_row("net_down_host", "net-cost-down", "net-cost-0", 64)
 	frame_row("net_down_syscalls", "system calls for each frame of it", "down", "syscalls")
 	nrow("net_down_vhost", "in all, if the kernel serves the rings", "vhost-time-down", "each_ns")
 	nrow("net_trip", "a byte there and back, in all, ns", "net-time-trips", "each_ns")
 	net_row("net_trip_user", "of these, host user", "trips", "user", 1000)
+	host_row("net_trip_host", "net-cost-trips", "net-cost-0", 1000)
 	frame_row("net_trip_syscalls", "system calls for each of the two frames", "trips", "syscalls")
 	frame_row("net_trip_kvm_run", "of these, returns of KVM_RUN", "trips", "kvm_run")
 	nrow("net_trip_vhost", "in all, if the kernel serves the rings", "vhost-time-trips", "each_ns")
@@ -308,6 +384,27 @@ END {
 	row("size_kib", "the program and its libraries, KiB", kib(get("vmm-size", "bytes")), kib(get("qemu-size", "bytes")))
 	row("lines_library", "lines of code, the library", get("vmm-size", "library"))
 	row("lines_program", "lines of code, the program", get("vmm-size", "program"))
+	title("Goals.  The first of them: QEMU's instructions in the host, of vmm's")
+	quarter("linux_pci_host", "Linux to init and off, a disk behind virtio-pci")
+	quarter("linux_mmio_host", "the same behind virtio-mmio")
+	quarter("disk_1_host", "a read of 4 KiB")
+	quarter("disk_32_host", "32 at a time")
+	quarter("disk_mib_host", "a read of 1 MiB, which the kernel copies")
+	quarter("net_up_host", "a MiB to the host by TCP, which it copies too")
+	quarter("net_down_host", "a MiB from the host by TCP")
+	quarter("net_trip_host", "a byte there and back by TCP")
+	quarter("net_up_user", "in the process, a MiB to the host by TCP")
+	quarter("net_down_user", "in the process, a MiB from the host by TCP")
+	goal("read_kvm_run", "returns of KVM_RUN for a read", ours["read_kvm_run"], "most", 0.05)
+	goal("native_percent", "the device by itself, per cent of a bare loop", get("native-disk", "percent"), "least", 90)
+	goal("anon_kib", "anonymous memory, KiB", ours["anon_kib"], "most", 200)
+	goal("anon4_kib", "4 vCPUs", ours["anon4_kib"], "most", 240)
+	goal("idle_syscalls", "system calls of an idle guest", ours["idle_syscalls"], "most", 0)
+	if (recorded && nr_recorded) {
+		goal("disk_1", "a read of 4 KiB, in all, ns", ours["disk_1"], "most", 24000)
+		goal("disk_32", "32 at a time, in all, ns", ours["disk_32"], "most", 9000)
+		goal("kvmtool", "rows at or under what kvmtool had" over, nr_under + 0, "least", nr_recorded)
+	}
 	if (format == "json")
 		printf "\n}\n"
 	else if (format == "svg")

@@ -20,7 +20,7 @@ fail()
 for who in vmm vmm-off vmm-on vmm-quick qemu; do
 	for label in entry-1 entry-4 flat-1 flat-4 linux linux-pci linux-mmio file-1 store-1 byte-1 idle-1 idle-4 idle-8 \
 		repin disk-1 disk-32 served-1 served-32 served-relayed-1 served-relayed-32 reads-0 reads-1 quiet pause size \
-		disk-mib net-cost-0 net-calls-0 net-time-up net-cost-up net-calls-up vhost-time-up net-time-down \
+		disk-cost-0 disk-cost-1 disk-cost-32 disk-mib disk-mib-0 disk-mib-256 net-cost-0 net-calls-0 net-time-up net-cost-up net-calls-up vhost-time-up net-time-down \
 		net-cost-down net-calls-down vhost-time-down net-time-trips net-cost-trips net-calls-trips \
 		vhost-time-trips; do
 		echo "$who-$label"
@@ -63,3 +63,9 @@ grep -q 'vmm-flat-1 ended with status 4' "$tmp/err" || fail "$(cat "$tmp/err")"
 ! ./compare "$tmp/old.json" "$tmp/new.json" >"$tmp/out" || fail "3 % more is not worse: $(cat "$tmp/out")"
 [ "$(awk '/%$/ { print $1 }' "$tmp/out")" = pause ] || fail "$(cat "$tmp/out")"
 ./compare "$tmp/new.json" "$tmp/old.json" >"$tmp/out" || fail "3 % less is worse: $(cat "$tmp/out")"
+
+# What is aimed at, and what is not reached.
+grep -q '^  anonymous memory, KiB  *[0-9]*   at most 200: MISSED$' "$tmp/old.txt" || fail "$(tail -n 25 "$tmp/old.txt")"
+sed '/^vmm-idle-1 /s/anon_kb=[0-9]*/anon_kb=200/' "$tmp/old" | awk -f measure.awk -v format=txt \
+	-v peers="vmm qemu" -v recorded=1 >"$tmp/out"
+grep -q '^  anonymous memory, KiB  *200   at most 200: met$' "$tmp/out" || fail "$(tail -n 25 "$tmp/out")"
