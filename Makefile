@@ -244,7 +244,7 @@ clean:
 # ---- Unit tests ---------------------------------------------------------------
 #
 # tests/unit/test_*.c is one program each, built in every variant; what else is in
-# the folder they share.  UNIT_FAULTY see the library with the calls that can fail
+# the folder they share, and what programs in guests have of their own to be tested.  UNIT_FAULTY see the library with the calls that can fail
 # renamed (t_malloc for malloc), so that they can make each fail; test_softring has
 # those of I/O that it renames itself, and UNIT_PROGRAM the program's as well, whose vmm_create()
 # is the test's.
@@ -264,7 +264,7 @@ UNIT_VARIANTS ?= native
 # Most of them wait for most of their time.
 UNIT_JOBS ?= $(shell echo $$(($$(nproc) * 3)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
-UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
+UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c))) tests/testbed/spe_record.c
 UNIT_PROGRAM := test_run_faults
 UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults test_loop_faults $(UNIT_PROGRAM)
 UNIT_SOFT := test_softring
