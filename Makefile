@@ -244,7 +244,7 @@ clean:
 # ---- Unit tests ---------------------------------------------------------------
 #
 # tests/unit/test_*.c is one program each, built in every variant; what else is in
-# the folder they share.  UNIT_FAULTY see the library with the calls that can fail
+# the folder they share, and what programs in guests have of their own to be tested.  UNIT_FAULTY see the library with the calls that can fail
 # renamed (t_malloc for malloc), so that they can make each fail; test_softring has
 # those of I/O that it renames itself, and UNIT_PROGRAM the program's as well, whose vmm_create()
 # is the test's.
@@ -264,7 +264,7 @@ UNIT_VARIANTS ?= native
 # Most of them wait for most of their time.
 UNIT_JOBS ?= $(shell echo $$(($$(nproc) * 3)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
-UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c)))
+UNIT_HELP_SRC := $(filter-out $(UNIT_SRC),$(sort $(wildcard tests/unit/*.c))) tests/testbed/spe_record.c
 UNIT_PROGRAM := test_run_faults
 UNIT_FAULTY := test_sweep test_repin test_hostinfo test_blk_faults test_loop_faults $(UNIT_PROGRAM)
 UNIT_SOFT := test_softring
@@ -418,7 +418,7 @@ $(SANITIZED): $(B)/%-arm64/arm64/vmm: $(arm64_DEPS) FORCE
 				-Wl$(comma)-rpath$(comma)/nest/$*)" sanitized
 sanitized: $(B)/arm64/vmm
 
-check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(B)/arm64/cycles $(SANITIZED) $(FIRMWARE)
+check-nested: $(B)/arm64/vmm $(B)/arm64/embed $(B)/arm64/embed-shared $(B)/arm64/cycles $(B)/arm64/confined $(SANITIZED) $(FIRMWARE)
 	@BUILD=$(abspath $(B)) tests/nested/run
 
 # Nested tests are faster with the emulator that those of SPE have built, and see UEFI
@@ -489,11 +489,12 @@ check-spe: testbed-vmm kernel64k $(B)/arm64/vmm
 check-smoke: $(B)/arm64/vmm $(shell [ $(MACHINE) = aarch64 ] && [ -w /dev/kvm ] || echo testbed kernel64k)
 	@BUILD=$(abspath $(B)) tests/smoke/run
 
-# ---- Programs that embed it: the example, against either form, and one for tests ---
+# ---- Programs that embed it: the example, against either form, and those for tests ---
 
 $(B)/arm64/embed: examples/embed.c
 $(B)/arm64/cycles: tests/nested/cycles.c
-$(B)/arm64/embed $(B)/arm64/cycles: include/vmm.h $(B)/arm64/libvmm.a
+$(B)/arm64/confined: tests/nested/confined.c
+$(B)/arm64/embed $(B)/arm64/cycles $(B)/arm64/confined: include/vmm.h $(B)/arm64/libvmm.a
 	$(if $(V),,@echo "  LD arm64  $@")
 	$(Q)$(arm64_CC) $(COMMON) $(arm64_CPPFLAGS) $(arm64_CFLAGS) $(arm64_LDFLAGS) -static-pie \
 		-o $@ $(filter %.c,$^) $(B)/arm64/libvmm.a $(LIBS) -lpthread

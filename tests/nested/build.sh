@@ -501,9 +501,10 @@ embed_files()
 {
 	from=$(dirname "$vmm") to=$nest/embed
 	rm -rf "$to"
-	[ -x "$from/embed-shared" ] && [ -x "$from/cycles" ] || return 0
+	[ -x "$from/embed-shared" ] && [ -x "$from/cycles" ] && [ -x "$from/confined" ] || return 0
 	mkdir -p "$to"
-	cp -L "$from/embed" "$from/embed-shared" "$from/libvmm.so.0" "$from/cycles" "$to/"
+	cp -L "$from/embed" "$from/embed-shared" "$from/libvmm.so.0" "$from/cycles" \
+		"$from/confined" "$to/"
 	[ "$(uname -m)" != aarch64 ] || return 0
 	cross=$("$cc" -print-file-name=libc.so.6)
 	for lib in "$(dirname "$cross")"/ld-linux-aarch64.so.1 "$cross" \

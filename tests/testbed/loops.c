@@ -30,6 +30,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "spe_record.h"
+
 #define RECORD_SIZE	64	/* PMBIDR_EL1.Align of the test bed */
 #define RING_PAGES	8
 #define NR_LOOPS	3
@@ -47,8 +49,6 @@
 #define SPE_BRANCH	(1ull << 32)
 #define SPE_LOAD	(1ull << 33)
 #define SPE_STORE	(1ull << 34)
-
-#define ADDRESS		0x00ffffffffffffffull	/* without its attributes */
 
 void loop_a(unsigned long n, void *data);
 void loop_b(unsigned long n, void *data);
@@ -105,7 +105,7 @@ struct counts {
 	unsigned long other;		/* user samples elsewhere */
 	unsigned long el[4];
 	unsigned long bad;		/* records that are no records */
-	unsigned long op[4];		/* other, load or store, branch */
+	unsigned long op[3];		/* other, load or store, branch */
 	unsigned long loads, stores;
 	unsigned long unwanted;		/* that the filter should have kept out */
 	unsigned long wrong;		/* samples in loops with a wrong address or target */
@@ -144,84 +144,32 @@ static int spe_type(const char *want, char *name, size_t size)
 	return type;
 }
 
-static uint64_t load_le(const uint8_t *p, unsigned int n)
-{
-	uint64_t val = 0;
-
-	while (n--)
-		val = val << 8 | p[n];
-	return val;
-}
-
-struct record {
-	uint64_t pc, target, addr;
-	unsigned int op, payload;
-	bool have_pc, not_taken;
-};
-
-/* Arm ARM, Statistical Profiling Extension sample record specification */
-static bool parse(struct record *r, const uint8_t *rec)
-{
-	const uint8_t *end = rec + RECORD_SIZE;
-
-	memset(r, 0, sizeof(*r));
-	while (rec < end && *rec != 0x01) {
-		uint8_t header = *rec++;
-		unsigned int size = 1u << (header >> 4 & 3);
-		uint64_t val;
-
-		if (header == 0x00)
-			continue;
-		if (header < 0x40 || rec + size > end)
-			return false;
-		val = load_le(rec, size);
-		rec += size;
-		if (header == 0xb0) {
-			r->pc = val;
-			r->have_pc = true;
-		} else if (header == 0xb1) {
-			r->target = val & ADDRESS;
-		} else if (header == 0xb2) {
-			r->addr = val & ADDRESS;
-		} else if (header == 0x52) {
-			r->not_taken = val >> 6 & 1;
-		} else if ((header & 0xfc) == 0x48) {
-			r->op = header & 3;
-			r->payload = val;
-		} else if (header == 0x71) {
-			break;
-		}
-	}
-	/* The driver fills up with zeroes, to the end of its buffer. */
-	return r->have_pc || !r->op;
-}
-
-static bool passes(const struct record *r)
+static bool passes(const struct spe_record *r)
 {
 	bool store = r->payload & 1;
 
-	return !filter || (r->op == 2 && (filter & SPE_BRANCH)) ||
-	       (r->op == 1 && (filter & (store ? SPE_STORE : SPE_LOAD)));
+	return !filter || (r->op == SPE_RECORD_BRANCH && (filter & SPE_BRANCH)) ||
+	       (r->op == SPE_RECORD_LDST && (filter & (store ? SPE_STORE : SPE_LOAD)));
 }
 
 /* Of each loop: the load is the first instruction, the store follows, the branch is last. */
-static bool is_right(const struct record *r, const struct loop *loop, uint64_t pc)
+static bool is_right(const struct spe_record *r, const struct loop *loop, uint64_t pc)
 {
 	uint64_t start = (uintptr_t)loop->run;
 
 	if (pc <= start + 4)
-		return r->op == 1 && (r->payload & 1) == (pc - start) / 4 &&
+		return r->op == SPE_RECORD_LDST && (r->payload & 1) == (pc - start) / 4 &&
 		       r->addr == (uintptr_t)&datum[(pc - start) / 4];
 	if (pc == (uintptr_t)loop->end - 4)
-		return r->op == 2 && r->target == (r->not_taken ? 0 : start);
-	return r->op == 0;
+		return r->op == SPE_RECORD_BRANCH && r->target == (r->not_taken ? 0 : start);
+	return r->op == SPE_RECORD_OTHER;
 }
 
-static void account_sweep(struct counts *counts, const struct record *r)
+static void account_sweep(struct counts *counts, const struct spe_record *r)
 {
 	uint64_t at = r->addr - (uintptr_t)array;
 
-	if (r->op != 1)
+	if (r->op != SPE_RECORD_LDST)
 		return;
 	if (at >= sizeof(array) || (at / 8 & 1) != (r->payload & 1)) {
 		counts->wrong++;
@@ -233,11 +181,11 @@ static void account_sweep(struct counts *counts, const struct record *r)
 
 static void account(struct counts *counts, const uint8_t *rec)
 {
-	struct record r;
+	struct spe_record r;
 	uint64_t pc;
 	unsigned int i;
 
-	if (!parse(&r, rec)) {
+	if (!spe_record_parse(&r, rec, RECORD_SIZE)) {
 		counts->bad++;
 		return;
 	}
@@ -245,12 +193,12 @@ static void account(struct counts *counts, const uint8_t *rec)
 		return;
 	counts->el[r.pc >> 61 & 3]++;
 	counts->op[r.op]++;
-	counts->loads += r.op == 1 && !(r.payload & 1);
-	counts->stores += r.op == 1 && (r.payload & 1);
+	counts->loads += r.op == SPE_RECORD_LDST && !(r.payload & 1);
+	counts->stores += r.op == SPE_RECORD_LDST && (r.payload & 1);
 	counts->unwanted += !passes(&r);
 	if ((r.pc >> 61 & 3) != 0)
 		return;
-	pc = r.pc & ADDRESS;
+	pc = r.pc & SPE_RECORD_ADDRESS;
 	for (i = 0; i < NR_LOOPS; i++) {
 		if (pc >= (uintptr_t)loops[i].run && pc < (uintptr_t)loops[i].end)
 			break;
@@ -324,7 +272,7 @@ static bool report(const struct counts *counts, const char *name, double period,
 	want = (double)rounds * TURNS * ITERATIONS * insns / period;
 	printf("%s: %lu samples in loops (should be %.0f), %lu elsewhere, %lu at EL1, %lu at EL2, "
 	       "%lu loads, %lu stores, %lu branches\n", name, total, want, counts->other, counts->el[1],
-	       counts->el[2], counts->loads, counts->stores, counts->op[2]);
+	       counts->el[2], counts->loads, counts->stores, counts->op[SPE_RECORD_BRANCH]);
 	ok &= total >= 1000;
 	/* What is sampled is exact; what passes a filter is a matter of chance. */
 	if (!counts->truncated && !counts->lost)

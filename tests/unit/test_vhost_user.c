@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -699,6 +701,64 @@ static void test_lies_at_work_break_the_device(void **state)
 	}
 }
 
+static volatile sig_atomic_t t_refused;	/* the call, or -1 */
+
+static void on_sigsys(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	t_refused = info->si_syscall;
+}
+
+/* A turn as in life, where the thread may do no more than it must. */
+static void *confined_turn(void *arg)
+{
+	struct vmm_sandbox_config cfg = VMM_SANDBOX_CONFIG_INIT;
+	struct t_rig *rig = arg;
+
+	cfg.role = VMM_SANDBOX_IO;
+	if (vmm_sandbox_enter(&cfg, NULL))
+		return NULL;
+	driver_turn(&rig->d);
+	return rig;
+}
+
+/* Without a right to shutdown(), a backend that lies would be the end of the process. */
+static void test_backend_is_let_go_in_the_sandbox(void **state)
+{
+	const struct sigaction sys = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
+	static const u8 lie[12];
+	struct sigaction before;
+	struct t_rig rig;
+	pthread_t thread;
+	void *done;
+	int ours;
+	char c;
+
+	(void)state;
+	if (T_SANITIZED) {
+		print_message("skipped: a sanitizer makes system calls of its own\n");
+		skip();
+	}
+	driver_open(&rig.d, 1);
+	backend_open(&rig.b);
+	ours = dup(rig.b.front);
+	t_attach(&rig);
+	t_drive(&rig);
+	backend_send(&rig.b, lie, sizeof(lie));
+	t_refused = -1;
+	assert_int_equal(sigaction(SIGSYS, &sys, &before), 0);
+	assert_int_equal(pthread_create(&thread, NULL, confined_turn, &rig), 0);
+	assert_int_equal(pthread_join(thread, &done), 0);
+	sigaction(SIGSYS, &before, NULL);
+	assert_ptr_equal(done, &rig);
+	assert_int_equal(t_refused, -1);
+	assert_int_equal(rig.d.nr_broken, 1);
+	assert_int_equal(recv(ours, &c, 1, MSG_DONTWAIT), 0);
+	close(ours);
+	t_close(&rig);
+}
+
 static void test_wrong_answers_break_the_device(void **state)
 {
 	struct t_rig rig;
@@ -867,6 +927,7 @@ int main(void)
 		cmocka_unit_test(test_disk_without_a_size_is_refused),
 		cmocka_unit_test(test_silence_is_waited_for_so_long_only),
 		cmocka_unit_test(test_lies_at_work_break_the_device),
+		cmocka_unit_test(test_backend_is_let_go_in_the_sandbox),
 		cmocka_unit_test(test_wrong_answers_break_the_device),
 		cmocka_unit_test(test_refusal_breaks_the_device),
 		cmocka_unit_test(test_bytes_may_come_one_by_one),

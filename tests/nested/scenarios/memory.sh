@@ -101,6 +101,51 @@ mem_hugetlbfs()
 	[ $ret = 0 ] || exit 1
 }
 
+# What of these is in FILE: an option of vmm's, and a word of the flat guest's image that it
+# does not print.
+words_in()	# FILE
+{
+	tr -s '\000' '\n' <"$1" | grep -F -o -e --loglevel -e t=off-and-reset | sort -u | tr '\n' ' '
+}
+
+# A vmm that crashes leaves a core, in which its own memory is and, whatever that is made of,
+# not the guest's; though all kinds of memory are asked for.
+scenario mem-core "6.12-a76 6.12-16k"
+mem_core()
+{
+	need_root
+	[ "$HOST" != native ] || say_skip "does not change what becomes of a real host's cores"
+	kernel=/proc/sys/kernel core=$WORK/files/core huge=$WORK/files/huge
+	pages=$(cat /proc/sys/vm/nr_hugepages) pattern=$(cat $kernel/core_pattern)
+	mkdir "$huge"
+	mount -t hugetlbfs none "$huge"
+	echo $((pages + 64)) >/proc/sys/vm/nr_hugepages
+	# Landlock keeps vmm from writing a file; and its end is to wait for the last byte.
+	echo "|/bin/busybox dd bs=64k of=$core" >$kernel/core_pattern
+	echo 1 >$kernel/core_pipe_limit
+	echo 0x1ff >"/proc/$$/coredump_filter"
+	ulimit -c unlimited
+	[ "$(words_in "$NEST/flat")" = "t=off-and-reset " ] || fail "in the image: $(words_in "$NEST/flat")"
+	wrong=
+	for kind in --no-hugepages --memfd "--hugetlbfs $huge"; do
+		rm -f "$core"
+		launch crash FLAT $(flat) $kind -p t=spin
+		[ "$kind" != "--hugetlbfs $huge" ] || grep -q "^VmFlags:.* ht" "/proc/$pid/smaps" ||
+			wrong="$wrong, no huge pages"
+		kill -SEGV $pid
+		status 139 wait $pid
+		words=$(words_in "$core")
+		[ "$words" = "--loglevel " ] || wrong="$wrong, $kind: in the core: $words"
+		note "$kind: $(($(stat -c %s "$core") / 1024)) KiB"
+	done
+	rm -f "$XDG_RUNTIME_DIR"/vmm/*
+	umount "$huge"
+	echo "$pages" >/proc/sys/vm/nr_hugepages
+	echo "$pattern" >$kernel/core_pattern
+	echo 0 >$kernel/core_pipe_limit
+	[ -z "$wrong" ] || fail "${wrong#, }"
+}
+
 scenario mem-refused "6.1-a57"
 mem_refused()
 {

@@ -83,3 +83,41 @@ sandbox_audit()
 	grep 'type=1326' "$WORK/log/dmesg" && fail "it lacks: $(grep -o 'syscall=[0-9]*' "$WORK/log/dmesg" | sort -u | tr '\n' ' ')"
 	return 0
 }
+
+# What `confined` tries, with what comes of it; the errors are those of errno(3).
+tried()		# OPTION...
+{
+	files=$WORK/files
+	rm -rf "${files:?}"/*
+	mkdir "$files/mine" "$files/read" "$files/other"
+	touch "$files/mine/file" "$files/read/file" "$files/other/file" "$files/read/gone" "$files/other/gone"
+	ln -s ../other/file "$files/mine/link"
+	"$NEST/embed/confined" "$files" "$@" 2>&1 | tr '\n' ' '
+}
+
+# Files, sockets and io_uring, on kernels with what Landlock had at first, and now.
+scenario sandbox-files "6.1-a76 6.12-a76 new-nested"
+sandbox_files()
+{
+	need_root
+	[ -x "$NEST/embed/confined" ] || say_skip "confined is not built: make check-nested does"
+	version=$("$VMM" host | sed -n 's/^sandbox .*Landlock version \([0-9]*\).*/\1/p')
+	[ -n "$version" ] || say_skip "this kernel has no Landlock"
+	# TCP came with version 4, abstract sockets with 6.
+	[ "$version" -ge 4 ] && tcp=13 || tcp=0
+	[ "$version" -ge 6 ] && abstract=1 || abstract=0
+	mine="read-mine 0 write-mine 0 make-mine 0 remove-mine 0 read-read 0 list-read 0"
+	got=$(tried open)
+	want="$mine write-read 0 make-read 0 remove-read 0 read-other 0 list-other 0 write-other 0 \
+make-other 0 remove-other 0 link 0 above 0 within 0 self 0 init 0 sys 0 passwd 0 null 0 \
+ring-read-other 0 ring-make-read 0 ring-connect 0 bind 0 abstract 0 "
+	[ "$got" = "$want" ] || fail "with all files: $got"
+	got=$(tried)
+	want="$mine write-read 13 make-read 13 remove-read 13 read-other 13 list-other 13 write-other 13 \
+make-other 13 remove-other 13 link 13 above 13 within 13 self 0 init 13 sys 0 passwd 13 null 13 \
+ring-read-other 13 ring-make-read 13 ring-connect $tcp bind $tcp abstract $abstract "
+	[ "$got" = "$want" ] || fail "with some: $got"
+	[ ! -e "$WORK/files/other/new" ] && [ ! -e "$WORK/files/read/new" ] && [ -e "$WORK/files/read/gone" ] ||
+		fail "it is not so: $(ls "$WORK"/files/*)"
+	note "Landlock version $version"
+}
