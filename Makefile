@@ -244,10 +244,10 @@ clean:
 # ---- Unit tests ---------------------------------------------------------------
 #
 # tests/unit/test_*.c is one program each, built in every variant; what else is in
-# the folder they share, and what programs in guests have of their own to be tested.  UNIT_FAULTY see the library with the calls that can fail
-# renamed (t_malloc for malloc), so that they can make each fail; test_softring has
-# those of I/O that it renames itself, and UNIT_PROGRAM the program's as well, whose vmm_create()
-# is the test's.
+# the folder they share, and what programs in guests have of their own to be tested.
+# UNIT_FAULTY see the library with the calls that can fail renamed (t_malloc for malloc), so
+# that they can make each fail; test_softring has those of I/O that it renames itself, and
+# UNIT_PROGRAM the program's as well, whose vmm_create() is the test's.
 #
 #	make check-unit			all of it, as it is
 #	make check-unit UNIT=test_vm	programs whose names begin so

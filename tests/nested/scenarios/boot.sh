@@ -55,6 +55,28 @@ smp2()
 	silent
 }
 
+# More than the 16 that have the same upper part of their number, MPIDR_EL1.
+scenario smp18 "6.12-n1"
+smp18()
+{
+	PATIENCE=200 vm "want:GUEST-READY" exit:0 -- $(linux 6.12) -c 18 -p "$QUIET"
+	[ "$(field cpus)" = 18 ] || fail "$(field cpus) CPUs"
+	silent
+}
+
+# As many vCPUs as KVM has, and more RAM than any host.
+scenario most "6.12-n1"
+most()
+{
+	max=$("$VMM" host --json | tr ',' '\n' | sed -n 's/.*"max_vcpus": *\([0-9]*\).*/\1/p')
+	vm "want:FLAT" exit:0 -- $(flat) -c "$max"
+	console | grep -q " cpus=$(printf %x "$max") " || fail "$(console | head -n 1)"
+	vm "want:FLAT" exit:0 -- $(flat) -m 128G
+	console | grep -q " ram=80000000+2000000000 " || fail "$(console | head -n 1)"
+	refused 4 "$((max + 1)), of at most $max" $(flat) -c $((max + 1))
+	note "$max vCPUs"
+}
+
 scenario smp4 "6.12-a76"
 smp4()
 {
