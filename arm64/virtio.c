@@ -422,6 +422,11 @@ int machine_net_link(struct vmm *vm, u32 index, bool up)
 	return 0;
 }
 
+void machine_net_stats(struct vmm *vm, u32 index, struct vmm_net_stats *stats)
+{
+	virtio_net_stats(vm->machine->virtio[index].dev, stats);
+}
+
 int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err)
 {
 	return virtio_blk_resize(vm->machine->virtio[index].dev, size, err);

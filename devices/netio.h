@@ -72,6 +72,7 @@ struct netio {
 	const struct netio_ops	*ops;
 	int			fd;		/* ours */
 	u32			nr_dropped;	/* frames of the guest that made no sense */
+	u32			nr_refused;	/* ... that did, and were dropped all the same */
 };
 
 /*

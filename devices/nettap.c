@@ -138,7 +138,10 @@ static int send_one(struct netio *io, const struct netio_frame *f)
 	if (is_gone(errno))
 		return -errno;
 	/* A header that lies; or the interface is down, EIO, which is no fault of the guest's. */
-	io->nr_dropped += errno == EINVAL;
+	if (errno == EINVAL)
+		io->nr_dropped++;
+	else
+		io->nr_refused++;
 	return 1;
 }
 

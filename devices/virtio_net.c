@@ -65,7 +65,11 @@ struct pair {
 	int				gone;		/* why .io is of no use any more */
 	bool				cable;		/* is in, as far as the host goes */
 	bool				used;		/* by the driver */
-	u32				nr_dropped;	/* that were told */
+	u32				nr_dropped;	/* of .io's, that were told */
+	u32				nr_refused;	/* of .io's, that were counted */
+	/* Written at the loop, read by any thread. */
+	atomic_ullong			rx_dropped;
+	atomic_ullong			tx_dropped;
 	struct watch			in;		/* for a frame to come */
 	struct watch			out;		/* for room to send */
 	struct room			room;
@@ -227,6 +231,7 @@ static ssize_t receive_one(struct pair *p, struct virtio_queue *q)
 		return -EAGAIN;
 	if (fit == NEVER) {
 		p->io->ops->drop(p->io);
+		p->rx_dropped++;
 		return 1;
 	}
 	len = p->io->ops->receive(p->io, p->room.iov, p->room.iov_used);
@@ -281,15 +286,23 @@ static u32 send_batch(struct pair *p)
 	struct netio *io = p->io;
 	int ret;
 
-	if (!has_peer(p) || !p->cable)
+	if (!has_peer(p) || !p->cable) {
+		p->tx_dropped += b->nr;
 		return b->nr;
+	}
 	ret = io->ops->send(io, b->frames, b->nr);
-	if (ret < 0)
+	if (ret < 0) {
+		/* Some may have been sent. */
+		p->tx_dropped += b->nr;
 		lose_peer(p, ret);
+	} else {
+		p->tx_dropped += io->nr_dropped - p->nr_dropped + (io->nr_refused - p->nr_refused);
+	}
 	if (io->nr_dropped != p->nr_dropped)
 		log_limited(p->net->virtio.env->log, &p->net->virtio.limit, VMM_LOG_WARN,
 			    "%s: frames that make no sense are dropped", p->net->virtio.name);
 	p->nr_dropped = io->nr_dropped;
+	p->nr_refused = io->nr_refused;
 	return ret < 0 ? b->nr : (u32)ret;
 }
 
@@ -350,7 +363,7 @@ static void attach(struct pair *p, struct netio *io)
 {
 	detach(p);
 	p->gone = 0;
-	p->nr_dropped = 0;
+	p->nr_dropped = p->nr_refused = 0;
 	if (p->net->virtio.started)
 		p->gone = io->ops->start(io, p->net->virtio.features);
 	p->io = io;
@@ -485,6 +498,14 @@ void virtio_net_link(struct virtio *dev, bool up)
 	net->new_cable = up;
 	pthread_mutex_unlock(&dev->lock);
 	change(net);
+}
+
+void virtio_net_stats(struct virtio *dev, struct vmm_net_stats *stats)
+{
+	for (u32 i = 0; i < of(dev)->nr_pairs; i++) {
+		stats->rx_dropped += of(dev)->pairs[i].rx_dropped;
+		stats->tx_dropped += of(dev)->pairs[i].tx_dropped;
+	}
 }
 
 /* ---- The control queue --------------------------------------------------------------- */

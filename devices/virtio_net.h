@@ -13,6 +13,7 @@ struct netio;
 struct vhost;
 struct virtio;
 struct virtio_env;
+struct vmm_net_stats;
 
 #define VIRTIO_NET_PAIRS	8	/* of queues, at most */
 
@@ -43,5 +44,8 @@ void virtio_net_forget(const struct virtio_net_params *params);
  */
 void virtio_net_attach(struct virtio *dev, struct netio *io);
 void virtio_net_link(struct virtio *dev, bool up);
+
+/* What was dropped of frames that we pass on; from any thread. */
+void virtio_net_stats(struct virtio *dev, struct vmm_net_stats *stats);
 
 #endif

@@ -541,6 +541,23 @@ VMM_API VMM_MUST_CHECK
 int vmm_net_attach(struct vmm *vm, uint32_t index, int fd, struct vmm_error *err);
 VMM_API VMM_MUST_CHECK int vmm_net_link(struct vmm *vm, uint32_t index, int up);
 
+/* Frames that a network card has dropped, since vmm_start(). */
+struct vmm_net_stats {
+	size_t		size;
+	/* To the guest: its link was down, or its buffers were too small. */
+	uint64_t	rx_dropped;
+	/* Of the guest's: they made no sense, its link was down, or its peer did not take them. */
+	uint64_t	tx_dropped;
+};
+#define VMM_NET_STATS_INIT { .size = sizeof(struct vmm_net_stats) }
+
+/*
+ * RUNNING or PAUSED.  -ENOENT: @index is no network card; -EOPNOTSUPP: the host's kernel,
+ * or another process, has its frames, and knows.
+ */
+VMM_API VMM_MUST_CHECK
+int vmm_net_stats(struct vmm *vm, uint32_t index, struct vmm_net_stats *stats);
+
 /*
  * A balloon: memory that the guest gives up when it is asked to, and takes back later, is
  * the host's in between; and so are, with free page reporting, pages that the guest has no

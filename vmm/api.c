@@ -930,6 +930,22 @@ int vmm_net_link(struct vmm *vm, uint32_t index, int up)
 	return ret ? ret : machine_net_link(vm, index, up);
 }
 
+int vmm_net_stats(struct vmm *vm, uint32_t index, struct vmm_net_stats *stats)
+{
+	struct vmm_net_stats now = { 0 };
+	int ret;
+
+	KEEP_ERRNO();
+	HOLD_LOCK(vm);
+	ret = must_be_net(vm, index, NULL);
+	if (!ret && vm->devices[index].net.flags & (VMM_NET_F_VHOST | VMM_NET_F_VHOST_USER))
+		ret = -EOPNOTSUPP;
+	if (ret)
+		return ret;
+	machine_net_stats(vm, index, &now);
+	return config_fill(stats, &now, sizeof(now));
+}
+
 int vmm_disk_resize(struct vmm *vm, uint32_t index, uint64_t *size, struct vmm_error *err)
 {
 	uint64_t unwanted;

@@ -83,6 +83,8 @@ int machine_set_backend(struct vmm *vm, u32 index, int fd, struct vmm_error *err
  */
 int machine_net_attach(struct vmm *vm, u32 index, int fd, struct vmm_error *err);
 int machine_net_link(struct vmm *vm, u32 index, bool up);
+/* Of one whose frames go through us. */
+void machine_net_stats(struct vmm *vm, u32 index, struct vmm_net_stats *stats);
 
 /* vmm_disk_resize().  From any thread, while the VM has threads. */
 int machine_disk_resize(struct vmm *vm, u32 index, u64 *size, struct vmm_error *err);

@@ -1259,6 +1259,7 @@ static void test_link_of_a_card_or_of_all(void **state)
 	struct vmm_rng_config rng = VMM_RNG_CONFIG_INIT;
 	struct vmm *vm = t_vm(fake, NULL);
 	struct answerer who = { .name = "a", .vm = vm, .cpus = 1, .first_net = 1 };
+	const json_t *cards;
 	json_t *reply;
 
 	(void)state;
@@ -1277,6 +1278,13 @@ static void test_link_of_a_card_or_of_all(void **state)
 		/* What a reboot has to do again: one card more has its cable in each time. */
 		assert_int_equal(who.unplugged, i == 0 ? 3 : i == 1 ? 2 : 0);
 	}
+	reply = t_ask(&who, STAT);
+	cards = json_object_get(reply, "networks");
+	assert_int_equal(json_array_size(cards), 2);
+	assert_int_equal(ask_number(json_array_get(cards, 1), "card"), 1);
+	assert_true(json_is_integer(json_object_get(json_array_get(cards, 1), "rx_dropped")));
+	assert_true(json_is_integer(json_object_get(json_array_get(cards, 1), "tx_dropped")));
+	json_decref(reply);
 	vmm_stop(vm);
 	t_stopped(vm, VMM_STOP_HOST);
 	reply = t_ask(&who, rows[0].request);

@@ -807,7 +807,7 @@ static void test_packed_contents_change_meanwhile(void **state)
 		pthread_t thread;
 
 		assert_int_equal(pthread_create(&thread, NULL, scribble_packed, &s), 0);
-		for (u32 n = 0; n < 300; n++) {
+		for (u32 n = 0; n < 150; n++) {
 			t_negotiate(&rig);
 			t_layout(&rig, rig.victim->queue, &t_queue(&rig)->layout);
 			t_set_status(&rig, T_RUNS);
@@ -830,7 +830,7 @@ static void test_contents_change_meanwhile(void **state)
 		pthread_t thread;
 
 		assert_int_equal(pthread_create(&thread, NULL, scribble, &s), 0);
-		for (u32 n = 0; n < 300; n++) {
+		for (u32 n = 0; n < 150; n++) {
 			t_negotiate(&rig);
 			t_queue(&rig)->used->idx = 0;
 			t_set_idx(&rig, 0);
@@ -1017,6 +1017,19 @@ static void test_mistakes_and_resets_cost_nothing(void **state)
 	}
 }
 
+static const char *t_group(const char *what)
+{
+	static char name[64];
+
+	snprintf(name, sizeof(name), "%s by %s, %s", what, t_transport->name,
+		 driver_packed ? "packed" : "split");
+	return name;
+}
+
+#define t_run(what, tests, packed)							\
+	(driver_packed = (packed),							\
+	 cmocka_run_group_tests_name(t_group(what), tests, NULL, NULL))
+
 int main(void)
 {
 	static const struct CMUnitTest registers[] = {
@@ -1058,15 +1071,19 @@ int main(void)
 		cmocka_unit_test(test_packed_indirect_tables_that_make_no_sense),
 		cmocka_unit_test(test_packed_contents_change_meanwhile),
 	};
-	int failed = driver_run_each_kind(registers);
+	static const struct transport_ops *const transports[] = { &transport_mmio, &transport_pci };
+	int failed = 0;
 
-	failed += driver_run_each_kind(rings);
-	failed += cmocka_run_group_tests(split, NULL, NULL);
-	failed += cmocka_run_group_tests(grow, NULL, NULL);
-	driver_packed = true;
-	t_transport = &transport_pci;
-	failed += cmocka_run_group_tests_name("registers by PCI", registers, NULL, NULL);
-	failed += cmocka_run_group_tests_name("grow by PCI", grow, NULL, NULL);
-	t_transport = &transport_mmio;
-	return failed + cmocka_run_group_tests(packed, NULL, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(transports); i++) {
+		t_transport = transports[i];
+		for (u32 kind = 0; kind < 2; kind++) {
+			failed += t_run("registers", registers, kind);
+			failed += t_run("rings", rings, kind);
+		}
+		failed += t_run("contents", split, false);
+		failed += t_run("contents", packed, true);
+		/* They take the longest, and what they are about is of either ring. */
+		failed += t_run("growth", grow, t_transport == &transport_pci);
+	}
+	return failed;
 }

@@ -14,6 +14,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -174,6 +175,16 @@ static bool t_silent(struct t_net *t)
 	return poll(&p, 1, 0) == 0;
 }
 
+/* So many frames are known to be dropped, to the guest and from it. */
+static void t_dropped(struct t_net *t, u64 rx, u64 tx)
+{
+	struct vmm_net_stats stats = VMM_NET_STATS_INIT;
+
+	virtio_net_stats(t->d.dev, &stats);
+	assert_int_equal(stats.rx_dropped, rx);
+	assert_int_equal(stats.tx_dropped, tx);
+}
+
 static void test_transmits_frames(void **state)
 {
 	const struct driver_buf pieces[] = {
@@ -195,6 +206,7 @@ static void test_transmits_frames(void **state)
 	t_expect(&t, 2, 1514);
 	t_expect(&t, 3, 100);
 	assert_true(t_silent(&t));
+	t_dropped(&t, 0, 0);
 	t_close(&t);
 }
 
@@ -245,6 +257,7 @@ static void test_drops_frames_that_make_no_sense(void **state)
 		t_expect(&t, (u32)i, 100);
 	assert_true(t_silent(&t));
 	assert_int_equal(t.d.nr_broken, 0);
+	t_dropped(&t, 0, ARRAY_SIZE(bad) + 2);
 	t_close(&t);
 }
 
@@ -451,6 +464,7 @@ static void test_waits_for_buffers(void **state)
 	driver_kick(&t.d, T_RX);
 	assert_true(t_got(&t, &len));
 	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + 4500 + T_HEADER), 2, 100);
+	t_dropped(&t, 0, 0);
 	t_close(&t);
 }
 
@@ -529,6 +543,7 @@ static void test_buffers_that_are_too_small(void **state)
 	t_header(&t, DRIVER_DATA, 0, T_HEADER + 100);
 	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 4, 100);
 	assert_false(t_got(&t, &len));
+	t_dropped(&t, 2, 0);
 	t_close(&t);
 }
 
@@ -628,6 +643,7 @@ static void test_peer_goes_and_another_comes(void **state)
 	t_add(&t, DRIVER_DATA + 10000, 1, 100);
 	driver_kick(&t.d, T_TX);
 	assert_int_equal(t_done(&t, T_TX), 1);
+	t_dropped(&t, 0, 1);
 	virtio_net_attach(t.d.dev, t_stream(&t.peer));
 	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
 	assert_int_equal(t.d.nr_config_irqs, 2);
@@ -638,6 +654,7 @@ static void test_peer_goes_and_another_comes(void **state)
 	assert_true(t_got(&t, &len));
 	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 3, 100);
 	assert_int_equal(t.nr_lost, 1);
+	t_dropped(&t, 0, 1);
 	t_close(&t);
 }
 
@@ -703,12 +720,14 @@ static void test_cable_is_taken_out(void **state)
 	assert_int_equal(t_done(&t, T_TX), 1);
 	assert_true(t_silent(&t));
 	assert_false(t_got(&t, &len));
+	t_dropped(&t, 1, 1);
 	virtio_net_link(t.d.dev, true);
 	assert_int_equal(t_status(&t), VIRTIO_NET_S_LINK_UP);
 	t_send(&t, 2, 100);
 	assert_true(t_got(&t, &len));
 	t_same(driver_at(&t.d.q[T_RX], DRIVER_DATA + T_HEADER), 2, 100);
 	assert_int_equal(t.nr_lost, 0);
+	t_dropped(&t, 1, 1);
 	t_close(&t);
 }
 
@@ -902,6 +921,25 @@ static void test_tap_transmits(void **state)
 	t_same(buf + T_HEADER, 1, 60000);
 	assert_int_equal(recv(t.peer, buf, sizeof(buf), MSG_DONTWAIT), T_HEADER + 14);
 	assert_true(t_silent(&t));
+	t_dropped(&t, 0, 1);
+	t_close(&t);
+}
+
+/* As one that is down: no fault of the guest's, who is not told off for it. */
+static void test_tap_takes_nothing(void **state)
+{
+	struct t_net t;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	t_open_tap(&t, T_TSO);
+	assert_int_equal(shutdown(t.peer, SHUT_RD), 0);
+	for (u32 i = 0; i < 3; i++)
+		t_add(&t, DRIVER_DATA + i * KIB(1), i, 100);
+	driver_kick(&t.d, T_TX);
+	assert_int_equal(t_done(&t, T_TX), 3);
+	t_dropped(&t, 0, 3);
+	assert_int_equal(t.nr_lost, 0);
 	t_close(&t);
 }
 
@@ -1556,6 +1594,7 @@ static void test_vhost_of_an_old_kernel(void **state)
 
 static void test_vm_adds_cards(void **state)
 {
+	struct vmm_net_stats stats = VMM_NET_STATS_INIT;
 	struct vmm_net_config cfg = VMM_NET_CONFIG_INIT;
 	struct fake_kvm *fake = fake_create(&fake_server);
 	struct vmm *vm = t_vm(fake, NULL);
@@ -1609,9 +1648,15 @@ static void test_vm_adds_cards(void **state)
 	close(fds[0]);
 
 	assert_int_equal(vmm_net_link(vm, 0, 0), -EBUSY);
+	assert_int_equal(vmm_net_stats(vm, 0, &stats), -EBUSY);
 	assert_int_equal(vmm_net_attach(vm, 0, fds[1], &err), -EBUSY);
 	t_start(vm);
 	assert_int_equal(vmm_net_link(vm, 2, 0), -ENOENT);
+	assert_int_equal(vmm_net_stats(vm, 2, &stats), -ENOENT);
+	assert_int_equal(vmm_net_stats(vm, 1, &stats), 0);
+	assert_int_equal(stats.rx_dropped + stats.tx_dropped, 0);
+	stats.size = 0;
+	assert_int_equal(vmm_net_stats(vm, 1, &stats), -EINVAL);
 	assert_int_equal(vmm_net_link(vm, 0, 0), 0);
 	assert_int_equal(vmm_net_attach(vm, 0, -1, &err), -EBADF);
 	assert_int_equal(vmm_net_attach(vm, 1, fds[1], &err), 0);
@@ -1672,6 +1717,7 @@ int main(void)
 		cmocka_unit_test(test_tap_offers_what_the_kernel_has),
 		cmocka_unit_test(test_tap_of_a_kernel_with_nothing),
 		cmocka_unit_test(test_tap_transmits),
+		cmocka_unit_test(test_tap_takes_nothing),
 		cmocka_unit_test(test_tap_waits_for_room),
 		cmocka_unit_test(test_tap_receives),
 		cmocka_unit_test(test_tap_of_the_wrong_kind),

@@ -5,6 +5,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
+#include <sched.h>
 #include <string.h>
 
 #include "devices/pci.h"
@@ -248,10 +249,12 @@ static void pci_set_status(struct transport *t, u8 val)
 	pci_out(t, VIRTIO_PCI_COMMON_STATUS, 1, val);
 }
 
-/* The driver reads it until it is done (virtio 1.2, 4.1.4.3.2). */
+/* The driver reads it until it is done (virtio 1.2, 4.1.4.3.2), which is soon at most times. */
 static void pci_reset(struct transport *t)
 {
 	pci_set_status(t, 0);
+	for (u32 i = 0; i < 100 && pci_status(t); i++)
+		sched_yield();
 	t_until(!pci_status(t));
 }
 

@@ -164,6 +164,22 @@ static json_t *describe_backends(const struct vhosts *v)
 	return list;
 }
 
+/* NULL: there is no network card. */
+static json_t *describe_networks(const struct answerer *who)
+{
+	json_t *list = who->nets ? json_array() : NULL;
+
+	for (uint32_t i = 0; list && i < who->nets; i++) {
+		struct vmm_net_stats stats = VMM_NET_STATS_INIT;
+		bool known = !vmm_net_stats(who->vm, who->first_net + i, &stats);
+
+		json_array_append_new(list, json_pack("{s:i, s:o, s:o}", "card", (int)i,
+			"rx_dropped", known ? json_integer((json_int_t)stats.rx_dropped) : json_null(),
+			"tx_dropped", known ? json_integer((json_int_t)stats.tx_dropped) : json_null()));
+	}
+	return list;
+}
+
 static json_t *describe(const struct answerer *who)
 {
 	json_t *vcpus = json_array();
@@ -177,7 +193,7 @@ static json_t *describe(const struct answerer *who)
 		stalled |= stats.stalled;
 		json_array_append_new(vcpus, describe_vcpu(i, &stats, who->paused));
 	}
-	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o, s:o*, s:o*}",
+	return json_pack("{s:s, s:i, s:s, s:s, s:s*, s:f, s:I, s:o, s:o*, s:o*, s:o*}",
 			 "name", who->name,
 			 "pid", (int)getpid(),
 			 "version", vmm_version(),
@@ -187,6 +203,7 @@ static json_t *describe(const struct answerer *who)
 			 "boots", (json_int_t)who->boots,
 			 "vcpus", vcpus,
 			 "balloon", balloon_now(who),
+			 "networks", describe_networks(who),
 			 "backends", describe_backends(who->vhosts));
 }
 

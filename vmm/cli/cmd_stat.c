@@ -19,8 +19,8 @@ static void stat_help(void)
 	fputs("usage: vmm stat [--json] [-a | [-n] NAME...]\n"
 	      "\n"
 	      "Show what the vCPUs of a running guest have done, what was done to them, how\n"
-	      "much memory it has given up, if it has a balloon, and whether the processes that\n"
-	      "serve devices of it are there.\n"
+	      "much memory it has given up, if it has a balloon, which frames its network cards\n"
+	      "have dropped, and whether the processes that serve devices of it are there.\n"
 	      "NAME may be left out if only one guest runs.\n"
 	      "\n"
 	      WHOM_HELP
@@ -95,6 +95,17 @@ static void print_backend(const json_t *backend)
 		puts("has gone");
 }
 
+/* Only of one that has dropped something; the cards are counted as vmm link does. */
+static void print_network(const json_t *network)
+{
+	json_int_t rx = ask_number(network, "rx_dropped");
+	json_int_t tx = ask_number(network, "tx_dropped");
+
+	if (rx > 0 || tx > 0)
+		printf("network card %lld: dropped %lld frames to the guest, %lld from it\n",
+		       (long long)ask_number(network, "card"), (long long)rx, (long long)tx);
+}
+
 static int print(const json_t *reply)
 {
 	static const char *const heads[] = {
@@ -103,6 +114,7 @@ static int print(const json_t *reply)
 	};
 	struct columns table = { .nr = sizeof(heads) / sizeof(heads[0]) };
 	const json_t *vcpus = json_object_get(reply, "vcpus");
+	const json_t *networks = json_object_get(reply, "networks");
 	const json_t *backends = json_object_get(reply, "backends");
 	const char *reason = ask_string(reply, "reason");
 	char up[UPTIME_SIZE];
@@ -122,6 +134,8 @@ static int print(const json_t *reply)
 	for (size_t i = 0; i < json_array_size(vcpus); i++)
 		print_latency(json_array_get(vcpus, i));
 	balloon_print(json_object_get(reply, "balloon"));
+	for (size_t i = 0; i < json_array_size(networks); i++)
+		print_network(json_array_get(networks, i));
 	for (size_t i = 0; i < json_array_size(backends); i++)
 		print_backend(json_array_get(backends, i));
 	return command_help_done();
