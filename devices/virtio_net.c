@@ -369,7 +369,12 @@ static void attach(struct pair *p, struct netio *io)
 	p->io = io;
 }
 
-/* What the kernel serves it serves while the cable is in, and nothing during a pause. */
+/*
+ * What the kernel serves it serves while the cable is in, and nothing during a pause.  That its
+ * tap interface was deleted is not noticed until the cable or the pairs change: the descriptor
+ * tells of it, but by a wake-up that looks as one for a frame, and to be woken for each of those
+ * is what vhost is there to avoid.  A listener of rtnetlink would hear of it.
+ */
 static int plug(struct pair *p)
 {
 	const bool in = p->net->vhost_runs && has_peer(p) && p->cable && !queue(p, RX)->paused;

@@ -77,3 +77,35 @@ tap_deleted()
 		"shell:$VMM stat net >$WORK/log/stat" "shell:$VMM stop --force net" exit:12 -- \
 		$(virtio 6.1) --name net --loglevel info -n mode=tap -p "$QUIET t=net l=1 a=$ADDR p=$PEER m=8"
 }
+
+# Deleted under a card with two queues: it is said once, by the guest's link too.  Under one whose
+# frames the kernel has nobody hears of it.  Either way nobody is busy with it, and the guest goes on
+# to its end.
+scenario tap-deleted-each "6.1-a76"
+tap_deleted_each()
+{
+	[ "$HOST" != native ] || say_skip "deletes an interface"
+	for module in tun tap vhost_iotlb vhost vhost_net; do
+		host_module $module
+	done
+	need_tap
+	[ -c /dev/vhost-net ] || say_skip "no /dev/vhost-net"
+	ADDR=192.168.33.15 PEER=192.168.33.1
+	peer tap_deleted_with mq=2 "want:GUEST-LINK carrier=0"
+	same_bytes $((1 << 20))
+	[ "$(stderr | grep -c "net0: the link is down, its peer has gone")" = 1 ] || fail "it says: $(stderr)"
+	[ "$(stderr | wc -l)" -le 3 ] || fail "$(stderr | wc -l) lines of log"
+	for keys in vhost=1 vhost=1,mq=2; do
+		peer tap_deleted_with $keys shell::
+		same_bytes $((1 << 20))
+		[ "$(stderr | wc -l)" -le 3 ] || fail "$keys: it says: $(stderr)"
+	done
+}
+
+tap_deleted_with()	# KEYS STEP
+{
+	vm "want:GUEST-NET put=$((1 << 20))" "shell:ip link del tap0" "$2" "shell:sh $NEST/scenario one asleep" \
+		"want:GUEST-LINK carrier=" exit:0 -- \
+		$(virtio 6.1) -c 2 --io-threads 2 --name net --loglevel info -n "mode=tap,$1" \
+		-p "$QUIET t=net l=1 a=$ADDR p=$PEER m=1"
+}
