@@ -542,7 +542,9 @@ sanitized_part()
 	for name in asan tsan; do
 		[ ! -d "$nest/$name" ] || cp -R "$nest/$name" "$tree/nest/"
 	done
-	cp "$nest/tun-6.12.ko" "$tree/nest/"
+	for module in tun vhost_iotlb vhost vsock vmw_vsock_virtio_transport_common vhost_vsock; do
+		cp "$nest/$module-6.12.ko" "$tree/nest/"
+	done
 	(cd "$tree" && archive "$out") || die "cannot make $out"
 	rm -rf "$tree"
 }

@@ -54,7 +54,8 @@
  *             until every CPU has got on and answers, `end` sums up and powers off.
  *             With io=1 there is /dev/vda too, which is read and written all the time,
  *             random numbers from the host, and a balloon; with a= and p= also a network,
- *             to which packets are sent
+ *             to which packets are sent; with talk=1 hvc0, ports with names, at whose other
+ *             ends what is written comes back, and vsock
  *
  * With rings=1 it says in the end how many virtio devices have packed rings.
  */
@@ -251,6 +252,7 @@ struct storm {
 	atomic_bool end;
 	atomic_ullong latest;		/* the latest time that any CPU has seen */
 	atomic_ulong transfers, failures;	/* of the disk and the random numbers */
+	atomic_ulong hvc, ports, vsock;		/* bytes that came back, and transfers */
 	struct storm_cpu cpu[STORM_CPUS];
 };
 
@@ -1368,48 +1370,6 @@ static void task_many(void)
 		;
 }
 
-static void task_storm(void)
-{
-	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct pollfd in = { .fd = 0, .events = POLLIN };
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int lines = 0;
-	struct termios tty;
-	char command[16];
-	pid_t io = 0;
-
-	tcgetattr(0, &tty);
-	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
-	tcsetattr(0, TCSANOW, &tty);
-	for (int i = 0; i < cpus; i++)
-		if (fork() == 0)
-			storm_cpu(s, i);
-	if (getenv("io"))
-		io = storm_io(s);
-	storm_more(s, cpus);
-	for (;;) {
-		ssize_t n;
-
-		if (!poll(&in, 1, 200)) {
-			printf("LINE %u\n", ++lines);
-			continue;
-		}
-		n = read(0, command, sizeof(command) - 1);
-		command[n > 0 ? n : 0] = 0;
-		if (!strcmp(command, "more\n"))
-			storm_more(s, cpus);
-		if (!strcmp(command, "end\n"))
-			break;
-	}
-	s->end = true;
-	if (io) {
-		waitpid(io, NULL, 0);
-		printf("GUEST-IO transfers=%lu failures=%lu.\n", s->transfers, s->failures);
-	}
-	storm_judge(s, cpus);
-}
-
 /* To p=, the host. */
 static int net_connect(int seconds)
 {
@@ -1493,6 +1453,118 @@ static void load_vsock(void)
 	load_present("/vsock.ko");
 	load_present("/vmw_vsock_virtio_transport_common.ko");
 	load_present("/vmw_vsock_virtio_transport.ko");
+}
+
+static int vsock_connect(void)
+{
+	const struct sockaddr_vm addr = {
+		.svm_family = AF_VSOCK, .svm_port = TRANSFER_PORT, .svm_cid = VMADDR_CID_HOST,
+	};
+	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+
+	return connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) ? -1 : fd;
+}
+
+static unsigned long storm_echoed(int fd, char *buf, size_t size)
+{
+	ssize_t n;
+
+	/* What there is no room for is lost. */
+	if (write(fd, buf, size) < 0 && errno != EAGAIN)
+		return 0;
+	n = read(fd, buf, size);
+	return n > 0 ? (unsigned long)n : 0;
+}
+
+/* As storm_io, a little at a time, so that there is time left for the others. */
+static pid_t storm_talk(struct storm *s)
+{
+	static char buf[512];
+	int ports[2] = { -1, -1 };
+	struct termios tty;
+	int vsock;
+	int hvc;
+	pid_t pid;
+
+	load_vsock();
+	load_module("/virtio_console.ko");
+	hvc = open("/dev/hvc0", O_RDWR | O_NONBLOCK);
+	if (hvc >= 0) {
+		tcgetattr(hvc, &tty);
+		cfmakeraw(&tty);
+		tcsetattr(hvc, TCSANOW, &tty);
+	}
+	for (int n = 0; (ports[0] < 0 || ports[1] < 0) && n < 100; n++) {
+		ports[0] = ports[0] < 0 ? open_vport("agent") : ports[0];
+		ports[1] = ports[1] < 0 ? open_vport("bulk") : ports[1];
+		usleep(20000);
+	}
+	vsock = vsock_connect();
+	pid = fork();
+	if (pid)
+		return pid;
+	setpriority(PRIO_PROCESS, 0, -20);
+	/* What was sent comes back a while later, for which a boot may be too short. */
+	for (int late = 0; !s->end || ((!s->hvc || !s->ports) && late < 1000); late += s->end) {
+		uint64_t sum;
+		bool same = false;
+
+		s->hvc += storm_echoed(hvc, buf, 64);
+		s->ports += storm_echoed(ports[0], buf, sizeof(buf)) + storm_echoed(ports[1], buf, sizeof(buf));
+		s->failures += net_transfer(vsock, 4096, s->vsock % 2, &sum, &same) || !same;
+		s->vsock++;
+		usleep(10000);
+	}
+	_exit(0);
+}
+
+static void task_storm(void)
+{
+	struct storm *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int lines = 0;
+	struct termios tty;
+	char command[16];
+	pid_t talk = 0;
+	pid_t io = 0;
+
+	tcgetattr(0, &tty);
+	tty.c_lflag &= ~(tcflag_t)ECHO;		/* it would fall into our lines */
+	tcsetattr(0, TCSANOW, &tty);
+	for (int i = 0; i < cpus; i++)
+		if (fork() == 0)
+			storm_cpu(s, i);
+	if (getenv("io"))
+		io = storm_io(s);
+	if (getenv("talk"))
+		talk = storm_talk(s);
+	storm_more(s, cpus);
+	for (;;) {
+		ssize_t n;
+
+		if (!poll(&in, 1, 200)) {
+			printf("LINE %u\n", ++lines);
+			continue;
+		}
+		n = read(0, command, sizeof(command) - 1);
+		command[n > 0 ? n : 0] = 0;
+		if (!strcmp(command, "more\n"))
+			storm_more(s, cpus);
+		if (!strcmp(command, "end\n"))
+			break;
+	}
+	s->end = true;
+	if (talk) {
+		waitpid(talk, NULL, 0);
+		printf("GUEST-TALK hvc=%lu ports=%lu vsock=%lu.\n", s->hvc, s->ports, s->vsock);
+	}
+	if (io) {
+		waitpid(io, NULL, 0);
+		printf("GUEST-IO transfers=%lu failures=%lu.\n", s->transfers, s->failures);
+	}
+	storm_judge(s, cpus);
 }
 
 /* With a driver for all there is, and two cards that are up, and nothing to do until a line comes. */

@@ -29,21 +29,52 @@ sanitizer_pester()
 	kill -9 $!
 }
 
+# sends_back NAME ARGUMENTS: somebody at that port of the guest's, however often it boots, who
+# sends back what comes, by a fifo that is both of his ends.
+sends_back()
+{
+	_fifo=$WORK/files/$1.fifo
+	shift
+	mkfifo "$_fifo"
+	(
+		exec 3<>"$_fifo"
+		"$VMM" console "$@" storm <&3 >&3 2>/dev/null &
+		echo $! >"$_fifo.pid"
+	)
+}
+
+# For a step, when it has its sockets.
+sanitizer_talk()
+{
+	sends_back hvc
+	sends_back agent --port agent
+	sends_back bulk --port bulk
+}
+
 # storm asan|tsan: all of it at once, and once more after a reset.
 sanitizer_storm()
 {
 	emulated
 	need_tap
+	need_vsock
 	PROGRAM=$NEST/$1/vmm
 	[ -x "$PROGRAM" ] || say_skip "there is no $PROGRAM"
 	dd if=/dev/zero of="$WORK/files/disk" bs=64k count=64 2>/dev/null
-	PATIENCE=250 vm want:GUEST-READY "want:GUEST-MORE" \
+	"$NEST/peer" vsock >"$WORK/log/peer" 2>&1 &
+	_peer=$!
+	PATIENCE=250 vm want:GUEST-READY "$(step sanitizer-talk)" "want:GUEST-MORE" \
 		"$(step sanitizer-pester)" "send:more\n" "want:GUEST-MORE" \
 		"shell:$VMM reset storm" want:GUEST-READY "want:GUEST-MORE" \
 		"send:end\n" want:GUEST-STORM exit:0 -- \
 		$(virtio 6.1) -c 2 --pmu --name storm --sandbox off --io-threads 2 -d "$WORK/files/disk,queues=2" \
-		--rng --balloon -n mode=tap -p "$QUIET t=storm io=1 a=192.168.33.15 p=192.168.33.1"
+		--rng --balloon -n mode=tap --vsock 77 --console "virtio,socket=$WORK/files/hvc" --tty 0,stdio \
+		--virtio-port "agent,socket=$WORK/files/agent" --virtio-port "bulk,socket=$WORK/files/bulk" \
+		-p "$QUIET console=ttyS0 t=storm io=1 talk=1 a=192.168.33.15 p=192.168.33.1"
+	kill $_peer
+	wait $_peer 2>/dev/null || true
 	silent
+	note "$(console | sed -n 's/^GUEST-TALK //p')"
+	console | grep -q 'GUEST-TALK hvc=[1-9][0-9]* ports=[1-9][0-9]* vsock=[1-9]' || fail "$(console | tail -n 3)"
 	note "$(console | sed -n 's/^GUEST-IO //p')"
 	console | grep -q 'GUEST-IO transfers=[1-9][0-9]* failures=0\.' || fail "$(console | tail -n 2)"
 	console | grep -q 'GUEST-STORM good=\(.\) of=\1 .* wrong=0 backwards=0' || fail "$(console | tail -n 1)"
