@@ -274,7 +274,7 @@ UNIT_SOFT_FAULTS := malloc calloc eventfd timerfd_create timerfd_settime fstat e
 UNIT_FAULTS := malloc calloc realloc strdup mmap munmap eventfd timerfd_create timerfd_settime \
 	fcntl fstat fstatfs pread pread64 sched_getaffinity sched_setaffinity pthread_create pthread_attr_init \
 	pthread_attr_setstacksize io_uring_queue_init_params \
-	io_uring_register io_uring_submit io_uring_submit_and_wait fdatasync fallocate pwritev2 pwritev \
+	io_uring_register io_uring_submit io_uring_submit_and_wait fdatasync fallocate pwritev2 pwritev pwrite \
 	ioctl socket bind getsockopt sendmsg recv inotify_init1 memfd_create ftruncate lseek \
 	epoll_create1 epoll_ctl
 UNIT_PROGRAM_FAULTS := $(UNIT_FAULTS) vmm_create open fopen stat lstat mkdir fchmod flock pipe2 socketpair listen \

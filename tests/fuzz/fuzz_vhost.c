@@ -250,6 +250,8 @@ static void check_mended(void)
 		vhost_user_net_link(driver.dev, true);
 	backend_close(&backend);
 	come();
+	/* What one that lied has promised, it has. */
+	backend.features |= driver.dev->offered;
 	backend_greet(&backend);
 	must(!vhost_user_replace(driver.dev, backend.front, &err));
 	fd_close(&backend.front);

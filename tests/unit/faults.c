@@ -311,6 +311,7 @@ int t_epoll_ctl(int set, int op, int fd, struct epoll_event *ev);
 int t_fdatasync(int fd);
 int t_fallocate(int fd, int mode, off_t off, off_t len);
 ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags);
+ssize_t t_pwrite(int fd, const void *buf, size_t len, off_t off);
 ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off);
 
 void *t_malloc(size_t size)
@@ -643,7 +644,18 @@ ssize_t t_pwritev2(int fd, const struct iovec *iov, int nr, off_t off, int flags
 
 	if (fails(flags & RWF_DSYNC ? "pwritev2 through" : "pwritev2", &in_part))
 		return -1;
-	return pwritev2(fd, in_part ? a_third(iov, &nr, &one) : iov, nr, off, flags);
+	if (in_part)
+		iov = a_third(iov, &nr, &one);
+	return pwritev2(fd, iov, nr, off, flags);
+}
+
+ssize_t t_pwrite(int fd, const void *buf, size_t len, off_t off)
+{
+	bool in_part;
+
+	if (fails("pwrite", &in_part))
+		return -1;
+	return pwrite(fd, buf, in_part ? len / 3 : len, off);
 }
 
 ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off)
@@ -653,5 +665,7 @@ ssize_t t_pwritev(int fd, const struct iovec *iov, int nr, off_t off)
 
 	if (fails("pwritev", &in_part))
 		return -1;
-	return pwritev(fd, in_part ? a_third(iov, &nr, &one) : iov, nr, off);
+	if (in_part)
+		iov = a_third(iov, &nr, &one);
+	return pwritev(fd, iov, nr, off);
 }
