@@ -133,8 +133,7 @@ void virtio_unpop(struct virtio_queue *q, u16 head)
 static void arm_kick(struct virtio_queue *q)
 {
 	if (!q->kick_io.busy)
-		loop_read(q->loop, &q->kick_io, q->kick_fd, &q->kick_count,
-			  sizeof(q->kick_count), 0);
+		loop_listen(q->loop, &q->kick_io, q->kick_fd, &q->kick_count);
 }
 
 void virtio_wait_kick(struct virtio_queue *q)
@@ -226,7 +225,7 @@ static void on_kick(struct loop_io *io, int res)
 
 	if (!q->running || q->stopping)
 		return;
-	/* A thread that ended has taken its read along; and armed comes before looked at. */
+	/* A thread that ended has taken its entry along; and armed comes before looked at. */
 	if (res > 0 || res == -ECANCELED || res == -EINTR)
 		arm_kick(q);
 	if (res > 0)
@@ -494,7 +493,7 @@ void virtio_kick(struct virtio *dev, u32 index)
 {
 	const u64 one = 1;
 
-	/* A count at its end blocks nobody: it is read with every kick. */
+	/* A count at its end, 2^64 - 2, would block; nobody lives to see it. */
 	if (index < dev->nr_queues && write(dev->queues[index].kick_fd, &one, sizeof(one)) < 0)
 		return;
 }

@@ -36,6 +36,7 @@ struct late {
 struct loop {
 	struct io_uring		ring;
 	bool			has_ring;
+	bool			listens;	/* one entry polls for good: Linux 5.18 */
 	struct softring		*soft;		/* in place of it, or NULL */
 	struct late		*late;		/* behind what is in the ring, the oldest first */
 	struct late		**late_end;
@@ -128,17 +129,24 @@ static int submit_and_wait(struct loop *loop)
 	return ret;
 }
 
+struct completion {
+	u64	user_data;
+	int	res;
+	bool	more;		/* are to come of the same entry */
+};
+
 /* A completion whose slot is free again: what it calls may call us. */
-static bool next_cqe(struct loop *loop, u64 *user_data, int *res)
+static bool next_cqe(struct loop *loop, struct completion *c)
 {
 	struct io_uring_cqe *cqe;
 
-	if (loop->soft)
-		return softring_next(loop->soft, user_data, res);
+	if (loop->soft) {
+		c->more = false;
+		return softring_next(loop->soft, &c->user_data, &c->res);
+	}
 	if (io_uring_peek_cqe(&loop->ring, &cqe))
 		return false;
-	*user_data = cqe->user_data;
-	*res = cqe->res;
+	*c = (struct completion){ cqe->user_data, cqe->res, cqe->flags & IORING_CQE_F_MORE };
 	io_uring_cqe_seen(&loop->ring, cqe);
 	return true;
 }
@@ -207,16 +215,17 @@ void loop_watch(struct loop *loop, struct watch *w, int fd, u32 events)
 }
 
 /* Returns true if the completion was the last of @until. */
-static bool complete(u64 user_data, int res, const void *until)
+static bool complete(const struct completion *c, const void *until)
 {
-	struct watch *w = (struct watch *)(uintptr_t)user_data;
+	struct watch *w = (struct watch *)(uintptr_t)c->user_data;
+	int res = c->res;
 
 	if (!w)
 		return false;		/* the answer to a cancellation */
-	if (user_data & IS_IO) {
-		struct loop_io *io = (struct loop_io *)(uintptr_t)(user_data & ~IS_IO);
+	if (c->user_data & IS_IO) {
+		struct loop_io *io = (struct loop_io *)(uintptr_t)(c->user_data & ~IS_IO);
 
-		io->busy = false;
+		io->busy = c->more;
 		if (io == until)
 			return true;
 		if (!io->leaving)
@@ -242,11 +251,10 @@ static bool complete(u64 user_data, int res, const void *until)
 /* Take the completions that are there; stop behind that of @until, if it is *@busy. */
 static bool reap(struct loop *loop, const void *until, const bool *busy)
 {
-	u64 user_data;
-	int res;
+	struct completion c;
 
-	while (next_cqe(loop, &user_data, &res)) {
-		if (complete(user_data, res, until))
+	while (next_cqe(loop, &c)) {
+		if (complete(&c, until))
 			return true;
 		if (busy && !*busy)
 			return true;
@@ -304,6 +312,18 @@ void loop_read(struct loop *loop, struct loop_io *io, int fd, void *buf, u32 len
 static u32 clamp_len(size_t len)
 {
 	return len < GIB(1) ? (u32)len : (u32)GIB(1);
+}
+
+/*
+ * Each write wakes who polls an eventfd, whatever it has counted already.  So nothing has to be
+ * read, and no other entry armed; what it has counted is found when polling begins.
+ */
+void loop_listen(struct loop *loop, struct loop_io *io, int eventfd, u64 *count)
+{
+	if (loop->listens)
+		io_uring_prep_poll_multishot(loop_sqe(loop, io), eventfd, POLLIN);
+	else
+		loop_read(loop, io, eventfd, count, sizeof(*count), 0);
 }
 
 void loop_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
@@ -485,6 +505,8 @@ static int ring_up(struct loop *loop, bool threads, struct vmm_error *err)
 	ret = restrict_ring(&loop->ring);
 	if (!ret) {
 		loop->has_ring = true;
+		/* There is no feature that says so; one of the release that made it reliable is. */
+		loop->listens = params.features & IORING_FEAT_LINKED_FILE;
 		return 0;
 	}
 	io_uring_queue_exit(&loop->ring);

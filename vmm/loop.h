@@ -56,7 +56,7 @@ void loop_unwatch(struct watch *w);
 
 /*
  * An operation: @done runs with its result, a count or a negative errno, exactly
- * once.  Lives inside its owner and starts as zeroes but for .done and .arg; it may be
+ * once but for loop_listen().  Lives inside its owner and starts as zeroes but for .done and .arg; it may be
  * submitted again from @done on.  What is submitted in a turn is handed to the kernel
  * at its end, with one system call.
  */
@@ -69,6 +69,14 @@ struct loop_io {
 
 /* Elements and buffers must stay until @done; @flags are RWF_* of preadv2(). */
 void loop_read(struct loop *loop, struct loop_io *io, int fd, void *buf, u32 len, u64 off);
+
+/*
+ * @done runs, with more than 0, when @eventfd, which blocks, has been written to, once for some
+ * writes or more often.  While @io is busy then, this goes on by itself; else it has to be asked
+ * for again.  It may have been read, to @count, or not.
+ */
+void loop_listen(struct loop *loop, struct loop_io *io, int eventfd, u64 *count);
+
 void loop_readv(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,
 		unsigned int nr, u64 off, int flags);
 void loop_writev(struct loop *loop, struct loop_io *io, int fd, const struct iovec *iov,

@@ -586,6 +586,49 @@ static void test_cancelled_operation_is_silent(void **state)
 	close(fd);
 }
 
+/* Once asked or again and again; who begins to listen late has missed nothing, either. */
+static void test_listening_hears_each_write(void **state)
+{
+	struct loop *loop = t_loop();
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct op op = t_op(loop);
+	u64 count;
+	u32 before;
+
+	(void)state;
+	op.io.arg = &op;
+	ring(fd);
+	for (u32 i = 0; i < 1000; i++) {
+		if (!op.io.busy)
+			loop_listen(loop, &op.io, fd, &count);
+		before = op.nr;
+		if (i)
+			ring(fd);
+		/* In the kernel already, or not yet. */
+		if (i % 3 == 0)
+			assert_int_equal(loop_submit(loop), 0);
+		t_until(loop_dispatch(loop) || op.nr > before);
+		assert_true(op.res > 0);
+	}
+	/* Nobody is called for nothing, or for ever. */
+	if (!op.io.busy)
+		loop_listen(loop, &op.io, fd, &count);
+	before = op.nr;
+	for (u32 i = 0; i < 100; i++)
+		assert_int_equal(loop_dispatch(loop), 0);
+	assert_in_range(op.nr, before, before + 1);
+	before = op.nr;
+	ring(fd);
+	loop_cancel(loop, &op.io);
+	assert_false(op.io.busy);
+	ring(fd);
+	for (u32 i = 0; i < 10; i++)
+		assert_int_equal(loop_dispatch(loop), 0);
+	assert_int_equal(op.nr, before);
+	loop_destroy(loop);
+	close(fd);
+}
+
 static void on_ready(struct watch *w, u32 revents)
 {
 	struct seen *seen = w->arg;
@@ -849,6 +892,7 @@ int main(void)
 		cmocka_unit_test(test_threads_where_io_uring_is_refused),
 		cmocka_unit_test(test_operations_have_their_result),
 		cmocka_unit_test(test_cancelled_operation_is_silent),
+		cmocka_unit_test(test_listening_hears_each_write),
 		cmocka_unit_test(test_many_wait_for_one_descriptor),
 		cmocka_unit_test(test_descriptors_share_a_number_in_turn),
 		cmocka_unit_test(test_devices_without_poll_are_ready),
