@@ -4,8 +4,8 @@
 #
 # What is recorded is no measurement of this run: kvmtool f67bc0b (2026-08), linked
 # statically, and QEMU 10.0.2, with guests that do the same, on a host of the same
-# kind whose kernel was configured a little differently.  How much that matters is
-# what QEMU, recorded and measured, tells.
+# kind with a kernel like the one here.  How like, is what QEMU, recorded and measured,
+# tells.
 
 {
 	for (i = 2; i <= NF; i++) {
@@ -414,9 +414,9 @@ END {
 	print "\n/vmm: that many times vmm's.  In all: of the whole machine, with 1 ns of idle time for one."
 	if (recorded)
 		print "* recorded, not measured in this run: kvmtool f67bc0b of 2026-08, linked statically, and\n" \
-			"  QEMU 10.0.2, on a host of the same kind whose kernel and whose Linux guest were\n" \
-			"  slightly different ones: how much that matters, QEMU and QEMU* tell"
+			"  QEMU 10.0.2, on a host of the same kind, with a kernel like this one: how like, QEMU\n" \
+			"  and QEMU* tell"
 	else
-		print "No figures of kvmtool: they were recorded with the test bed's kernel (make testbed)"
+		print "No figures of kvmtool: they were recorded with a kernel like the test bed's kernelbench"
 	exit bad
 }
