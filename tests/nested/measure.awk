@@ -315,7 +315,7 @@ END {
 	host_row("disk_32_host", "disk-cost-32", "disk-cost-0", 2000)
 	erow2("read_syscalls", "system calls for each", "syscalls")
 	erow2("read_kvm_run", "of these, returns of KVM_RUN", "kvm_run")
-	erow2("read_interrupts", "of these, to raise its interrupt", "interrupts")
+	erow2("read_interrupts", "of these, ioctls to raise its interrupt", "interrupts")
 	nrow("disk_mib", "reads of 1 MiB, one behind the other, in all, ns", "disk-mib", "each_ns")
 	host_row("disk_mib_host", "disk-mib-256", "disk-mib-0", 256)
 	title("A read of 4 KiB from such a disk that qemu-storage-daemon serves (vhost-user)")
