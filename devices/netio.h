@@ -71,6 +71,8 @@ struct netio_ops {
 struct netio {
 	const struct netio_ops	*ops;
 	int			fd;		/* ours */
+
+	/* Counted by .send, for whoever calls it to take back to 0. */
 	u32			nr_dropped;	/* frames of the guest that made no sense */
 	u32			nr_refused;	/* ... that did, and were dropped all the same */
 };

@@ -142,7 +142,7 @@ struct virtio_queue {
 	bool			stopping;
 	bool			paused;
 	u32			budget;		/* pops left in this run */
-	u64			kick_count;	/* read from .kick_fd */
+	u64			kick_count;	/* of .kick_fd, if it is read */
 	struct loop_io		kick_io;
 	struct loop_defer	irq;
 	struct loop_msg		start_msg;

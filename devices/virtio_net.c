@@ -65,8 +65,6 @@ struct pair {
 	int				gone;		/* why .io is of no use any more */
 	bool				cable;		/* is in, as far as the host goes */
 	bool				used;		/* by the driver */
-	u32				nr_dropped;	/* of .io's, that were told */
-	u32				nr_refused;	/* of .io's, that were counted */
 	/* Written at the loop, read by any thread. */
 	atomic_ullong			rx_dropped;
 	atomic_ullong			tx_dropped;
@@ -295,14 +293,13 @@ static u32 send_batch(struct pair *p)
 		/* Some may have been sent. */
 		p->tx_dropped += b->nr;
 		lose_peer(p, ret);
-	} else {
-		p->tx_dropped += io->nr_dropped - p->nr_dropped + (io->nr_refused - p->nr_refused);
+	} else if (io->nr_dropped + io->nr_refused) {
+		p->tx_dropped += io->nr_dropped + io->nr_refused;
 	}
-	if (io->nr_dropped != p->nr_dropped)
+	if (io->nr_dropped)
 		log_limited(p->net->virtio.env->log, &p->net->virtio.limit, VMM_LOG_WARN,
 			    "%s: frames that make no sense are dropped", p->net->virtio.name);
-	p->nr_dropped = io->nr_dropped;
-	p->nr_refused = io->nr_refused;
+	io->nr_dropped = io->nr_refused = 0;
 	return ret < 0 ? b->nr : (u32)ret;
 }
 
@@ -363,7 +360,6 @@ static void attach(struct pair *p, struct netio *io)
 {
 	detach(p);
 	p->gone = 0;
-	p->nr_dropped = p->nr_refused = 0;
 	if (p->net->virtio.started)
 		p->gone = io->ops->start(io, p->net->virtio.features);
 	p->io = io;

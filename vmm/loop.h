@@ -56,9 +56,9 @@ void loop_unwatch(struct watch *w);
 
 /*
  * An operation: @done runs with its result, a count or a negative errno, exactly
- * once but for loop_listen().  Lives inside its owner and starts as zeroes but for .done and .arg; it may be
- * submitted again from @done on.  What is submitted in a turn is handed to the kernel
- * at its end, with one system call.
+ * once but for loop_listen().  Lives inside its owner and starts as zeroes but for .done
+ * and .arg; it may be submitted again from @done on.  What is submitted in a turn is
+ * handed to the kernel at its end, with one system call.
  */
 struct loop_io {
 	void	(*done)(struct loop_io *io, int res);

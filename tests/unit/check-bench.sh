@@ -20,7 +20,8 @@ fail()
 for who in vmm vmm-off vmm-on vmm-quick qemu; do
 	for label in entry-1 entry-4 flat-1 flat-4 linux linux-pci linux-mmio file-1 store-1 byte-1 idle-1 idle-4 idle-8 \
 		repin disk-1 disk-32 served-1 served-32 served-relayed-1 served-relayed-32 reads-0 reads-1 quiet pause size \
-		disk-cost-0 disk-cost-1 disk-cost-32 disk-mib disk-mib-0 disk-mib-256 net-cost-0 net-calls-0 net-time-up net-cost-up net-calls-up vhost-time-up net-time-down \
+		disk-cost-0 disk-cost-1 disk-cost-32 disk-mib disk-mib-0 disk-mib-256 \
+		net-cost-0 net-calls-0 net-time-up net-cost-up net-calls-up vhost-time-up net-time-down \
 		net-cost-down net-calls-down vhost-time-down net-time-trips net-cost-trips net-calls-trips \
 		vhost-time-trips; do
 		echo "$who-$label"

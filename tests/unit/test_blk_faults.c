@@ -40,7 +40,7 @@
 #define T_NONE		0xee		/* a status that no device gives */
 
 /* Who does the I/O. */
-enum t_io { WORKER, LENT, MEMORY, SCATTERED, RING };	/* SCATTERED: in memory, from more than one buffer */
+enum t_io { WORKER, LENT, MEMORY, SCATTERED /* the same, two buffers */, RING };
 static enum t_io t_io;
 
 struct t_rig {
